@@ -1,0 +1,32 @@
+/*
+ * What the processor can do, found once at run time, and how many threads the kernels use.
+ */
+#ifndef KERNELS_CPU_H
+#define KERNELS_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum kernel_set { KERNELS_SCALAR, KERNELS_AVX2, KERNELS_NEON, KERNEL_SETS };
+
+/* The best set this processor has. */
+enum kernel_set kernels_best(void);
+/* Whether this processor has `set`. */
+bool kernels_available(enum kernel_set set);
+/* Chooses the set that the float kernels use from now on; false, and no change, where the processor lacks it.
+ */
+bool kernels_use(enum kernel_set set);
+enum kernel_set kernels_in_use(void);
+const char *kernels_set_name(enum kernel_set set); /* "scalar", "avx2", "neon" */
+
+/* Threads for the kernels, at least 1. Also keeps OpenBLAS to one thread inside each tile. */
+void kernels_set_threads(int threads);
+int kernels_threads(void);
+
+/* The CPU's model name as the system gives it, and OpenBLAS's own description (version, core), for `plumb
+ * info`. */
+const char *kernels_cpu_name(char *buffer, size_t size);
+const char *kernels_blas_description(void);
+const char *kernels_blas_core(void);
+
+#endif

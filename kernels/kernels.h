@@ -1,0 +1,95 @@
+/*
+ * The arithmetic of the model, one function an operator. All tensors are contiguous, row-major, in the layout
+ * that the comment gives; sizes are positive and their products fit in size_t (callers check). No kernel
+ * allocates or fails: those that need room say how much (`*_scratch`, in elements of real) and the caller
+ * brings it.
+ *
+ * Numbers: matrix products are OpenBLAS sgemm/dgemm on one thread a tile; statistics (mean, variance, softmax
+ * sums) are accumulated in double. Work is cut into tiles by the shape alone and each tile is computed by one
+ * thread, so the bits do not depend on the number of threads. The float build has an AVX2 version of the
+ * element-wise kernels, chosen at run time, equal bit for bit to the scalar one; the double build is scalar.
+ */
+#ifndef KERNELS_KERNELS_H
+#define KERNELS_KERNELS_H
+
+#include "real.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* y = x w^T + bias.  x: [rows, in], w: [out, in], bias: [out] or NULL, y: [rows, out]; y must not overlap x.
+ */
+void kernel_linear(
+    const real *x, const real *w, const real *bias, size_t rows, size_t in, size_t out, real *y);
+
+/* What a 2-D convolution needs besides its tensors. Padding is zeros; asymmetric padding (the encoder's
+ * downsampler) is bottom/right larger than top/left. */
+struct conv2d_shape {
+    size_t batch, in_channels, in_height, in_width;
+    size_t out_channels, kernel_height, kernel_width, stride;
+    size_t pad_top, pad_bottom, pad_left, pad_right;
+};
+size_t conv2d_out_height(const struct conv2d_shape *shape);
+size_t conv2d_out_width(const struct conv2d_shape *shape);
+
+/* x: [batch, in_channels, H, W], w: [out_channels, in_channels, kh, kw], bias: [out_channels] or NULL,
+ * y: [batch, out_channels, H', W']. The scratch is a column tile a thread, never the whole im2col. */
+size_t kernel_conv2d_scratch(const struct conv2d_shape *shape);
+void kernel_conv2d(
+    const struct conv2d_shape *shape, const real *x, const real *w, const real *bias, real *y, real *scratch);
+
+/* Multi-head attention: softmax(q k^T * scale + mask) v for each picture and head.
+ * q: [batch, q_len, heads*dim], k, v: [batch, kv_len, heads*dim], y: as q. With `causal`, position i sees
+ * 0..i. One tile is a block of queries of one head: never the scores of all heads at once. */
+struct attention_shape {
+    size_t batch, heads, q_len, kv_len, dim;
+    bool causal;
+    double scale;
+};
+size_t kernel_attention_scratch(const struct attention_shape *shape);
+void kernel_attention(
+    const struct attention_shape *shape, const real *q, const real *k, const real *v, real *y, real *scratch);
+
+/* GroupNorm (Wu and He 2018): x, y: [batch, channels, size] with `size` = H*W; weight, bias: [channels]. Mean
+ * and biased variance over each group's channels and positions, in double. `silu` applies SiLU to the result.
+ * May be in place. */
+void kernel_group_norm(const real *x, size_t batch, size_t channels, size_t size, size_t groups, double eps,
+    const real *weight, const real *bias, bool silu, real *y);
+
+/* LayerNorm over the last dimension. x, y: [rows, channels]. May be in place. */
+void kernel_layer_norm(
+    const real *x, size_t rows, size_t channels, double eps, const real *weight, const real *bias, real *y);
+
+/* Softmax over the last dimension. x, y: [rows, columns]. May be in place. */
+void kernel_softmax(const real *x, size_t rows, size_t columns, real *y);
+
+/* Activations, [n]; may be in place. */
+void kernel_silu(const real *x, size_t n, real *y);      /* x sigmoid(x) */
+void kernel_gelu(const real *x, size_t n, real *y);      /* x (1 + erf(x / sqrt 2)) / 2 */
+void kernel_gelu_tanh(const real *x, size_t n, real *y); /* x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 */
+void kernel_quick_gelu(const real *x, size_t n, real *y); /* x sigmoid(1.702 x) */
+
+/* GEGLU (Shazeer 2020): x: [rows, 2*inner], first half the value, second half the gate; y: [rows, inner] =
+ * value * gelu(gate), erf GELU. */
+void kernel_geglu(const real *x, size_t rows, size_t inner, real *y);
+
+/* y = a + b, [n]; may be in place. */
+void kernel_add(const real *a, const real *b, size_t n, real *y);
+/* y[b, c, i] += v[b, c]: a vector a picture added to every position. y: [batch, channels, size], v: [batch,
+ * channels]. */
+void kernel_add_channels(real *y, const real *v, size_t batch, size_t channels, size_t size);
+
+/* y[b, j, i] = x[b, i, j].  x: [batch, rows, columns] (NCHW to tokens and back). No overlap. */
+void kernel_transpose(const real *x, size_t batch, size_t rows, size_t columns, real *y);
+
+/* Nearest neighbour: y[.., i, j] = x[.., floor(i H / H'), floor(j W / W')].  planes = batch*channels. */
+void kernel_upsample_nearest(
+    const real *x, size_t planes, size_t height, size_t width, size_t out_height, size_t out_width, real *y);
+
+/* Exact conversions from the stored types, [n]; `x` may be unaligned. */
+void kernel_from_f16(const void *x, size_t n, real *y);
+void kernel_from_bf16(const void *x, size_t n, real *y);
+void kernel_from_f32(const void *x, size_t n, real *y);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * A checkpoint: a Diffusers folder as it is published.
+ *
+ *     model_index.json  scheduler/scheduler_config.json  tokenizer[_2]/  text_encoder[_2]/  unet/  vae/
+ *
+ * A component's weights are `<stem>.safetensors`, a variant `<stem>.<variant>.safetensors`, or shards listed
+ * in
+ * `<stem>[.<variant>].safetensors.index.json`; stem is `model` for the text encoders,
+ * `diffusion_pytorch_model` otherwise. They are memory-mapped, in F32, F16 or BF16.
+ */
+#ifndef REF_CHECKPOINT_H
+#define REF_CHECKPOINT_H
+
+#include "sched/error.h"
+#include "sched/json.h"
+#include "tensor.h"
+
+struct checkpoint {
+    char *folder;
+    char *pipeline_class; /* "StableDiffusionPipeline" or "StableDiffusionXLPipeline" */
+    cJSON *model_index;
+    bool force_zeros_for_empty_prompt; /* SDXL; true where model_index.json does not say */
+};
+
+/* Reads model_index.json and checks that its components are of classes that Plumb knows; says what the folder
+ * looks like instead where it is no Diffusers folder (a single .safetensors file, an original-format
+ * checkpoint, SD3, Flux). */
+enum status checkpoint_open(const char *folder, struct checkpoint *checkpoint, struct error *error);
+void checkpoint_close(struct checkpoint *checkpoint);
+
+/* Whether model_index.json lists the component ("text_encoder_2") and not as null. */
+bool checkpoint_has(const struct checkpoint *checkpoint, const char *component);
+
+/* "<folder>/<component>/<file>", allocated; NULL where memory is out. */
+char *checkpoint_path(const struct checkpoint *checkpoint, const char *component, const char *file);
+/* Reads <component>/config.json (or scheduler/scheduler_config.json and so on). */
+enum status checkpoint_read_json(const struct checkpoint *checkpoint, const char *component, const char *file,
+    cJSON **out, struct error *error);
+
+/* The weights of one component: one mapped file, or shards. */
+struct weights;
+enum status weights_open(const struct checkpoint *checkpoint, const char *component, const char *variant,
+    struct weights **out, struct error *error);
+void weights_close(struct weights *weights); /* accepts NULL; tensors taken from it die with it */
+
+/* The tensor `name`, which must have this shape (or, with `shape2`, that one: a 1x1 convolution stored as a
+ * matrix or the other way round) and type F32, F16 or BF16. Marks it as used. A missing or misshapen tensor
+ * is an error that names file and tensor. Stops at the first failure: see weights_status. */
+void weights_take(struct weights *weights, struct tensor *out, int rank, const int64_t *shape,
+    const char *name_format, ...) PRINTF_LIKE(5, 6);
+/* Whether the component holds a tensor of this name (old and new names of one thing). */
+bool weights_has(const struct weights *weights, const char *name_format, ...) PRINTF_LIKE(2, 3);
+/* A tensor that may be there and is not used (CLIP's position_ids; a VAE's encoder). Globs: '*' matches
+ * anything. */
+void weights_ignore(struct weights *weights, const char *glob);
+/* After the last take: the first failure, or an error for a tensor that nobody took, or for a non-finite
+ * value. */
+enum status weights_finish(struct weights *weights, struct error *error);
+
+/* For `plumb inspect`. */
+size_t weights_file_count(const struct weights *weights);
+const char *weights_file_name(const struct weights *weights, size_t i);
+size_t weights_tensor_count(const struct weights *weights);
+const char *weights_tensor_at(const struct weights *weights, size_t i, struct tensor *tensor); /* its name */
+
+#endif

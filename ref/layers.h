@@ -1,0 +1,89 @@
+/*
+ * The layers of the models over `struct tensor`: weights with their module's name, and one function each. The
+ * arithmetic is in kernels/; here are shapes, weights of every stored type, and the memory of the result.
+ */
+#ifndef REF_LAYERS_H
+#define REF_LAYERS_H
+
+#include "checkpoint.h"
+#include "forward.h"
+
+#define linear KERNEL_NAME(linear)
+#define conv2d KERNEL_NAME(conv2d)
+#define group_norm KERNEL_NAME(group_norm)
+#define layer_norm KERNEL_NAME(layer_norm)
+#define attention KERNEL_NAME(attention)
+#define silu KERNEL_NAME(silu)
+#define gelu KERNEL_NAME(gelu)
+#define quick_gelu KERNEL_NAME(quick_gelu)
+#define geglu KERNEL_NAME(geglu)
+#define add KERNEL_NAME(add)
+#define add_channels KERNEL_NAME(add_channels)
+#define concat_channels KERNEL_NAME(concat_channels)
+#define to_tokens KERNEL_NAME(to_tokens)
+#define from_tokens KERNEL_NAME(from_tokens)
+#define upsample_nearest KERNEL_NAME(upsample_nearest)
+#define scope_begin KERNEL_NAME(scope_begin)
+#define scope_return KERNEL_NAME(scope_return)
+
+#include "arena.h"
+
+/* Everything allocated since scope_begin() is given back but `result`, which is returned at its new place. */
+struct arena_mark scope_begin(struct forward *f);
+struct tensor scope_return(struct forward *f, struct arena_mark scope, struct tensor result);
+
+struct linear {
+    struct tensor weight; /* [out, in] */
+    struct tensor bias;   /* [out]; data NULL where there is none */
+};
+
+struct conv2d {
+    struct tensor weight; /* [out, in, kh, kw] */
+    struct tensor bias;   /* [out]; data NULL where there is none */
+    int stride;
+    int pad_top, pad_bottom, pad_left, pad_right;
+};
+
+struct norm {
+    struct tensor weight, bias; /* [channels] */
+    int groups;                 /* GroupNorm */
+    double eps;
+};
+
+/* Loading: `name` is the module's path inside the component; errors gather in `weights` (checkpoint.h). These
+ * are not compiled twice (layers_load.c): weights stay in their stored type. */
+void linear_load(
+    struct weights *weights, struct linear *layer, const char *name, int64_t in, int64_t out, bool bias);
+/* A square kernel, `padding` on all four sides. */
+void conv2d_load(struct weights *weights, struct conv2d *layer, const char *name, int64_t in, int64_t out,
+    int kernel, int stride, int padding);
+void norm_load(
+    struct weights *weights, struct norm *layer, const char *name, int64_t channels, int groups, double eps);
+
+/* x: [..., in] -> [..., out] */
+struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer);
+/* x: [B, C, H, W] -> [B, out, H', W'] */
+struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer);
+/* x: [B, C, ...] -> the same shape; `silu` applies the activation to the result. */
+struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu);
+/* x: [..., C] */
+struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *layer);
+/* q: [B, L, heads*dim], k, v: [B, S, heads*dim] -> [B, L, heads*dim]; the scale is dim^-1/2. */
+struct tensor attention(
+    struct forward *f, struct tensor q, struct tensor k, struct tensor v, int64_t heads, bool causal);
+
+struct tensor silu(struct forward *f, struct tensor x);
+struct tensor gelu(struct forward *f, struct tensor x);
+struct tensor quick_gelu(struct forward *f, struct tensor x);
+struct tensor geglu(struct forward *f, struct tensor x); /* [..., 2*inner] -> [..., inner] */
+struct tensor add(struct forward *f, struct tensor a, struct tensor b);
+/* x: [B, C, H, W] plus v: [B, C] at every position */
+struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v);
+/* [B, C1, H, W], [B, C2, H, W] -> [B, C1+C2, H, W] */
+struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor b);
+/* [B, C, H, W] -> [B, H*W, C] and back */
+struct tensor to_tokens(struct forward *f, struct tensor x);
+struct tensor from_tokens(struct forward *f, struct tensor x, int64_t height, int64_t width);
+struct tensor upsample_nearest(struct forward *f, struct tensor x, int64_t height, int64_t width);
+
+#endif

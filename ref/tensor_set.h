@@ -1,0 +1,45 @@
+/*
+ * Named tensors on disk, whatever the container: safetensors, .npy, a folder of .npy, .npz. Read them all,
+ * write safetensors (the trace format) and .npy/.npz for others' tools.
+ *
+ * Untrusted input: header length, JSON, dtypes, shapes, offsets, overlaps, gaps and file size are checked
+ * before anything is used; nothing is allocated that the file's own size does not justify.
+ */
+#ifndef REF_TENSOR_SET_H
+#define REF_TENSOR_SET_H
+
+#include "tensor.h"
+
+struct tensor_set; /* opaque: owns its names, its metadata and either a mapping or its own memory */
+
+/* Opens a file or folder by what it is (content first, then name). safetensors and .npy are memory-mapped,
+ * read-only. A single .npy is a set of one, named by the file without its extension. */
+enum status tensor_set_open(const char *path, struct tensor_set **out, struct error *error);
+
+/* An empty set to add to, for writing. */
+enum status tensor_set_create(struct tensor_set **out, struct error *error);
+void tensor_set_free(struct tensor_set *set); /* accepts NULL */
+
+size_t tensor_set_count(const struct tensor_set *set);
+const char *tensor_set_name(
+    const struct tensor_set *set, size_t i); /* in name order, unless added otherwise */
+const struct tensor *tensor_set_at(const struct tensor_set *set, size_t i);
+const struct tensor *tensor_set_find(
+    const struct tensor_set *set, const char *name); /* NULL if there is none */
+
+/* The string under a key of safetensors' `__metadata__`; NULL if there is none. */
+const char *tensor_set_metadata(const struct tensor_set *set, const char *key);
+enum status tensor_set_put_metadata(
+    struct tensor_set *set, const char *key, const char *value, struct error *error);
+
+/* Adds a copy of `tensor`; a name that is there already is an error. */
+enum status tensor_set_add(
+    struct tensor_set *set, const char *name, const struct tensor *tensor, struct error *error);
+
+/* Writes the set whole or not at all (beside its place, flushed, renamed): `.safetensors`, `.npz`, `.npy`
+ * (one tensor) by the ending of `path`, a folder of .npy where it ends in '/'. In safetensors, data are
+ * sorted by element size, then name, and start on their natural alignment; metadata keys in order: so the
+ * bytes depend on the content alone. */
+enum status tensor_set_write(const struct tensor_set *set, const char *path, struct error *error);
+
+#endif

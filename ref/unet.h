@@ -1,0 +1,37 @@
+/*
+ * UNet2DConditionModel as Stable Diffusion 1.x, 2.x and XL configure it (Rombach et al. 2022, figure 3;
+ * Podell et al. 2023, section 2).
+ */
+#ifndef REF_UNET_H
+#define REF_UNET_H
+
+#include "layers.h"
+
+#define unet_forward KERNEL_NAME(unet_forward)
+
+struct unet; /* config and weights; not tied to a precision */
+
+enum status unet_open(
+    const struct checkpoint *checkpoint, const char *variant, struct unet **out, struct error *error);
+void unet_free(struct unet *unet); /* accepts NULL */
+
+int64_t unet_in_channels(const struct unet *unet);
+int64_t unet_sample_size(const struct unet *unet);
+int64_t unet_cross_attention_dim(const struct unet *unet);
+int64_t unet_time_ids_dim(const struct unet *unet); /* addition_time_embed_dim, 0 without text_time */
+int64_t unet_add_embedding_dim(
+    const struct unet *unet); /* projection_class_embeddings_input_dim, 0 without */
+
+struct unet_input {
+    struct tensor sample;                /* [B, C, H, W] */
+    double timestep;                     /* may be fractional; cast to float32 before the sinusoid */
+    struct tensor encoder_hidden_states; /* [B, L, cross_attention_dim] */
+    struct tensor text_embeds;           /* SDXL: [B, pooled]; data NULL otherwise */
+    struct tensor time_ids;              /* SDXL: [B, 6] */
+};
+
+/* The noise prediction, [B, C, H, W]. Everything in `real`, but the sinusoid, which is the library's float32.
+ */
+struct tensor unet_forward(struct forward *f, const struct unet *unet, const struct unet_input *input);
+
+#endif

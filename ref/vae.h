@@ -1,0 +1,29 @@
+/*
+ * The decoder of AutoencoderKL (Rombach et al. 2022, appendix G).
+ */
+#ifndef REF_VAE_H
+#define REF_VAE_H
+
+#include "layers.h"
+
+#define vae_decode KERNEL_NAME(vae_decode)
+#define vae_unscale KERNEL_NAME(vae_unscale)
+
+struct vae; /* config and weights; not tied to a precision */
+
+/* The encoder's weights may be there and are not read. Old names (query, key, value, proj_attn) are
+ * understood. */
+enum status vae_open(
+    const struct checkpoint *checkpoint, const char *variant, struct vae **out, struct error *error);
+void vae_free(struct vae *vae); /* accepts NULL */
+
+int64_t vae_latent_channels(const struct vae *vae);
+int64_t vae_scale_factor(const struct vae *vae); /* 2^(levels - 1): pixels a latent */
+
+/* Latents as the sampler leaves them [B, 4, h, w] -> the decoder's input: latents / scaling_factor, and with
+ * latents_mean and latents_std latents * std / scaling_factor + mean. */
+struct tensor vae_unscale(struct forward *f, const struct vae *vae, struct tensor latents);
+/* The decoder's input -> the picture [B, 3, H, W], about -1..1, not clamped. */
+struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor latents);
+
+#endif

@@ -1,0 +1,237 @@
+#include "json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DEPTH 64
+
+/* Python's json writes infinities as bare words, which JSON has not. Outside strings, `Infinity` becomes a
+ * number of the same length that strtod reads as infinity. Also finds what cJSON would let pass: nesting that
+ * is too deep. */
+static enum status prepare(char *text, size_t length, struct error *error)
+{
+    bool in_string = false;
+    int depth = 0;
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\') i++;
+            if (c == '"') in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > MAX_DEPTH) return error_input(error, "nested deeper than %d levels", MAX_DEPTH);
+        } else if (c == ']' || c == '}') {
+            depth--;
+        } else if (c == 'I' && length - i >= 8 && memcmp(text + i, "Infinity", 8) == 0) {
+            memcpy(text + i, "1e999999", 8);
+        }
+    }
+    return STATUS_OK;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* An object with a key twice means something else to every reader of it. */
+static enum status refuse_duplicate_keys(const cJSON *value, struct error *error)
+{
+    size_t count = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, value)
+    {
+        count++;
+        if (cJSON_IsObject(item) || cJSON_IsArray(item)) {
+            enum status status = refuse_duplicate_keys(item, error);
+            if (status != STATUS_OK) return status;
+        }
+    }
+    if (!cJSON_IsObject(value) || count < 2) return STATUS_OK;
+    const char **keys = malloc(count * sizeof *keys);
+    if (!keys) return error_memory(error, count * sizeof *keys);
+    size_t n = 0;
+    cJSON_ArrayForEach(item, value) keys[n++] = item->string;
+    qsort(keys, count, sizeof *keys, compare_keys);
+    enum status status = STATUS_OK;
+    for (size_t i = 1; i < count && status == STATUS_OK; i++)
+        if (strcmp(keys[i - 1], keys[i]) == 0)
+            status = error_input(error, "the key \"%.200s\" stands twice", keys[i]);
+    free(keys);
+    return status;
+}
+
+static size_t line_of(const char *text, const char *position)
+{
+    size_t line = 1;
+    for (const char *c = text; c < position; c++) line += *c == '\n';
+    return line;
+}
+
+enum status json_parse(const char *text, size_t length, const char *name, cJSON **out, struct error *error)
+{
+    *out = NULL;
+    char *copy = malloc(length + 1);
+    if (!copy) return error_memory(error, length + 1);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+
+    enum status status = prepare(copy, length, error);
+    cJSON *value = NULL;
+    if (status == STATUS_OK && memchr(text, '\0', length))
+        status = error_input(error, "not JSON: it holds a zero byte");
+    if (status == STATUS_OK) {
+        const char *end = copy;
+        value = cJSON_ParseWithLengthOpts(copy, length + 1, &end, true);
+        if (!value) status = error_input(error, "not valid JSON at line %zu", line_of(copy, end));
+    }
+    if (status == STATUS_OK) status = refuse_duplicate_keys(value, error);
+    free(copy);
+    if (status != STATUS_OK) {
+        cJSON_Delete(value);
+        return error_prefix(error, status, "%s: ", name);
+    }
+    *out = value;
+    return STATUS_OK;
+}
+
+enum status json_read_file(const char *path, cJSON **out, struct error *error)
+{
+    *out = NULL;
+    FILE *file = fopen(path, "rb");
+    if (!file) return error_input(error, "%s: cannot be read: %s", path, strerror(errno));
+    char *text = NULL;
+    size_t length = 0, capacity = 0;
+    enum status status = STATUS_OK;
+    for (;;) {
+        if (length == capacity) {
+            capacity = capacity ? 2 * capacity : 4096;
+            char *larger = realloc(text, capacity);
+            if (!larger) {
+                status = error_memory(error, capacity);
+                break;
+            }
+            text = larger;
+        }
+        size_t got = fread(text + length, 1, capacity - length, file);
+        length += got;
+        if (got == 0) break;
+        if (length > JSON_MAX_FILE) {
+            status = error_input(error, "%s: larger than %zu bytes, which no config is", path, JSON_MAX_FILE);
+            break;
+        }
+    }
+    if (status == STATUS_OK && ferror(file))
+        status = error_input(error, "%s: cannot be read: %s", path, strerror(errno));
+    fclose(file);
+    if (status == STATUS_OK) status = json_parse(text, length, path, out, error);
+    free(text);
+    return status;
+}
+
+const char *json_show(const cJSON *value, char *buffer, size_t size)
+{
+    if (cJSON_IsNumber(value) && !isfinite(value->valuedouble)) { /* cJSON would print null */
+        snprintf(buffer, size, "%sInfinity", value->valuedouble < 0 ? "-" : "");
+        return buffer;
+    }
+    char *text = cJSON_PrintUnformatted(value);
+    snprintf(buffer, size, "%s", text ? text : "?");
+    if (text && strlen(text) >= size && size > 4) memcpy(buffer + size - 4, "...", 4);
+    cJSON_free(text);
+    return buffer;
+}
+
+static const cJSON *find(const cJSON *object, const char *key, bool *found)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (item && cJSON_IsNull(item)) item = NULL;
+    if (found) *found = item != NULL;
+    return item;
+}
+
+static enum status wrong_type(const cJSON *item, const char *key, const char *expected, struct error *error)
+{
+    char shown[120];
+    return error_input(error, "%s: expected %s, got %s", key, expected, json_show(item, shown, sizeof shown));
+}
+
+enum status json_get_int(const cJSON *object, const char *key, int64_t minimum, int64_t maximum,
+    int64_t *value, bool *found, struct error *error)
+{
+    const cJSON *item = find(object, key, found);
+    if (!item) return STATUS_OK;
+    double number = cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
+    /* The comparison with 2^53 keeps the cast defined and the number exact. */
+    if (!(number == floor(number)) || fabs(number) > 9007199254740992.0 || number < (double)minimum ||
+        number > (double)maximum) {
+        char expected[96];
+        snprintf(expected, sizeof expected, "an integer from %" PRId64 " to %" PRId64, minimum, maximum);
+        return wrong_type(item, key, expected, error);
+    }
+    *value = (int64_t)number;
+    return STATUS_OK;
+}
+
+enum status json_get_double(
+    const cJSON *object, const char *key, double *value, bool *found, struct error *error)
+{
+    const cJSON *item = find(object, key, found);
+    if (!item) return STATUS_OK;
+    if (!cJSON_IsNumber(item)) return wrong_type(item, key, "a number", error);
+    *value = item->valuedouble;
+    return STATUS_OK;
+}
+
+enum status json_get_bool(const cJSON *object, const char *key, bool *value, bool *found, struct error *error)
+{
+    const cJSON *item = find(object, key, found);
+    if (!item) return STATUS_OK;
+    if (!cJSON_IsBool(item)) return wrong_type(item, key, "true or false", error);
+    *value = cJSON_IsTrue(item);
+    return STATUS_OK;
+}
+
+enum status json_get_string(
+    const cJSON *object, const char *key, const char **value, bool *found, struct error *error)
+{
+    const cJSON *item = find(object, key, found);
+    if (!item) return STATUS_OK;
+    if (!cJSON_IsString(item)) return wrong_type(item, key, "a string", error);
+    *value = item->valuestring;
+    return STATUS_OK;
+}
+
+enum status json_get_doubles(const cJSON *object, const char *key, size_t maximum, double **values,
+    size_t *count, bool *found, struct error *error)
+{
+    *values = NULL;
+    *count = 0;
+    const cJSON *list = find(object, key, found);
+    if (!list) return STATUS_OK;
+    if (!cJSON_IsArray(list)) return wrong_type(list, key, "a list of numbers", error);
+    size_t n = (size_t)cJSON_GetArraySize(list);
+    if (n > maximum) return error_input(error, "%s: expected at most %zu numbers, got %zu", key, maximum, n);
+    double *numbers = malloc((n ? n : 1) * sizeof *numbers);
+    if (!numbers) return error_memory(error, n * sizeof *numbers);
+    size_t i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsNumber(item)) {
+            char shown[120];
+            free(numbers);
+            return error_input(
+                error, "%s[%zu]: expected a number, got %s", key, i, json_show(item, shown, sizeof shown));
+        }
+        numbers[i++] = item->valuedouble;
+    }
+    *values = numbers;
+    *count = n;
+    return STATUS_OK;
+}

@@ -1,0 +1,36 @@
+/*
+ * The two arithmetics of the sampler, from one source.
+ *
+ * A file that includes this one is compiled twice: with real = float it is the arithmetic that diffusers
+ * 0.35.1 keeps on a CPU ("diffusers", the default), with real = double it computes from the config's numbers
+ * in double ("f64"). `real` stands wherever diffusers holds a float32 tensor (0-dimensional ones too: sigma,
+ * alpha, lambda, h); plain `double` stands where it holds a Python float or a NumPy float64. The public names
+ * get the suffix _f32 or _f64 here, so that both live in one library and the code reads as plain C.
+ */
+#ifndef SCHED_REAL_H
+#define SCHED_REAL_H
+
+#ifndef PLUMB_REAL_IS_DOUBLE
+#error "compiled twice: the Makefile sets PLUMB_REAL_IS_DOUBLE to 0 and to 1"
+#endif
+
+#if PLUMB_REAL_IS_DOUBLE
+typedef double real;
+#define REAL_NAME(name) name##_f64
+#else
+typedef float real;
+#define REAL_NAME(name) name##_f32
+#endif
+
+#define scheduler_create REAL_NAME(scheduler_create)
+#define scheduler_free REAL_NAME(scheduler_free)
+#define scheduler_set_timesteps REAL_NAME(scheduler_set_timesteps)
+#define scheduler_set_begin_index REAL_NAME(scheduler_set_begin_index)
+#define scheduler_scale_model_input REAL_NAME(scheduler_scale_model_input)
+#define scheduler_needs_noise REAL_NAME(scheduler_needs_noise)
+#define scheduler_step REAL_NAME(scheduler_step)
+#define scheduler_add_noise REAL_NAME(scheduler_add_noise)
+#define guidance_combine REAL_NAME(guidance_combine)
+#define guidance_rescale REAL_NAME(guidance_rescale)
+
+#endif

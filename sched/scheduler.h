@@ -1,0 +1,117 @@
+/*
+ * The sampler, as its users see it: one object that knows a noise schedule, a list of timesteps and one
+ * solver.
+ *
+ *     struct scheduler *scheduler;
+ *     scheduler_create(config, &scheduler, &warnings, &error);          a whole Diffusers scheduler config
+ *     scheduler_set_timesteps(scheduler, &(struct schedule_request){.num_inference_steps = 20}, &warnings,
+ * &error); sample = noise * scheduler->init_noise_sigma for each timestep t of scheduler->timesteps:
+ *         scheduler_scale_model_input(scheduler, t, sample, n, model_input, &error);
+ *         model_output = the model at (model_input, t)
+ *         scheduler_step(scheduler, &step, prev_sample, NULL, &error);
+ *
+ * The solvers know no random generator: ask scheduler_needs_noise() before a step and hand the draw in.
+ */
+#ifndef SCHED_SCHEDULER_H
+#define SCHED_SCHEDULER_H
+
+#include "real.h"
+#include "error.h"
+#include "json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct solver; /* one scheduler class: solver.h */
+
+/* In which type Diffusers keeps `timesteps`; the values here are exact in double either way. */
+enum timestep_dtype { TIMESTEP_INT64, TIMESTEP_FLOAT32, TIMESTEP_FLOAT64 };
+
+/* What may be asked of set_timesteps; which combinations a class takes is in golden/sched_errors.json. */
+struct schedule_request {
+    bool has_num_inference_steps;
+    int num_inference_steps;
+    const double *timesteps; /* custom timesteps, NULL where not given */
+    size_t num_timesteps;
+    const double *sigmas; /* custom sigmas, NULL where not given */
+    size_t num_sigmas;
+    bool has_mu; /* dynamic shifting's argument (flow sigmas) */
+    double mu;
+};
+
+struct scheduler {
+    const struct solver *solver;
+    struct scheduler_config *config; /* every option of the class, given or default: config.h */
+
+    /* The noise schedule, num_train_timesteps entries each. */
+    int num_train_timesteps;
+    real *betas, *alphas, *alphas_cumprod;
+    real final_alpha_cumprod; /* DDIM, PNDM: alpha after the last step */
+    double init_noise_sigma;  /* the first latents are noise times this (kept as diffusers returns it: F32 or
+                                 F64) */
+    bool init_noise_sigma_is_f32;
+
+    /* What set_timesteps made. */
+    enum timestep_dtype timestep_dtype;
+    double *timesteps;
+    size_t num_timesteps;
+    real *sigmas; /* NULL for the classes that have none (DDIM, PNDM) */
+    size_t num_sigmas;
+    int num_inference_steps; /* 0 before set_timesteps */
+
+    int step_index;  /* -1 before the first step */
+    int begin_index; /* -1: found from the first timestep, as diffusers does */
+    void *state;     /* the solver's own memory: earlier model outputs and so on */
+};
+
+/* Builds a scheduler from a config object with `_class_name`. Refuses what the class's constructor refuses,
+ * and values of the wrong type; warns of options the class accepts but ignores. `config` is not kept. */
+enum status scheduler_create(
+    const cJSON *config, struct scheduler **out, struct warnings *warnings, struct error *error);
+void scheduler_free(struct scheduler *scheduler); /* accepts NULL and what was half built */
+
+enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
+    struct warnings *warnings, struct error *error);
+
+/* Without this the first step finds its index from its timestep, and of a repeated timestep takes the second.
+ */
+void scheduler_set_begin_index(struct scheduler *scheduler, int begin_index);
+
+/* What the model is given for `sample` at `timestep`: [n] in, [n] out; may be in place. */
+enum status scheduler_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
+    size_t n, real *model_input, struct error *error);
+
+/* The keyword arguments of Diffusers' step(); a class ignores those that it does not have. */
+struct step_options {
+    double eta;                    /* DDIM: 0 deterministic .. 1 DDPM */
+    bool use_clipped_model_output; /* DDIM */
+    double s_churn, s_tmin, s_tmax,
+        s_noise; /* Euler: stochastic churn; s_tmax is INFINITY by default, s_noise 1 */
+};
+#define STEP_OPTIONS_DEFAULT ((struct step_options){.s_tmax = (double)INFINITY, .s_noise = 1})
+
+struct step_input {
+    double timestep;
+    const real *model_output;  /* [batch, model_output_size] */
+    size_t model_output_size;  /* sample_size, or 2 * sample_size where the model also predicts a variance */
+    const real *sample;        /* [batch, sample_size] */
+    size_t batch, sample_size; /* elements of one picture's latents: C*H*W */
+    const real *noise;         /* [batch, sample_size], NULL where scheduler_needs_noise() says no */
+    struct step_options options;
+};
+
+/* Whether the next step, at `timestep` with `options`, draws from the generator (diffusers draws even where
+ * the coefficient is zero, and the stream must stay in step with it). */
+bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options);
+
+/* One step: from `sample` at this timestep to `prev_sample` [batch, sample_size] at the next.
+ * `pred_original_sample` is filled where the class returns one (DDIM, Euler) and the pointer is not NULL.
+ * `prev_sample` must not overlap the inputs. */
+enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+    real *pred_original_sample, struct error *error);
+
+/* original_samples noised to the level of each picture's timestep: [batch, sample_size]. */
+enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
+    const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
+
+#endif
