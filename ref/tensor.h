@@ -51,7 +51,9 @@ size_t tensor_bytes(const struct tensor *tensor);
 /* Checks that a shape has no negative side and that its bytes fit; fills `*count`. */
 bool tensor_shape_count(const int64_t *shape, int rank, enum dtype dtype, size_t *count);
 
-/* Element `i` of the flat tensor as a double (exact but for I64/U64 above 2^53) or as an integer. */
+/* Element `i` of the flat tensor as a double (exact but for I64/U64 above 2^53) or as an integer (fractions
+ * are cut off; a U64 above 2^63 wraps; a float beyond the range becomes its nearest end, NaN 0). A BOOL is 0
+ * or 1. */
 double tensor_get_double(const struct tensor *tensor, size_t i);
 int64_t tensor_get_int(const struct tensor *tensor, size_t i);
 bool dtype_is_float(enum dtype dtype);
@@ -60,7 +62,7 @@ bool dtype_is_float(enum dtype dtype);
 const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t size);
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 
-/* Exact conversions between the storage types and float (round to nearest even where they narrow). */
+/* Exact conversions from the half-width storage types. */
 float f16_to_f32(uint16_t bits);
 float bf16_to_f32(uint16_t bits);
 
