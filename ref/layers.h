@@ -18,6 +18,8 @@
 #define quick_gelu KERNEL_NAME(quick_gelu)
 #define geglu KERNEL_NAME(geglu)
 #define add KERNEL_NAME(add)
+#define multiply KERNEL_NAME(multiply)
+#define as_real KERNEL_NAME(as_real)
 #define add_channels KERNEL_NAME(add_channels)
 #define concat_channels KERNEL_NAME(concat_channels)
 #define to_tokens KERNEL_NAME(to_tokens)
@@ -68,18 +70,24 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
 struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu);
 /* x: [..., C] */
 struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *layer);
-/* q: [B, L, heads*dim], k, v: [B, S, heads*dim] -> [B, L, heads*dim]; the scale is dim^-1/2. */
-struct tensor attention(
-    struct forward *f, struct tensor q, struct tensor k, struct tensor v, int64_t heads, bool causal);
+/* softmax(q k^T * scale) v for each head. q: [B, L, heads*dim], k, v: [B, S, heads*dim] -> [B, L, heads*dim].
+ * With `causal`, position i sees 0..i. The UNet and the VAE scale the scores by dim^-1/2; CLIP multiplies q
+ * by it beforehand and passes 1. */
+struct tensor attention(struct forward *f, struct tensor q, struct tensor k, struct tensor v, int64_t heads,
+    double scale, bool causal);
 
 struct tensor silu(struct forward *f, struct tensor x);
 struct tensor gelu(struct forward *f, struct tensor x);
 struct tensor quick_gelu(struct forward *f, struct tensor x);
-struct tensor geglu(struct forward *f, struct tensor x); /* [..., 2*inner] -> [..., inner] */
-struct tensor add(struct forward *f, struct tensor a, struct tensor b);
+struct tensor geglu(struct forward *f, struct tensor x);                /* [..., 2*inner] -> [..., inner] */
+struct tensor add(struct forward *f, struct tensor a, struct tensor b); /* of one shape */
+/* x times a number, which is rounded to real first */
+struct tensor multiply(struct forward *f, struct tensor x, double factor);
+/* x (F32, F64, F16 or BF16) as a tensor of type real: itself where it is one already, otherwise a copy. */
+struct tensor as_real(struct forward *f, struct tensor x);
 /* x: [B, C, H, W] plus v: [B, C] at every position */
 struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v);
-/* [B, C1, H, W], [B, C2, H, W] -> [B, C1+C2, H, W] */
+/* [B, C1, ...], [B, C2, ...] -> [B, C1+C2, ...] */
 struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor b);
 /* [B, C, H, W] -> [B, H*W, C] and back */
 struct tensor to_tokens(struct forward *f, struct tensor x);
