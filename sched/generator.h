@@ -2,11 +2,13 @@
  * Seeded normal numbers, the same as the libraries' own generators give.
  *
  *   numpy-pcg64      np.random.Generator(np.random.PCG64(seed)).standard_normal: float64 draws, rounded to
- * float32 torch-cpu        torch.Generator('cpu').manual_seed(seed), torch.randn float32 as PyTorch's AVX2
- * kernel computes it torch-cpu-plain  the same words through PyTorch's portable kernel (normals up to 2e-6
- * apart)
+ *                    float32 (the documented examples' generator). numpy_pcg64.h
+ *   torch-cpu        torch.Generator('cpu').manual_seed(seed), torch.randn as PyTorch's AVX2 kernel computes
+ *                    it, bit for bit. torch_mt19937.h
+ *   torch-cpu-plain  the same words through PyTorch's portable kernel (normals up to 2e-6 apart)
  *
- * One stream in call order: what a call gives depends on all the calls before it.
+ * One stream in call order: what a call gives depends on all the calls before it. The random words are exact
+ * everywhere; the normals rest on libm's logarithms, sines and cosines where the originals do.
  */
 #ifndef SCHED_GENERATOR_H
 #define SCHED_GENERATOR_H
@@ -29,10 +31,11 @@ const char *generator_name(enum generator_kind kind);
 
 struct generator; /* opaque */
 
-/* `seed` is a decimal or 0x-hexadecimal integer of any size for NumPy, below 2^64 for torch. */
+/* `seed` is a decimal or 0x-hexadecimal integer, of any size for NumPy, below 2^64 for torch (which uses its
+ * low 32 bits alone). STATUS_BAD_INPUT names what is wrong with it; `*out` is then NULL. */
 enum status generator_create(
     enum generator_kind kind, const char *seed, struct generator **out, struct error *error);
-void generator_free(struct generator *generator);
+void generator_free(struct generator *generator); /* accepts NULL */
 
 /* randn / standard_normal of one tensor with `n` elements (torch's numbers depend on how the draws are
  * grouped). */

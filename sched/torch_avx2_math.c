@@ -1,0 +1,81 @@
+/*
+ * PyTorch's AVX2 logarithm, sine and cosine in scalar C.
+ *
+ * The kernel (ATen/native/cpu/DistributionTemplates.h: normal_fill_AVX2) takes them from avx_mathfun.h: the
+ * single-precision functions of Moshier's Cephes library (netlib.org/cephes, logf.c and sinf.c), whose
+ * published coefficients stand below. PyTorch compiles that file with fused multiply-add and the compiler
+ * contracts its products and sums; which of them decides the last bit, so each contraction is written out
+ * here as fmaf, and the rest of the project is compiled without any. That this is the whole truth was found
+ * by trying: no difference in 5 seeds of 2^20 draws against PyTorch 1.13, where unfused arithmetic differs in
+ * 1 % of them.
+ */
+#include "torch_avx2_math.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* log x = e log 2 + log m, with x = 2^e m and m in [sqrt(1/2), sqrt 2); with r = m - 1,
+ * log m = r - r^2/2 + r^3 P(r). */
+float torch_avx2_log(float x)
+{
+    static const float polynomial[] = {7.0376836292E-2f, -1.1514610310E-1f, 1.1676998740E-1f,
+        -1.2420140846E-1f, 1.4249322787E-1f, -1.6668057665E-1f, 2.0000714765E-1f, -2.4999993993E-1f,
+        3.3333331174E-1f};
+    const float sqrt_half = 0.707106781186547524f;
+    /* log 2 in two parts, the larger with few bits, so that its product with e is exact. */
+    const float log2_high = 0.693359375f, log2_low = -2.12194440e-4f;
+
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    float exponent = (float)((int)(bits >> 23) - 127) + 1;
+    bits = (bits & UINT32_C(0x007fffff)) | UINT32_C(0x3f000000); /* the mantissa, in [1/2, 1) */
+    float mantissa;
+    memcpy(&mantissa, &bits, sizeof mantissa);
+    float r = mantissa - 1;
+    if (mantissa < sqrt_half) {
+        exponent -= 1;
+        r += mantissa;
+    }
+
+    float r2 = r * r;
+    float y = polynomial[0];
+    for (int i = 1; i < 9; i++) y = fmaf(y, r, polynomial[i]);
+    y *= r;
+    y = fmaf(y, r2, exponent * log2_low);
+    y = fmaf(-r2, 0.5f, y);
+    return fmaf(exponent, log2_high, r + y);
+}
+
+/* With j the even number of octants nearest above x, r = x - j pi/4 lies in [-pi/4, pi/4]; sine and cosine of
+ * x are those of r, exchanged where j = 2 or 6, with the signs of the quadrant. */
+void torch_avx2_sincos(float x, float *sine, float *cosine)
+{
+    const float four_over_pi = 1.27323954473516f;
+    /* pi/4 in three parts, for the reduction to be exact to more than a float's bits. */
+    const float pi4_high = 0.78515625f, pi4_middle = 2.4187564849853515625e-4f,
+                pi4_low = 3.77489497744594108e-8f;
+
+    int octant = ((int)(x * four_over_pi) + 1) & ~1;
+    float count = (float)octant;
+    float r = fmaf(count, -pi4_high, x);
+    r = fmaf(count, -pi4_middle, r);
+    r = fmaf(count, -pi4_low, r);
+    float r2 = r * r;
+
+    float cos_r = 2.443315711809948E-005f;
+    cos_r = fmaf(cos_r, r2, -1.388731625493765E-003f);
+    cos_r = fmaf(cos_r, r2, 4.166664568298827E-002f);
+    cos_r *= r2;
+    cos_r = fmaf(cos_r, r2, -(r2 * 0.5f)) + 1;
+
+    float sin_r = -1.9515295891E-4f;
+    sin_r = fmaf(sin_r, r2, 8.3321608736E-3f);
+    sin_r = fmaf(sin_r, r2, -1.6666654611E-1f);
+    sin_r = fmaf(sin_r * r2, r, r);
+
+    float s = octant & 2 ? cos_r : sin_r;
+    float c = octant & 2 ? sin_r : cos_r;
+    *sine = octant & 4 ? -s : s;
+    *cosine = (octant + 2) & 4 ? -c : c;
+}

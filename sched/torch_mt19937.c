@@ -1,0 +1,56 @@
+/*
+ * The Mersenne Twister (Matsumoto and Nishimura, "Mersenne twister: a 623-dimensionally equidistributed
+ * uniform pseudo-random number generator", ACM TOMACS 8(1), 1998) and the uniforms that PyTorch makes of it:
+ * the low 24 bits of a word, or the low 53 bits of two words, the first of them the upper half.
+ */
+#include "torch_mt19937.h"
+
+enum {
+    SHIFT_SIZE = 397 /* m of the paper: how far ahead a word takes its second parent */
+};
+#define MATRIX_A UINT32_C(0x9908b0df)
+#define UPPER_BIT UINT32_C(0x80000000)
+
+void torch_mt19937_seed(struct torch_mt19937 *generator, uint32_t seed)
+{
+    uint32_t *words = generator->words;
+    words[0] = seed;
+    for (uint32_t i = 1; i < MT19937_WORDS; i++)
+        words[i] = UINT32_C(1812433253) * (words[i - 1] ^ words[i - 1] >> 30) + i;
+    generator->next = MT19937_WORDS;
+    generator->has_cached_normal = false;
+    generator->cached_normal = 0;
+}
+
+/* The next 624 words from the last 624. */
+static void refresh(struct torch_mt19937 *generator)
+{
+    uint32_t *words = generator->words;
+    for (int i = 0; i < MT19937_WORDS; i++) {
+        uint32_t joined = (words[i] & UPPER_BIT) | (words[(i + 1) % MT19937_WORDS] & ~UPPER_BIT);
+        words[i] = words[(i + SHIFT_SIZE) % MT19937_WORDS] ^ joined >> 1 ^ (joined & 1 ? MATRIX_A : 0);
+    }
+    generator->next = 0;
+}
+
+uint32_t torch_mt19937_next(struct torch_mt19937 *generator)
+{
+    if (generator->next == MT19937_WORDS) refresh(generator);
+    uint32_t word = generator->words[generator->next++];
+    word ^= word >> 11;
+    word ^= word << 7 & UINT32_C(0x9d2c5680);
+    word ^= word << 15 & UINT32_C(0xefc60000);
+    return word ^ word >> 18;
+}
+
+float torch_mt19937_uniform_f32(struct torch_mt19937 *generator)
+{
+    return (float)(torch_mt19937_next(generator) & UINT32_C(0xffffff)) * 0x1p-24f;
+}
+
+double torch_mt19937_uniform_f64(struct torch_mt19937 *generator)
+{
+    uint64_t high = torch_mt19937_next(generator);
+    uint64_t low = torch_mt19937_next(generator);
+    return (double)((high << 32 | low) & UINT64_C(0x1fffffffffffff)) * 0x1p-53;
+}
