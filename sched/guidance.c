@@ -1,0 +1,45 @@
+/*
+ * Classifier-free guidance: the prediction moved away from the unconditional one, and brought back to the
+ * conditional one's spread where asked, since a large scale alone overexposes.
+ *
+ * The order of operations is that of StableDiffusionPipeline and its rescale_noise_cfg, each of them rounded
+ * to `real`; Python's numbers are rounded to `real` where they meet a tensor.
+ */
+#include "guidance.h"
+
+#include <math.h>
+
+void guidance_combine(const real *uncond, const real *text, size_t n, double scale, real *out)
+{
+    const real factor = (real)scale;
+    for (size_t i = 0; i < n; i++) {
+        real difference = text[i] - uncond[i];
+        out[i] = uncond[i] + factor * difference;
+    }
+}
+
+/* The unbiased standard deviation of x: [n], summed in double as torch.std does for float32, rounded once. */
+static real standard_deviation(const real *x, size_t n)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)x[i];
+    const double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        double deviation = (double)x[i] - mean;
+        squares += deviation * deviation;
+    }
+    return (real)sqrt(squares / ((double)n - 1));
+}
+
+void guidance_rescale(real *guided, const real *text, size_t batch, size_t size, double rescale)
+{
+    const real keep_rescaled = (real)rescale, keep_guided = (real)(1 - rescale);
+    for (size_t b = 0; b < batch; b++) {
+        real *picture = guided + b * size;
+        const real ratio = standard_deviation(text + b * size, size) / standard_deviation(picture, size);
+        for (size_t i = 0; i < size; i++) {
+            real rescaled = picture[i] * ratio;
+            picture[i] = keep_rescaled * rescaled + keep_guided * picture[i];
+        }
+    }
+}
