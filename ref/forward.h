@@ -15,6 +15,7 @@
 
 #define forward_tensor KERNEL_NAME(forward_tensor)
 #define forward_output KERNEL_NAME(forward_output)
+#define DTYPE_REAL (sizeof(real) == sizeof(double) ? DTYPE_F64 : DTYPE_F32)
 
 struct arena; /* arena.h */
 struct trace; /* trace.h */

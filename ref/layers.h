@@ -85,7 +85,7 @@ struct tensor add(struct forward *f, struct tensor a, struct tensor b); /* of on
 struct tensor multiply(struct forward *f, struct tensor x, double factor);
 /* x (F32, F64, F16 or BF16) as a tensor of type real: itself where it is one already, otherwise a copy. */
 struct tensor as_real(struct forward *f, struct tensor x);
-/* x: [B, C, H, W] plus v: [B, C] at every position */
+/* x: [B, C, ...] += v: [B, C] at every position, in place; returns x */
 struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v);
 /* [B, C1, ...], [B, C2, ...] -> [B, C1+C2, ...] */
 struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor b);

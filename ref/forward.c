@@ -1,0 +1,31 @@
+#include "kernels/real.h"
+
+#include "arena.h"
+#include "forward.h"
+#include "trace.h"
+
+#include <string.h>
+
+struct tensor forward_tensor(struct forward *f, int rank, const int64_t *shape)
+{
+    struct tensor tensor = {.dtype = DTYPE_REAL, .rank = rank};
+    if (f->status != STATUS_OK) return tensor;
+    memcpy(tensor.shape, shape, (size_t)rank * sizeof *shape);
+    size_t count;
+    if (!tensor_shape_count(shape, rank, DTYPE_REAL, &count)) {
+        char shown[160];
+        f->status = error_input(f->error, "an activation of shape %s does not fit in memory",
+            tensor_show_shape(&tensor, shown, sizeof shown));
+        return tensor;
+    }
+    tensor.data = arena_alloc(f->arena, count * sizeof(real));
+    if (!tensor.data) f->status = error_memory(f->error, count * sizeof(real));
+    return tensor;
+}
+
+struct tensor forward_output(struct forward *f, const char *name, struct tensor output)
+{
+    if (f->status == STATUS_OK && f->modules)
+        f->status = trace_add(f->modules, &output, f->error, "act.%s", name);
+    return output;
+}

@@ -1,0 +1,311 @@
+#include "kernels/real.h"
+
+#include "kernels/kernels.h"
+#include "layers.h"
+
+#include <string.h>
+
+/* --- Memory ------------------------------------------------------------------------------------------------
+ */
+
+struct arena_mark scope_begin(struct forward *f)
+{
+    return arena_mark(f->arena);
+}
+
+struct tensor scope_return(struct forward *f, struct arena_mark scope, struct tensor result)
+{
+    if (f->status == STATUS_OK)
+        result.data = arena_release_keep(f->arena, scope, result.data, tensor_bytes(&result));
+    else
+        arena_release(f->arena, scope);
+    return result;
+}
+
+/* --- Shapes ------------------------------------------------------------------------------------------------
+ */
+
+/* Whether a layer may go on: no error yet, and its tensors fit together. Models are checked when they are
+ * loaded and their inputs when a pass begins, so that a misfit here is a caller's mistake; it is still no
+ * crash. */
+static bool may_run(struct forward *f, bool fits, const char *layer, const struct tensor *x)
+{
+    if (f->status != STATUS_OK) return false;
+    if (fits && x->dtype == DTYPE_REAL) return true;
+    char shown[160];
+    f->status = error_input(f->error, "%s: does not fit an input of shape %s and type %s", layer,
+        tensor_show_shape(x, shown, sizeof shown), dtype_name(x->dtype));
+    return false;
+}
+
+/* Product of the sides from `first` to before `end`. */
+static size_t sides(const struct tensor *x, int first, int end)
+{
+    size_t product = 1;
+    for (int i = first; i < end; i++) product *= (size_t)x->shape[i];
+    return product;
+}
+
+static int64_t last_side(const struct tensor *x)
+{
+    return x->rank > 0 ? x->shape[x->rank - 1] : 0;
+}
+
+/* A new tensor of x's shape, or of x's shape with another last side. */
+static struct tensor like(struct forward *f, struct tensor x)
+{
+    return forward_tensor(f, x.rank, x.shape);
+}
+
+static struct tensor like_with_last(struct forward *f, struct tensor x, int64_t last)
+{
+    x.shape[x.rank - 1] = last;
+    return forward_tensor(f, x.rank, x.shape);
+}
+
+/* Scratch memory for a kernel; NULL where it needs none, or where memory is out (and then the status says
+ * so). */
+static real *scratch(struct forward *f, size_t count)
+{
+    if (count == 0) return NULL;
+    return forward_tensor(f, 1, (int64_t[]){(int64_t)count}).data;
+}
+
+/* --- Weights -----------------------------------------------------------------------------------------------
+ */
+
+struct tensor as_real(struct forward *f, struct tensor x)
+{
+    bool aligned = (uintptr_t)x.data % _Alignof(real) == 0;
+    if (f->status != STATUS_OK || (x.dtype == DTYPE_REAL && aligned)) return x;
+    struct tensor y = like(f, x);
+    if (f->status != STATUS_OK) return y;
+    size_t n = tensor_count(&x);
+    real *values = y.data;
+    switch (x.dtype) {
+    case DTYPE_F16: kernel_from_f16(x.data, n, values); break;
+    case DTYPE_BF16: kernel_from_bf16(x.data, n, values); break;
+    case DTYPE_F32: kernel_from_f32(x.data, n, values); break;
+    default:
+        for (size_t i = 0; i < n; i++) values[i] = (real)tensor_get_double(&x, i);
+    }
+    return y;
+}
+
+/* A weight for a kernel to read, in place or converted into the present scope; NULL for a bias that is not
+ * there. */
+static const real *weight(struct forward *f, const struct tensor *stored)
+{
+    return stored->data ? as_real(f, *stored).data : NULL;
+}
+
+/* --- Layers with weights -----------------------------------------------------------------------------------
+ */
+
+struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
+{
+    int64_t out = layer->weight.shape[0], in = layer->weight.shape[1];
+    if (!may_run(f, last_side(&x) == in, "linear", &x)) return x;
+    struct tensor y = like_with_last(f, x, out);
+    struct arena_mark converted = scope_begin(f);
+    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    if (f->status == STATUS_OK)
+        kernel_linear(x.data, w, bias, sides(&x, 0, x.rank - 1), (size_t)in, (size_t)out, y.data);
+    arena_release(f->arena, converted);
+    return y;
+}
+
+struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer)
+{
+    const int64_t *w_shape = layer->weight.shape;
+    if (!may_run(f, x.rank == 4 && x.shape[1] == w_shape[1], "conv2d", &x)) return x;
+    struct conv2d_shape shape = {
+        .batch = (size_t)x.shape[0],
+        .in_channels = (size_t)x.shape[1],
+        .in_height = (size_t)x.shape[2],
+        .in_width = (size_t)x.shape[3],
+        .out_channels = (size_t)w_shape[0],
+        .kernel_height = (size_t)w_shape[2],
+        .kernel_width = (size_t)w_shape[3],
+        .stride = (size_t)layer->stride,
+        .pad_top = (size_t)layer->pad_top,
+        .pad_bottom = (size_t)layer->pad_bottom,
+        .pad_left = (size_t)layer->pad_left,
+        .pad_right = (size_t)layer->pad_right,
+    };
+    bool fits = shape.in_height + shape.pad_top + shape.pad_bottom >= shape.kernel_height &&
+                shape.in_width + shape.pad_left + shape.pad_right >= shape.kernel_width;
+    if (!may_run(f, fits, "conv2d", &x)) return x;
+
+    int64_t y_shape[] = {
+        x.shape[0], w_shape[0], (int64_t)conv2d_out_height(&shape), (int64_t)conv2d_out_width(&shape)};
+    struct tensor y = forward_tensor(f, 4, y_shape);
+    struct arena_mark converted = scope_begin(f);
+    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    real *columns = scratch(f, kernel_conv2d_scratch(&shape));
+    if (f->status == STATUS_OK) kernel_conv2d(&shape, x.data, w, bias, y.data, columns);
+    arena_release(f->arena, converted);
+    return y;
+}
+
+struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
+{
+    if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
+    struct tensor y = like(f, x);
+    struct arena_mark converted = scope_begin(f);
+    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    if (f->status == STATUS_OK)
+        kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
+            (size_t)layer->groups, layer->eps, w, bias, silu_after, y.data);
+    arena_release(f->arena, converted);
+    return y;
+}
+
+struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *layer)
+{
+    if (!may_run(f, last_side(&x) == layer->weight.shape[0], "layer_norm", &x)) return x;
+    struct tensor y = like(f, x);
+    struct arena_mark converted = scope_begin(f);
+    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    if (f->status == STATUS_OK)
+        kernel_layer_norm(
+            x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&x), layer->eps, w, bias, y.data);
+    arena_release(f->arena, converted);
+    return y;
+}
+
+/* --- Layers without weights --------------------------------------------------------------------------------
+ */
+
+struct tensor attention(struct forward *f, struct tensor q, struct tensor k, struct tensor v, int64_t heads,
+    double scale, bool causal)
+{
+    bool fits = q.rank == 3 && k.rank == 3 && tensor_same_shape(&k, &v) && q.shape[0] == k.shape[0] &&
+                q.shape[2] == k.shape[2] && heads > 0 && q.shape[2] % heads == 0;
+    if (!may_run(f, fits, "attention", &q)) return q;
+    struct attention_shape shape = {
+        .batch = (size_t)q.shape[0],
+        .heads = (size_t)heads,
+        .q_len = (size_t)q.shape[1],
+        .kv_len = (size_t)k.shape[1],
+        .dim = (size_t)(q.shape[2] / heads),
+        .causal = causal,
+        .scale = scale,
+    };
+    struct tensor y = like(f, q);
+    struct arena_mark scores = scope_begin(f);
+    real *room = scratch(f, kernel_attention_scratch(&shape));
+    if (f->status == STATUS_OK) kernel_attention(&shape, q.data, k.data, v.data, y.data, room);
+    arena_release(f->arena, scores);
+    return y;
+}
+
+static struct tensor elementwise(
+    struct forward *f, struct tensor x, const char *name, void (*kernel)(const real *, size_t, real *))
+{
+    if (!may_run(f, true, name, &x)) return x;
+    struct tensor y = like(f, x);
+    if (f->status == STATUS_OK) kernel(x.data, tensor_count(&x), y.data);
+    return y;
+}
+
+struct tensor silu(struct forward *f, struct tensor x)
+{
+    return elementwise(f, x, "silu", kernel_silu);
+}
+
+struct tensor gelu(struct forward *f, struct tensor x)
+{
+    return elementwise(f, x, "gelu", kernel_gelu);
+}
+
+struct tensor quick_gelu(struct forward *f, struct tensor x)
+{
+    return elementwise(f, x, "quick_gelu", kernel_quick_gelu);
+}
+
+struct tensor geglu(struct forward *f, struct tensor x)
+{
+    if (!may_run(f, last_side(&x) > 0 && last_side(&x) % 2 == 0, "geglu", &x)) return x;
+    struct tensor y = like_with_last(f, x, last_side(&x) / 2);
+    if (f->status == STATUS_OK) kernel_geglu(x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&y), y.data);
+    return y;
+}
+
+struct tensor add(struct forward *f, struct tensor a, struct tensor b)
+{
+    if (!may_run(f, tensor_same_shape(&a, &b), "add", &a)) return a;
+    struct tensor y = like(f, a);
+    if (f->status == STATUS_OK) kernel_add(a.data, b.data, tensor_count(&a), y.data);
+    return y;
+}
+
+struct tensor multiply(struct forward *f, struct tensor x, double factor)
+{
+    if (!may_run(f, true, "multiply", &x)) return x;
+    struct tensor y = like(f, x);
+    if (f->status != STATUS_OK) return y;
+    const real *in = x.data;
+    real *out = y.data;
+    for (size_t i = 0, n = tensor_count(&x); i < n; i++) out[i] = in[i] * (real)factor;
+    return y;
+}
+
+struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
+{
+    bool fits = x.rank >= 2 && v.rank == 2 && v.shape[0] == x.shape[0] && v.shape[1] == x.shape[1];
+    if (may_run(f, fits, "add_channels", &x))
+        kernel_add_channels(x.data, v.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank));
+    return x;
+}
+
+/* --- Layouts -----------------------------------------------------------------------------------------------
+ */
+
+struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor b)
+{
+    struct tensor like_a = b; /* b with a's channels */
+    if (b.rank >= 2) like_a.shape[1] = a.shape[1];
+    if (!may_run(f, a.rank >= 2 && tensor_same_shape(&a, &like_a), "concat_channels", &a)) return a;
+    struct tensor y = a;
+    y.shape[1] += b.shape[1];
+    y = like(f, y);
+    if (f->status != STATUS_OK) return y;
+    size_t batch = (size_t)a.shape[0];
+    size_t a_bytes = tensor_bytes(&a) / batch, b_bytes = tensor_bytes(&b) / batch; /* one picture's */
+    unsigned char *to = y.data;
+    for (size_t i = 0; i < batch; i++) {
+        memcpy(to, (const unsigned char *)a.data + i * a_bytes, a_bytes);
+        memcpy(to + a_bytes, (const unsigned char *)b.data + i * b_bytes, b_bytes);
+        to += a_bytes + b_bytes;
+    }
+    return y;
+}
+
+struct tensor to_tokens(struct forward *f, struct tensor x)
+{
+    if (!may_run(f, x.rank == 4, "to_tokens", &x)) return x;
+    struct tensor y = forward_tensor(f, 3, (int64_t[]){x.shape[0], x.shape[2] * x.shape[3], x.shape[1]});
+    if (f->status == STATUS_OK)
+        kernel_transpose(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, 4), y.data);
+    return y;
+}
+
+struct tensor from_tokens(struct forward *f, struct tensor x, int64_t height, int64_t width)
+{
+    if (!may_run(f, x.rank == 3 && x.shape[1] == height * width, "from_tokens", &x)) return x;
+    struct tensor y = forward_tensor(f, 4, (int64_t[]){x.shape[0], x.shape[2], height, width});
+    if (f->status == STATUS_OK)
+        kernel_transpose(x.data, (size_t)x.shape[0], (size_t)x.shape[1], (size_t)x.shape[2], y.data);
+    return y;
+}
+
+struct tensor upsample_nearest(struct forward *f, struct tensor x, int64_t height, int64_t width)
+{
+    if (!may_run(f, x.rank == 4, "upsample_nearest", &x)) return x;
+    struct tensor y = forward_tensor(f, 4, (int64_t[]){x.shape[0], x.shape[1], height, width});
+    if (f->status == STATUS_OK)
+        kernel_upsample_nearest(x.data, sides(&x, 0, 2), (size_t)x.shape[2], (size_t)x.shape[3],
+            (size_t)height, (size_t)width, y.data);
+    return y;
+}
