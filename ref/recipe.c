@@ -2,8 +2,8 @@
 
 #include "sched/nearest.h"
 
-#include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +89,7 @@ static enum status read_prompts(
     prompts->items = calloc(count, sizeof *prompts->items);
     if (!prompts->items) return error_memory(error, count * sizeof *prompts->items);
     prompts->given = true;
+    prompts->is_list = cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(json, key));
     for (size_t i = 0; i < count && status == STATUS_OK; i++, item = item->next) {
         char shown[80];
         if (!cJSON_IsString(item))

@@ -17,7 +17,7 @@
 
 /* A string or a list of strings; Diffusers tells them apart, and "not given" from "". */
 struct prompts {
-    bool given;
+    bool given, is_list;
     size_t count;
     char **items;
 };

@@ -1,0 +1,431 @@
+/*
+ * One pipeline call, from the prompt to the picture. pipeline_run(), at the end of the file, is the whole
+ * algorithm; the functions above it are its stages in the order in which they run.
+ *
+ * Sources: Rombach et al. 2022 (latent diffusion), Ho and Salimans 2022 (guidance), Podell et al. 2023
+ * (SDXL); the order of operations and of random draws is Diffusers 0.35.1's.
+ */
+#include "kernels/real.h"
+
+#include "arena.h"
+#include "run.h"
+
+#include "sched/guidance.h"
+#include "sched/scheduler.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void run_trace(struct run *run, struct tensor tensor, const char *name_format, ...)
+{
+    if (run->f.status != STATUS_OK || !run->options->trace) return;
+    char name[128];
+    va_list arguments;
+    va_start(arguments, name_format);
+    vsnprintf(name, sizeof name, name_format, arguments);
+    va_end(arguments);
+    run->f.status = trace_add(run->options->trace, &tensor, run->f.error, "%s", name);
+}
+
+/* --- What the call asks for, checked
+ * ---------------------------------------------------------------------------- */
+
+static enum status check_prompts(const struct run *run, struct error *error)
+{
+    const struct recipe *r = run->recipe;
+    if (!r->prompt.given) return error_input(error, "prompt: nothing to draw; give a prompt");
+    if (!run->pipeline->is_xl) {
+        if (r->prompt_2.given || r->negative_prompt_2.given)
+            return error_input(
+                error, "prompt_2, negative_prompt_2: a StableDiffusionPipeline has one text encoder");
+        if (r->negative_prompt.given && r->negative_prompt.is_list != r->prompt.is_list && run->guided)
+            return error_input(error, "negative_prompt: expected %s, as prompt is",
+                r->prompt.is_list ? "a list of strings" : "one string");
+    }
+    const struct prompts *others[] = {&r->prompt_2, &r->negative_prompt, &r->negative_prompt_2};
+    const char *const names[] = {"prompt_2", "negative_prompt", "negative_prompt_2"};
+    for (int i = 0; i < 3; i++) {
+        bool broadcast = i > 0 && !others[i]->is_list; /* one negative string serves every prompt */
+        if (others[i]->given && others[i]->count != r->prompt.count && !broadcast)
+            return error_input(error, "%s: expected %zu, one for each prompt, got %zu", names[i],
+                r->prompt.count, others[i]->count);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_sizes(struct run *run, struct error *error)
+{
+    const struct recipe *r = run->recipe;
+    int64_t own = run->pipeline->sample_size * vae_scale_factor(run->pipeline->vae);
+    run->height = r->height ? r->height : own;
+    run->width = r->width ? r->width : own;
+    /* StableDiffusionPipeline takes both from the model unless both are given. */
+    if (!run->pipeline->is_xl && (!r->height != !r->width)) {
+        warnings_add(run->warnings,
+            "%s: ignored without %s: StableDiffusionPipeline then takes both from the model (%lld)",
+            r->height ? "height" : "width", r->height ? "width" : "height", (long long)own);
+        run->height = run->width = own;
+    }
+    if (run->height % 8 || run->width % 8)
+        return error_input(error, "height, width: expected multiples of 8, got %lld and %lld",
+            (long long)run->height, (long long)run->width);
+    if (run->height < vae_scale_factor(run->pipeline->vae) ||
+        run->width < vae_scale_factor(run->pipeline->vae))
+        return error_input(error, "height, width: expected at least %lld, one latent, got %lld and %lld",
+            (long long)vae_scale_factor(run->pipeline->vae), (long long)run->height, (long long)run->width);
+    return STATUS_OK;
+}
+
+static void warn_of_ignored(const struct run *run)
+{
+    const struct recipe *r = run->recipe;
+    if (!run->guided && r->negative_prompt.given)
+        warnings_add(
+            run->warnings, "negative_prompt: ignored without guidance (guidance_scale at or below 1)");
+    if (!run->guided && r->guidance_rescale > 0)
+        warnings_add(
+            run->warnings, "guidance_rescale: ignored without guidance (guidance_scale at or below 1)");
+    if (r->has_num_inference_steps && (r->timesteps || r->sigmas))
+        warnings_add(run->warnings, "num_inference_steps: ignored, the custom schedule has its own length");
+    if (!run->pipeline->is_xl && (r->original_size.given || r->crops_coords_top_left.given ||
+                                     r->target_size.given || r->denoising_end > 0))
+        warnings_add(run->warnings,
+            "original_size, crops_coords_top_left, target_size, denoising_end: ignored, they "
+            "are arguments of SDXL");
+    if (r->negative_original_size.given != r->negative_target_size.given)
+        warnings_add(run->warnings, "negative sizes: ignored unless both negative_original_size and "
+                                    "negative_target_size are given");
+    if (run->pipeline->is_xl && run->guided && !r->negative_prompt.given && r->negative_prompt_2.given &&
+        run->pipeline->checkpoint.force_zeros_for_empty_prompt)
+        warnings_add(run->warnings,
+            "negative_prompt_2: ignored without negative_prompt: this checkpoint stands zeros "
+            "for a negative prompt that is not given");
+}
+
+static void check_inputs(struct run *run)
+{
+    const struct recipe *r = run->recipe;
+    run->guidance_scale = r->has_guidance_scale ? r->guidance_scale : run->pipeline->is_xl ? 5.0 : 7.5;
+    run->guided = run->guidance_scale > 1;
+    run->batch = (int64_t)r->prompt.count * r->num_images_per_prompt;
+    run->f.status = check_prompts(run, run->f.error);
+    if (run->f.status == STATUS_OK) run->f.status = check_sizes(run, run->f.error);
+    if (run->f.status == STATUS_OK && r->num_seeds != 1 && (int64_t)r->num_seeds != run->batch)
+        run->f.status = error_input(run->f.error, "seed: expected one, or %lld, one a picture, got %zu",
+            (long long)run->batch, r->num_seeds);
+    if (run->f.status == STATUS_OK) warn_of_ignored(run);
+}
+
+/* --- The schedule
+ * ------------------------------------------------------------------------------------------------ */
+
+/* SDXL's denoising_end: of the schedule, only the timesteps at or above this fraction's cut-off are run. */
+static size_t timesteps_to_run(const struct run *run)
+{
+    double end = run->pipeline->is_xl ? run->recipe->denoising_end : 0;
+    size_t count = run->scheduler->num_timesteps;
+    if (!(end > 0 && end < 1)) return count;
+    double train = run->scheduler->num_train_timesteps, cutoff = nearbyint(train - end * train);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) kept += run->scheduler->timesteps[i] >= cutoff;
+    return kept;
+}
+
+static void trace_schedule(struct run *run)
+{
+    const struct scheduler *s = run->scheduler;
+    const enum dtype real_dtype = sizeof(real) == 4 ? DTYPE_F32 : DTYPE_F64;
+    int64_t count = (int64_t)s->num_timesteps;
+    enum dtype dtype = s->timestep_dtype == TIMESTEP_INT64     ? DTYPE_I64
+                       : s->timestep_dtype == TIMESTEP_FLOAT32 ? DTYPE_F32
+                                                               : DTYPE_F64;
+    struct tensor timesteps = {dtype, 1, {count}, malloc((size_t)count * sizeof(double) + 1)};
+    if (!timesteps.data) {
+        run->f.status = error_memory(run->f.error, (size_t)count * sizeof(double));
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (dtype == DTYPE_I64) ((int64_t *)timesteps.data)[i] = (int64_t)s->timesteps[i];
+        if (dtype == DTYPE_F32) ((float *)timesteps.data)[i] = (float)s->timesteps[i];
+        if (dtype == DTYPE_F64) ((double *)timesteps.data)[i] = s->timesteps[i];
+    }
+    run_trace(run, timesteps, "timesteps");
+    free(timesteps.data);
+    if (s->sigmas)
+        run_trace(run, (struct tensor){real_dtype, 1, {(int64_t)s->num_sigmas}, s->sigmas}, "sigmas");
+    if (s->alphas_cumprod)
+        run_trace(run, (struct tensor){real_dtype, 1, {s->num_train_timesteps}, s->alphas_cumprod},
+            "alphas_cumprod");
+}
+
+static void prepare_schedule(struct run *run)
+{
+    const struct recipe *r = run->recipe;
+    cJSON *config = NULL;
+    if (run->f.status == STATUS_OK)
+        run->f.status = pipeline_scheduler_config(run->pipeline, r, &config, run->warnings, run->f.error);
+    if (run->f.status == STATUS_OK)
+        run->f.status = scheduler_create(config, &run->scheduler, run->warnings, run->f.error);
+    cJSON_Delete(config);
+    if (run->f.status != STATUS_OK) return;
+
+    struct schedule_request request = {
+        .has_num_inference_steps = !r->timesteps && !r->sigmas,
+        .num_inference_steps = (int)r->num_inference_steps,
+        .timesteps = r->timesteps,
+        .num_timesteps = r->num_timesteps,
+        .sigmas = r->sigmas,
+        .num_sigmas = r->num_sigmas,
+    };
+    run->f.status = scheduler_set_timesteps(run->scheduler, &request, run->warnings, run->f.error);
+    if (run->f.status != STATUS_OK) return;
+    run->num_timesteps = timesteps_to_run(run);
+    trace_schedule(run);
+}
+
+/* --- The noise
+ * --------------------------------------------------------------------------------------------------- */
+
+static void open_generators(struct run *run)
+{
+    const struct recipe *r = run->recipe;
+    if (run->f.status != STATUS_OK) return;
+    run->generators = calloc(r->num_seeds, sizeof(struct generator *));
+    if (!run->generators)
+        run->f.status = error_memory(run->f.error, r->num_seeds * sizeof(struct generator *));
+    for (size_t i = 0; i < r->num_seeds && run->f.status == STATUS_OK; i++) {
+        run->f.status = generator_create(r->generator, r->seeds[i], &run->generators[i], run->f.error);
+        run->num_generators = i + 1;
+    }
+}
+
+/* One draw of [B, C, h, w]: one tensor from the one generator, or a picture from each. The draws are float32
+ * in both precisions, so that a double run starts from the very numbers of a single one. */
+static struct tensor draw_noise(struct run *run, const int64_t shape[4])
+{
+    struct tensor noise = forward_tensor(&run->f, 4, shape);
+    if (!noise.data) return noise;
+    size_t count = tensor_count(&noise), each = count / run->num_generators;
+    float *draws = malloc(each * sizeof *draws);
+    if (!draws) run->f.status = error_memory(run->f.error, each * sizeof *draws);
+    for (size_t i = 0; draws && i < run->num_generators; i++) {
+        generator_normal_f32(run->generators[i], draws, each);
+        for (size_t k = 0; k < each; k++) ((real *)noise.data)[i * each + k] = (real)draws[k];
+    }
+    free(draws);
+    return noise;
+}
+
+/* The recipe's own latents in place of the first draw. */
+static struct tensor read_latents(struct run *run, const int64_t shape[4])
+{
+    struct tensor_set *set = NULL;
+    const char *path = run->recipe->latents;
+    struct tensor latents = forward_tensor(&run->f, 4, shape);
+    if (latents.data) run->f.status = tensor_set_open(path, &set, run->f.error);
+    if (run->f.status == STATUS_OK) {
+        const struct tensor *given = tensor_set_find(set, "latents");
+        if (!given) given = tensor_set_find(set, "init_noise");
+        if (!given && tensor_set_count(set) == 1) given = tensor_set_at(set, 0);
+        char expected[96], got[96];
+        tensor_show_shape(&latents, expected, sizeof expected);
+        if (!given)
+            run->f.status = error_input(
+                run->f.error, "%s: expected a tensor named latents or init_noise, or one alone", path);
+        else if (!dtype_is_float(given->dtype) || !tensor_same_shape(given, &latents))
+            run->f.status = error_input(run->f.error, "%s: expected latents of shape %s, got %s %s", path,
+                expected, dtype_name(given->dtype), tensor_show_shape(given, got, sizeof got));
+        for (size_t i = 0; run->f.status == STATUS_OK && i < tensor_count(&latents); i++)
+            ((real *)latents.data)[i] = (real)tensor_get_double(given, i);
+    }
+    tensor_set_free(set);
+    return latents;
+}
+
+static struct tensor initial_latents(struct run *run)
+{
+    int64_t factor = vae_scale_factor(run->pipeline->vae);
+    int64_t shape[4] = {
+        run->batch, unet_in_channels(run->pipeline->unet), run->height / factor, run->width / factor};
+    struct tensor noise = run->recipe->latents ? read_latents(run, shape) : draw_noise(run, shape);
+    struct tensor latents = forward_tensor(&run->f, 4, shape);
+    if (run->f.status != STATUS_OK) return latents;
+    for (size_t i = 0; i < tensor_count(&noise); i++)
+        ((real *)latents.data)[i] = ((real *)noise.data)[i] * (real)run->scheduler->init_noise_sigma;
+    run_trace(run, noise, "init_noise");
+    run_trace(run, latents, "latents.init");
+    return latents;
+}
+
+/* --- One step
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* The first or second half of [2B, ...], without a copy. */
+static struct tensor half(struct tensor x, int second)
+{
+    x.shape[0] /= 2;
+    if (second) x.data = (char *)x.data + tensor_bytes(&x);
+    return x;
+}
+
+/* The model's output at (latents, timestep), guided: [B, C, h, w]. */
+static struct tensor predict_noise(
+    struct run *run, size_t step, struct tensor latents, const struct conditioning *conditioning)
+{
+    struct forward *f = &run->f;
+    double timestep = run->scheduler->timesteps[step];
+    struct tensor model_input = forward_tensor(f, latents.rank, latents.shape);
+    if (f->status == STATUS_OK)
+        f->status = scheduler_scale_model_input(
+            run->scheduler, timestep, latents.data, tensor_count(&latents), model_input.data, f->error);
+    run_trace(run, model_input, "step.%02zu.model_input", step);
+
+    struct unet_input input = {
+        .sample = run->guided && f->status == STATUS_OK ? stack(f, model_input, model_input) : model_input,
+        .timestep = timestep,
+        .encoder_hidden_states = conditioning->prompt_embeds,
+        .text_embeds = conditioning->add_text_embeds,
+        .time_ids = conditioning->add_time_ids,
+    };
+    f->modules = run->options->trace_modules && step == 0 ? run->options->trace : NULL;
+    struct tensor noise_pred = unet_forward(f, run->pipeline->unet, &input);
+    f->modules = NULL;
+    if (f->status != STATUS_OK || !run->guided) {
+        run_trace(run, noise_pred, "step.%02zu.noise_pred_text", step);
+        return noise_pred;
+    }
+
+    struct tensor uncond = half(noise_pred, 0), text = half(noise_pred, 1);
+    run_trace(run, uncond, "step.%02zu.noise_pred_uncond", step);
+    run_trace(run, text, "step.%02zu.noise_pred_text", step);
+    struct tensor guided = forward_tensor(f, uncond.rank, uncond.shape);
+    if (f->status != STATUS_OK) return guided;
+    guidance_combine(uncond.data, text.data, tensor_count(&uncond), run->guidance_scale, guided.data);
+    if (run->recipe->guidance_rescale > 0)
+        guidance_rescale(guided.data, text.data, (size_t)run->batch, tensor_count(&text) / (size_t)run->batch,
+            run->recipe->guidance_rescale);
+    return guided;
+}
+
+/* x_t -> x_{t-1}, written over `latents`. */
+static void denoise(
+    struct run *run, size_t step, struct tensor latents, const struct conditioning *conditioning)
+{
+    struct forward *f = &run->f;
+    if (f->status != STATUS_OK) return;
+    struct arena_mark scope = arena_mark(f->arena);
+    struct step_options options = STEP_OPTIONS_DEFAULT;
+    options.eta = run->recipe->eta;
+
+    struct tensor noise_pred = predict_noise(run, step, latents, conditioning);
+    run_trace(run, noise_pred, "step.%02zu.noise_pred", step);
+
+    double timestep = run->scheduler->timesteps[step];
+    struct tensor noise = {0};
+    if (f->status == STATUS_OK && scheduler_needs_noise(run->scheduler, timestep, &options)) {
+        noise = draw_noise(run, latents.shape);
+        run_trace(run, noise, "step.%02zu.noise", step);
+    }
+    struct tensor prev_sample = forward_tensor(f, latents.rank, latents.shape);
+    if (f->status == STATUS_OK) {
+        size_t sample_size = tensor_count(&latents) / (size_t)run->batch;
+        struct step_input input = {
+            .timestep = timestep,
+            .model_output = noise_pred.data,
+            .model_output_size = tensor_count(&noise_pred) / (size_t)run->batch,
+            .sample = latents.data,
+            .batch = (size_t)run->batch,
+            .sample_size = sample_size,
+            .noise = noise.data,
+            .options = options,
+        };
+        f->status = scheduler_step(run->scheduler, &input, prev_sample.data, NULL, f->error);
+    }
+    if (f->status == STATUS_OK) memcpy(latents.data, prev_sample.data, tensor_bytes(&latents));
+    run_trace(run, latents, "step.%02zu.latents", step);
+    arena_release(f->arena, scope);
+}
+
+/* --- The picture
+ * ------------------------------------------------------------------------------------------------- */
+
+/* [B, C, h, w] latents -> [B, 3, H, W] */
+static struct tensor decode(struct run *run, struct tensor latents)
+{
+    struct forward *f = &run->f;
+    run_trace(run, latents, "latents.final");
+    struct tensor vae_input = vae_unscale(f, run->pipeline->vae, latents);
+    run_trace(run, vae_input, "vae_input");
+    f->modules = run->options->trace_modules ? run->options->trace : NULL;
+    struct tensor image = vae_decode(f, run->pipeline->vae, vae_input);
+    f->modules = NULL;
+    run_trace(run, image, "image");
+    return image;
+}
+
+/* -1..1 to 0..255, NCHW to NHWC: clamp, scale, round half to even. */
+static void to_pixels(struct run *run, struct tensor image, struct pictures *pictures)
+{
+    if (run->f.status != STATUS_OK) return;
+    size_t batch = (size_t)image.shape[0], channels = (size_t)image.shape[1];
+    size_t height = (size_t)image.shape[2], width = (size_t)image.shape[3], plane = height * width;
+    uint8_t *pixels = malloc(batch * plane * channels);
+    if (!pixels) {
+        run->f.status = error_memory(run->f.error, batch * plane * channels);
+        return;
+    }
+    const real *x = image.data;
+    for (size_t b = 0; b < batch; b++)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t i = 0; i < plane; i++) {
+                real value = x[(b * channels + c) * plane + i] * (real)0.5 + (real)0.5;
+                value =
+                    value > 0 ? value < 1 ? value : 1 : 0; /* a NaN becomes black, as numpy's cast makes it */
+                pixels[(b * plane + i) * channels + c] = (uint8_t)nearbyint((double)(value * 255));
+            }
+    int64_t shape[4] = {(int64_t)batch, (int64_t)height, (int64_t)width, (int64_t)channels};
+    run_trace(
+        run, (struct tensor){DTYPE_U8, 4, {shape[0], shape[1], shape[2], shape[3]}, pixels}, "image_u8");
+    *pictures = (struct pictures){batch, height, width, pixels};
+}
+
+/* --- The whole call
+ * ---------------------------------------------------------------------------------------------- */
+
+enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *recipe,
+    const struct run_options *options, struct pictures *pictures, struct warnings *warnings,
+    struct error *error)
+{
+    struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
+    run.f.error = error;
+    *pictures = (struct pictures){0};
+    run.f.status = arena_create(&run.f.arena, error);
+
+    if (run.f.status == STATUS_OK) check_inputs(&run);
+    struct conditioning conditioning = {0};
+    if (run.f.status == STATUS_OK) conditioning = encode_prompt(&run); /* the prompt as vectors */
+    prepare_schedule(&run);                                            /* t_1 > t_2 > ... > t_N */
+    open_generators(&run);
+    struct tensor latents = initial_latents(&run); /* x_T ~ N(0, sigma_max^2) */
+    for (size_t step = 0; step < run.num_timesteps && run.f.status == STATUS_OK; step++) {
+        if (options->progress) options->progress(options->progress_context, step, run.num_timesteps);
+        denoise(&run, step, latents, &conditioning); /* x_t -> x_{t-1} */
+    }
+    if (options->progress && run.f.status == STATUS_OK)
+        options->progress(options->progress_context, run.num_timesteps, run.num_timesteps);
+    struct tensor image = decode(&run, latents);
+    to_pixels(&run, image, pictures);
+
+    for (size_t i = 0; i < run.num_generators; i++) generator_free(run.generators[i]);
+    free(run.generators);
+    scheduler_free(run.scheduler);
+    arena_free(run.f.arena);
+    if (run.f.status != STATUS_OK) {
+        free(pictures->pixels);
+        *pictures = (struct pictures){0};
+    }
+    return run.f.status;
+}

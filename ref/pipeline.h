@@ -1,0 +1,63 @@
+/*
+ * StableDiffusionPipeline and StableDiffusionXLPipeline, text to image: from a checkpoint and a recipe to a
+ * picture and a trace. Start reading at pipeline_run() in pipeline.c.
+ */
+#ifndef REF_PIPELINE_H
+#define REF_PIPELINE_H
+
+#include "checkpoint.h"
+#include "recipe.h"
+#include "text_encoder.h"
+#include "tokenizer.h"
+#include "trace.h"
+#include "unet.h"
+#include "vae.h"
+
+#define TEXT_ENCODERS 2
+
+/* A checkpoint with its models loaded; not tied to a precision. */
+struct pipeline {
+    struct checkpoint checkpoint;
+    bool is_xl;
+    size_t num_encoders; /* 1, or 2 for SDXL */
+    struct tokenizer *tokenizers[TEXT_ENCODERS];
+    struct text_encoder *text_encoders[TEXT_ENCODERS];
+    struct unet *unet;
+    struct vae *vae;
+    cJSON *scheduler_config; /* scheduler/scheduler_config.json */
+    int64_t sample_size;     /* the model's own latent size */
+};
+
+/* "text_encoder", "text_encoder_2": component names by encoder. */
+extern const char *const text_encoder_names[TEXT_ENCODERS];
+
+/* Loads every component; `variant` may be NULL. On failure the pipeline is closed. */
+enum status pipeline_open(
+    const char *folder, const char *variant, struct pipeline *pipeline, struct error *error);
+void pipeline_close(struct pipeline *pipeline);
+
+/* The scheduler config of a run: the checkpoint's, as the pipeline's constructor corrects it, with the
+ * recipe's keys over it. The caller frees it with cJSON_Delete. */
+enum status pipeline_scheduler_config(const struct pipeline *pipeline, const struct recipe *recipe,
+    cJSON **config, struct warnings *warnings, struct error *error);
+
+struct run_options {
+    struct trace *trace; /* NULL: nothing is kept */
+    bool trace_modules;  /* also `act.*`: module outputs of the first step and of the positive prompt */
+    /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
+    void (*progress)(void *context, size_t step, size_t steps);
+    void *progress_context;
+};
+
+struct pictures {
+    size_t count, height, width;
+    uint8_t *pixels; /* [count, height, width, 3]; free() it */
+};
+
+/* One pipeline call. The same bits for the same recipe, whatever the number of threads. */
+#define pipeline_run KERNEL_NAME(pipeline_run)
+enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *recipe,
+    const struct run_options *options, struct pictures *pictures, struct warnings *warnings,
+    struct error *error);
+
+#endif

@@ -1,0 +1,190 @@
+/* Loading a checkpoint's components, and the scheduler config that a run starts from. */
+#include "pipeline.h"
+
+#include "sched/scheduler_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const text_encoder_names[TEXT_ENCODERS] = {"text_encoder", "text_encoder_2"};
+static const char *const tokenizer_names[TEXT_ENCODERS] = {"tokenizer", "tokenizer_2"};
+
+static enum status open_text(struct pipeline *p, size_t i, const char *variant, struct error *error)
+{
+    for (size_t k = 0; k < 2; k++) {
+        const char *name = k ? tokenizer_names[i] : text_encoder_names[i];
+        if (!checkpoint_has(&p->checkpoint, name))
+            return error_input(error, "%s: model_index.json has no %s, which a %s needs",
+                p->checkpoint.folder, name, p->checkpoint.pipeline_class);
+    }
+    char *folder = checkpoint_path(&p->checkpoint, tokenizer_names[i], NULL);
+    if (!folder) return error_memory(error, strlen(p->checkpoint.folder));
+    enum status status = tokenizer_open(folder, &p->tokenizers[i], error);
+    if (status == STATUS_OK)
+        status =
+            text_encoder_open(&p->checkpoint, text_encoder_names[i], variant, &p->text_encoders[i], error);
+    if (status == STATUS_OK &&
+        tokenizer_vocabulary_size(p->tokenizers[i]) > text_encoder_vocabulary_size(p->text_encoders[i]))
+        status = error_input(error, "%s: %lld ids, but %s embeds only %lld", folder,
+            (long long)tokenizer_vocabulary_size(p->tokenizers[i]), text_encoder_names[i],
+            (long long)text_encoder_vocabulary_size(p->text_encoders[i]));
+    if (status == STATUS_OK &&
+        (int64_t)tokenizer_length(p->tokenizers[i]) > text_encoder_positions(p->text_encoders[i]))
+        status = error_input(error, "%s: prompts of %zu tokens, but %s has only %lld positions", folder,
+            tokenizer_length(p->tokenizers[i]), text_encoder_names[i],
+            (long long)text_encoder_positions(p->text_encoders[i]));
+    free(folder);
+    return status;
+}
+
+/* The parts of a pipeline must fit each other: what one hands over is what the next takes. */
+static enum status check_fit(const struct pipeline *p, struct error *error)
+{
+    int64_t width = 0;
+    for (size_t i = 0; i < p->num_encoders; i++) width += text_encoder_hidden_size(p->text_encoders[i]);
+    if (width != unet_cross_attention_dim(p->unet))
+        return error_input(error,
+            "%s: unet/config.json: cross_attention_dim: expected %lld, the width of the text "
+            "encoders' output, got %lld",
+            p->checkpoint.folder, (long long)width, (long long)unet_cross_attention_dim(p->unet));
+    if (unet_in_channels(p->unet) != vae_latent_channels(p->vae))
+        return error_input(error,
+            "%s: unet/config.json: in_channels: expected %lld, the VAE's latent_channels, got %lld",
+            p->checkpoint.folder, (long long)vae_latent_channels(p->vae),
+            (long long)unet_in_channels(p->unet));
+    if (p->is_xl) {
+        int64_t made = 6 * unet_time_ids_dim(p->unet) + text_encoder_projection_size(p->text_encoders[1]);
+        if (made != unet_add_embedding_dim(p->unet))
+            return error_input(error,
+                "%s: unet/config.json: projection_class_embeddings_input_dim: expected %lld (six "
+                "time ids of addition_time_embed_dim and the pooled prompt), got %lld",
+                p->checkpoint.folder, (long long)made, (long long)unet_add_embedding_dim(p->unet));
+    }
+    return STATUS_OK;
+}
+
+/* Stable Diffusion UNets saved before 0.9.0 carried a wrong sample_size; the pipeline's constructor makes
+ * it 64. */
+static enum status read_sample_size(struct pipeline *p, struct error *error)
+{
+    p->sample_size = unet_sample_size(p->unet);
+    if (p->is_xl || p->sample_size >= 64) return STATUS_OK;
+    cJSON *config = NULL;
+    enum status status = checkpoint_read_json(&p->checkpoint, "unet", "config.json", &config, error);
+    if (status != STATUS_OK) return status;
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(config, "_diffusers_version");
+    int major = 0, minor = 0;
+    if (cJSON_IsString(version) && sscanf(version->valuestring, "%d.%d", &major, &minor) == 2 && major == 0 &&
+        minor < 9)
+        p->sample_size = 64;
+    cJSON_Delete(config);
+    return STATUS_OK;
+}
+
+enum status pipeline_open(
+    const char *folder, const char *variant, struct pipeline *pipeline, struct error *error)
+{
+    struct pipeline *p = pipeline;
+    *p = (struct pipeline){0};
+    enum status status = checkpoint_open(folder, &p->checkpoint, error);
+    if (status != STATUS_OK) return status;
+    p->is_xl = strcmp(p->checkpoint.pipeline_class, "StableDiffusionXLPipeline") == 0;
+    p->num_encoders = p->is_xl ? 2 : 1;
+    for (size_t i = 0; i < p->num_encoders && status == STATUS_OK; i++)
+        status = open_text(p, i, variant, error);
+    if (status == STATUS_OK) status = unet_open(&p->checkpoint, variant, &p->unet, error);
+    if (status == STATUS_OK) status = vae_open(&p->checkpoint, variant, &p->vae, error);
+    if (status == STATUS_OK)
+        status = checkpoint_read_json(
+            &p->checkpoint, "scheduler", "scheduler_config.json", &p->scheduler_config, error);
+    if (status == STATUS_OK) status = check_fit(p, error);
+    if (status == STATUS_OK) status = read_sample_size(p, error);
+    if (status != STATUS_OK) pipeline_close(p);
+    return status;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    for (size_t i = 0; i < TEXT_ENCODERS; i++) {
+        tokenizer_free(pipeline->tokenizers[i]);
+        text_encoder_free(pipeline->text_encoders[i]);
+    }
+    unet_free(pipeline->unet);
+    vae_free(pipeline->vae);
+    cJSON_Delete(pipeline->scheduler_config);
+    checkpoint_close(&pipeline->checkpoint);
+    *pipeline = (struct pipeline){0};
+}
+
+/* Puts `value` (which it takes over) under `key`, over what stands there. */
+static enum status set_key(cJSON *object, const char *key, cJSON *value, struct error *error)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    if (value && cJSON_AddItemToObject(object, key, value)) return STATUS_OK;
+    cJSON_Delete(value);
+    return error_memory(error, 0);
+}
+
+/* What StableDiffusionPipeline's constructor does to an outdated config: steps_offset becomes 1 and
+ * clip_sample false. A key that the file does not hold is corrected only in the scheduler that the checkpoint
+ * names: from_config() hands a new class the keys that were written down, not the old class's defaults. */
+static enum status correct_outdated(
+    cJSON *config, bool in_place, struct warnings *warnings, struct error *error)
+{
+    const cJSON *offset = cJSON_GetObjectItemCaseSensitive(config, "steps_offset");
+    const cJSON *clip = cJSON_GetObjectItemCaseSensitive(config, "clip_sample");
+    const cJSON *class_name = cJSON_GetObjectItemCaseSensitive(config, "_class_name");
+    const char *name = cJSON_IsString(class_name) ? class_name->valuestring : "";
+    bool clips = clip ? cJSON_IsTrue(clip) : scheduler_class_has_option(name, "clip_sample");
+    bool offset_is_one = offset ? cJSON_IsNumber(offset) && offset->valuedouble == 1
+                                : !scheduler_class_has_option(name, "steps_offset");
+    enum status status = STATUS_OK;
+    if (!offset_is_one && (offset || in_place)) {
+        warnings_add(
+            warnings, "scheduler_config.json: steps_offset: taken as 1, as StableDiffusionPipeline does");
+        status = set_key(config, "steps_offset", cJSON_CreateNumber(1), error);
+    }
+    if (status == STATUS_OK && clips && (clip || in_place)) {
+        warnings_add(
+            warnings, "scheduler_config.json: clip_sample: taken as false, as StableDiffusionPipeline does");
+        status = set_key(config, "clip_sample", cJSON_CreateFalse(), error);
+    }
+    return status;
+}
+
+/* A misspelt option would be silently ignored by Diffusers; what a person wrote down is checked. */
+static enum status check_overrides(const cJSON *overrides, struct error *error)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, overrides)
+    {
+        const char *nearest = NULL;
+        if (item->string[0] == '_' || scheduler_option_is_known(item->string, &nearest)) continue;
+        return error_input(error, "scheduler: %.80s: no scheduler has this option%s%s%s", item->string,
+            nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+    }
+    return STATUS_OK;
+}
+
+enum status pipeline_scheduler_config(const struct pipeline *pipeline, const struct recipe *recipe,
+    cJSON **config, struct warnings *warnings, struct error *error)
+{
+    *config = cJSON_Duplicate(pipeline->scheduler_config, true);
+    if (!*config) return error_memory(error, 0);
+    const cJSON *overrides = recipe->scheduler;
+    bool in_place = overrides == NULL;
+    enum status status = check_overrides(overrides, error);
+    if (status == STATUS_OK && !pipeline->is_xl)
+        status = correct_outdated(*config, in_place, warnings, error);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, overrides)
+    {
+        if (status == STATUS_OK) status = set_key(*config, item->string, cJSON_Duplicate(item, true), error);
+    }
+    if (status != STATUS_OK) {
+        cJSON_Delete(*config);
+        *config = NULL;
+    }
+    return status;
+}

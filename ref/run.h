@@ -1,0 +1,50 @@
+/*
+ * What the stages of one pipeline run share (conditioning.c, pipeline.c).
+ */
+#ifndef REF_RUN_H
+#define REF_RUN_H
+
+#include "pipeline.h"
+#include "sched/scheduler.h"
+
+struct run {
+    const struct pipeline *pipeline;
+    const struct recipe *recipe;
+    const struct run_options *options;
+    struct warnings *warnings;
+
+    struct forward f; /* its status is the run's: once it is not STATUS_OK every stage does nothing */
+
+    bool guided;           /* classifier-free guidance: guidance_scale above 1 */
+    double guidance_scale; /* the recipe's, or the pipeline's default */
+    int64_t batch;         /* pictures: prompts times num_images_per_prompt */
+    int64_t height, width; /* in pixels */
+
+    struct scheduler *scheduler;
+    size_t num_timesteps;          /* of the scheduler's, those that are run (denoising_end) */
+    struct generator **generators; /* one for the whole batch, or one a picture */
+    size_t num_generators;
+};
+
+/* What the UNet is told of the prompt. With guidance the negative half comes first, and R is twice the batch.
+ */
+struct conditioning {
+    struct tensor prompt_embeds;   /* [R, L, cross_attention_dim] */
+    struct tensor add_text_embeds; /* SDXL: [R, projection]; data NULL otherwise */
+    struct tensor add_time_ids;    /* SDXL: [R, 6] */
+};
+
+#define encode_prompt KERNEL_NAME(encode_prompt)
+#define run_trace KERNEL_NAME(run_trace)
+#define stack KERNEL_NAME(stack)
+
+/* The recipe's prompts, tokenized, encoded, repeated for each picture and stacked. */
+struct conditioning encode_prompt(struct run *run);
+
+/* Adds a tensor to the run's trace, if it has one. */
+void run_trace(struct run *run, struct tensor tensor, const char *name_format, ...) PRINTF_LIKE(3, 4);
+
+/* a over b along the first dimension: [A, ...], [B, ...] -> [A + B, ...] */
+struct tensor stack(struct forward *f, struct tensor a, struct tensor b);
+
+#endif
