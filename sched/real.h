@@ -30,7 +30,8 @@ typedef float real;
 #define scheduler_needs_noise REAL_NAME(scheduler_needs_noise)
 #define scheduler_step REAL_NAME(scheduler_step)
 #define scheduler_add_noise REAL_NAME(scheduler_add_noise)
-#define guidance_combine REAL_NAME(guidance_combine)
-#define guidance_rescale REAL_NAME(guidance_rescale)
+/* With arguments, so that an option of the same name (guidance_rescale) keeps its own. */
+#define guidance_combine(...) REAL_NAME(guidance_combine)(__VA_ARGS__)
+#define guidance_rescale(...) REAL_NAME(guidance_rescale)(__VA_ARGS__)
 
 #endif
