@@ -14,6 +14,8 @@
 #error "compiled twice: the Makefile sets PLUMB_REAL_IS_DOUBLE to 0 and to 1"
 #endif
 
+#include <math.h>
+
 #if PLUMB_REAL_IS_DOUBLE
 typedef double real;
 #define REAL_NAME(name) name##_f64
@@ -21,6 +23,29 @@ typedef double real;
 typedef float real;
 #define REAL_NAME(name) name##_f32
 #endif
+
+/* One operation of a tensor: in double, rounded once, which for float is the correctly rounded value. */
+static inline real real_sqrt(real x)
+{
+    return (real)sqrt((double)x);
+}
+static inline real real_exp(real x)
+{
+    return (real)exp((double)x);
+}
+static inline real real_log(real x)
+{
+    return (real)log((double)x);
+}
+/* a b + c, rounded once. */
+static inline real real_fma(real a, real b, real c)
+{
+#if PLUMB_REAL_IS_DOUBLE
+    return fma(a, b, c);
+#else
+    return fmaf(a, b, c);
+#endif
+}
 
 #define scheduler_create REAL_NAME(scheduler_create)
 #define scheduler_free REAL_NAME(scheduler_free)
@@ -30,6 +55,18 @@ typedef float real;
 #define scheduler_needs_noise REAL_NAME(scheduler_needs_noise)
 #define scheduler_step REAL_NAME(scheduler_step)
 #define scheduler_add_noise REAL_NAME(scheduler_add_noise)
+#define scheduler_class_count REAL_NAME(scheduler_class_count)
+#define scheduler_class_name REAL_NAME(scheduler_class_name)
+#define scheduler_name REAL_NAME(scheduler_name)
+#define scheduler_take_timesteps REAL_NAME(scheduler_take_timesteps)
+#define scheduler_take_sigmas REAL_NAME(scheduler_take_sigmas)
+#define scheduler_index_for_timestep REAL_NAME(scheduler_index_for_timestep)
+#define noise_schedule_create REAL_NAME(noise_schedule_create)
+#define noise_schedule_avoid_zero REAL_NAME(noise_schedule_avoid_zero)
+#define noise_schedule_add_noise REAL_NAME(noise_schedule_add_noise)
+#define alphas_cumprod_at REAL_NAME(alphas_cumprod_at)
+#define torch_linspace REAL_NAME(torch_linspace)
+#define threshold_sample REAL_NAME(threshold_sample)
 /* With arguments, so that an option of the same name (guidance_rescale) keeps its own. */
 #define guidance_combine(...) REAL_NAME(guidance_combine)(__VA_ARGS__)
 #define guidance_rescale(...) REAL_NAME(guidance_rescale)(__VA_ARGS__)

@@ -18,6 +18,7 @@
 #include "real.h"
 #include "error.h"
 #include "json.h"
+#include "known_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +44,10 @@ struct scheduler {
     const struct solver *solver;
     struct scheduler_config *config; /* every option of the class, given or default: config.h */
 
-    /* The noise schedule, num_train_timesteps entries each. */
+    /* The noise schedule, num_betas entries each: num_train_timesteps, unless trained_betas has another
+     * length. */
     int num_train_timesteps;
+    size_t num_betas;
     real *betas, *alphas, *alphas_cumprod;
     real final_alpha_cumprod; /* DDIM, PNDM: alpha after the last step */
     double init_noise_sigma;  /* the first latents are noise times this (kept as diffusers returns it: F32 or
@@ -58,6 +61,7 @@ struct scheduler {
     real *sigmas; /* NULL for the classes that have none (DDIM, PNDM) */
     size_t num_sigmas;
     int num_inference_steps; /* 0 before set_timesteps */
+    bool timesteps_are_set;  /* set_timesteps has been called; `timesteps` is the constructor's otherwise */
 
     int step_index;  /* -1 before the first step */
     int begin_index; /* -1: found from the first timestep, as diffusers does */
@@ -109,6 +113,10 @@ bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const s
  * `prev_sample` must not overlap the inputs. */
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error);
+
+/* The scheduler classes that there are: "DDIMScheduler" ... */
+size_t scheduler_class_count(void);
+const char *scheduler_class_name(size_t i);
 
 /* original_samples noised to the level of each picture's timestep: [batch, sample_size]. */
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,

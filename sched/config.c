@@ -1,0 +1,210 @@
+#include "config.h"
+#include "known_options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct option noise_schedule_options[5] = {
+    {OPTION_MEMBER(scheduler_config, num_train_timesteps), .type = OPTION_INT, .number = 1000, .minimum = 1,
+        .maximum = MAX_TRAIN_TIMESTEPS},
+    {OPTION_MEMBER(scheduler_config, beta_start), .type = OPTION_NUMBER, .number = 0.0001},
+    {OPTION_MEMBER(scheduler_config, beta_end), .type = OPTION_NUMBER, .number = 0.02},
+    {OPTION_MEMBER(scheduler_config, beta_schedule), .type = OPTION_STRING, .string = "linear"},
+    {OPTION_MEMBER(scheduler_config, trained_betas), .type = OPTION_NUMBERS},
+};
+
+const struct option thresholding_options[3] = {
+    {OPTION_MEMBER(scheduler_config, thresholding), .type = OPTION_BOOL},
+    {OPTION_MEMBER(scheduler_config, dynamic_thresholding_ratio), .type = OPTION_NUMBER, .number = 0.995},
+    {OPTION_MEMBER(scheduler_config, sample_max_value), .type = OPTION_NUMBER, .number = 1.0},
+};
+
+/* None is refused here although the signatures say Optional: the constructors add the three up. */
+const struct option sigma_options[4] = {
+    {OPTION_MEMBER(scheduler_config, use_karras_sigmas), .type = OPTION_BOOL},
+    {OPTION_MEMBER(scheduler_config, use_exponential_sigmas), .type = OPTION_BOOL},
+    {OPTION_MEMBER(scheduler_config, use_beta_sigmas), .type = OPTION_BOOL},
+    {OPTION_MEMBER(scheduler_config, final_sigmas_type), .type = OPTION_STRING, .string = "zero"},
+};
+
+/* The tables of a solver, one row after the other: returns NULL after the last. */
+static const struct option *option_at(const struct option_table *tables, size_t i)
+{
+    for (size_t table = 0; table < MAX_OPTION_TABLES && tables[table].rows; table++) {
+        if (i < tables[table].count) return &tables[table].rows[i];
+        i -= tables[table].count;
+    }
+    return NULL;
+}
+
+static void *member_of(struct scheduler_config *config, const struct option *option)
+{
+    return (char *)config + option->offset;
+}
+
+static enum status copy_string(char **member, const char *text, struct error *error)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy) return error_memory(error, strlen(text) + 1);
+    free(*member);
+    *member = copy;
+    return STATUS_OK;
+}
+
+static enum status set_default(
+    struct scheduler_config *config, const struct option *option, struct error *error)
+{
+    void *member = member_of(config, option);
+    switch (option->type) {
+    case OPTION_BOOL: *(bool *)member = option->number != 0; break;
+    case OPTION_INT: *(int *)member = (int)option->number; break;
+    case OPTION_NUMBER:
+    case OPTION_EXTENDED_NUMBER: *(double *)member = option->number; break;
+    case OPTION_STRING: return copy_string(member, option->string, error);
+    case OPTION_OPTIONAL_NUMBER: /* not given: zero */
+    case OPTION_NUMBERS: break;
+    }
+    return STATUS_OK;
+}
+
+static enum status refuse_nonfinite(const char *name, double value, struct error *error)
+{
+    if (isfinite(value)) return STATUS_OK;
+    return error_input(error, "%s: expected a finite number, got %sInfinity", name, value < 0 ? "-" : "");
+}
+
+static enum status read_numbers(
+    const cJSON *json, const char *name, struct number_list *list, struct error *error)
+{
+    enum status status =
+        json_get_doubles(json, name, MAX_TRAIN_TIMESTEPS, &list->values, &list->count, NULL, error);
+    for (size_t i = 0; status == STATUS_OK && i < list->count; i++)
+        status = refuse_nonfinite(name, list->values[i], error);
+    return status;
+}
+
+/* Reads one option that the config gives. */
+static enum status read_option(
+    const cJSON *json, struct scheduler_config *config, const struct option *option, struct error *error)
+{
+    void *member = member_of(config, option);
+    const char *name = option->name;
+    enum status status = STATUS_OK;
+    switch (option->type) {
+    case OPTION_BOOL: return json_get_bool(json, name, (bool *)member, NULL, error);
+    case OPTION_INT: {
+        int64_t value = 0;
+        status = json_get_int(json, name, option->minimum, option->maximum, &value, NULL, error);
+        if (status == STATUS_OK) *(int *)member = (int)value;
+        return status;
+    }
+    case OPTION_NUMBER:
+        status = json_get_double(json, name, member, NULL, error);
+        return status == STATUS_OK ? refuse_nonfinite(name, *(double *)member, error) : status;
+    case OPTION_EXTENDED_NUMBER: return json_get_double(json, name, member, NULL, error);
+    case OPTION_OPTIONAL_NUMBER: {
+        struct optional_number *number = member;
+        status = json_get_double(json, name, &number->value, &number->given, error);
+        return status == STATUS_OK ? refuse_nonfinite(name, number->value, error) : status;
+    }
+    case OPTION_STRING: {
+        const char *text = NULL;
+        status = json_get_string(json, name, &text, NULL, error);
+        return status == STATUS_OK ? copy_string(member, text, error) : status;
+    }
+    case OPTION_NUMBERS: return read_numbers(json, name, member, error);
+    }
+    return status;
+}
+
+static const char *type_in_words(enum option_type type)
+{
+    switch (type) {
+    case OPTION_BOOL: return "true or false";
+    case OPTION_INT: return "an integer";
+    case OPTION_STRING: return "a string";
+    case OPTION_NUMBERS: return "a list of numbers";
+    default: return "a number";
+    }
+}
+
+/* null: false, no string or no number where the class's constructor takes None, refused elsewhere. */
+static enum status read_null(
+    struct scheduler_config *config, const struct option *option, struct error *error)
+{
+    if (option->type == OPTION_OPTIONAL_NUMBER || option->type == OPTION_NUMBERS) return STATUS_OK;
+    if (!option->nullable)
+        return error_input(error, "%s: expected %s, got null", option->name, type_in_words(option->type));
+    if (option->type == OPTION_BOOL) *(bool *)member_of(config, option) = false;
+    if (option->type == OPTION_STRING) return copy_string(member_of(config, option), NULL, error);
+    return STATUS_OK;
+}
+
+/* A key that the class has no option for: known to another class, or misspelt. */
+static void warn_of_unknown(const char *key, const char *class_name, struct warnings *warnings)
+{
+    const char *nearest = NULL;
+    if (key[0] == '_') return;
+    if (scheduler_option_is_known(key, &nearest))
+        warnings_add(warnings, "option %.100s is ignored by %s", key, class_name);
+    else if (nearest)
+        warnings_add(warnings, "option %.100s is unknown and ignored by %s; did you mean %s?", key,
+            class_name, nearest);
+    else
+        warnings_add(warnings, "option %.100s is unknown and ignored by %s", key, class_name);
+}
+
+enum status config_read(const cJSON *json, const char *class_name, const struct option_table *tables,
+    size_t size, struct scheduler_config **out, struct warnings *warnings, struct error *error)
+{
+    *out = NULL;
+    struct scheduler_config *config = calloc(1, size);
+    if (!config) return error_memory(error, size);
+    enum status status = STATUS_OK;
+    const struct option *option;
+    for (size_t i = 0; status == STATUS_OK && (option = option_at(tables, i)); i++)
+        status = set_default(config, option, error);
+    for (size_t i = 0; status == STATUS_OK && (option = option_at(tables, i)); i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, option->name);
+        if (item && cJSON_IsNull(item)) status = read_null(config, option, error);
+        if (item && !cJSON_IsNull(item)) status = read_option(json, config, option, error);
+    }
+    if (status != STATUS_OK) {
+        config_free(config, tables);
+        return status;
+    }
+
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json)
+    {
+        bool has = false;
+        for (size_t i = 0; !has && (option = option_at(tables, i)); i++)
+            has = strcmp(option->name, item->string) == 0;
+        if (!has) warn_of_unknown(item->string, class_name, warnings);
+    }
+    *out = config;
+    return STATUS_OK;
+}
+
+void config_free(struct scheduler_config *config, const struct option_table *tables)
+{
+    if (!config) return;
+    const struct option *option;
+    for (size_t i = 0; (option = option_at(tables, i)); i++) {
+        if (option->type == OPTION_STRING) free(*(char **)member_of(config, option));
+        if (option->type == OPTION_NUMBERS) free(((struct number_list *)member_of(config, option))->values);
+    }
+    free(config);
+}
+
+bool option_is(const char *option, const char *value)
+{
+    return option && strcmp(option, value) == 0;
+}
+
+enum status option_refuse(const char *name, const char *value, const char *choices, struct error *error)
+{
+    if (!value) return error_input(error, "%s: expected %s, got null", name, choices);
+    return error_input(error, "%s: expected %s, got \"%.100s\"", name, choices, value);
+}

@@ -1,0 +1,111 @@
+/*
+ * The options of a scheduler class: a table of what it knows, and a struct that holds what was given.
+ *
+ * A solver lists its options (name, type, default, place in its struct) in its own file; groups that several
+ * classes share with the same defaults are listed here. Reading a config fills every option, given or
+ * default, checks the types, and warns of keys that the class does not have. Which *values* are right is the
+ * solver's business, since diffusers looks at some of them only when they are used.
+ */
+#ifndef SCHED_CONFIG_H
+#define SCHED_CONFIG_H
+
+#include "error.h"
+#include "json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct number_list {
+    double *values; /* NULL: not given, or null */
+    size_t count;
+};
+
+struct optional_number {
+    bool given; /* false: not given, or null */
+    double value;
+};
+
+/* The type of an option, and of the struct's member that holds it. */
+enum option_type {
+    OPTION_BOOL,            /* bool */
+    OPTION_INT,             /* int */
+    OPTION_NUMBER,          /* double, finite */
+    OPTION_EXTENDED_NUMBER, /* double, infinities allowed */
+    OPTION_OPTIONAL_NUMBER, /* struct optional_number */
+    OPTION_STRING,          /* char *, owned by the config; NULL where null is allowed and given */
+    OPTION_NUMBERS,         /* struct number_list, owned by the config */
+};
+
+struct option {
+    const char *name;
+    size_t offset; /* of the member in the solver's struct */
+    enum option_type type;
+    double number;        /* the default of a bool (0 or 1), an int or a number */
+    const char *string;   /* the default of a string */
+    int minimum, maximum; /* of an int */
+    bool nullable;        /* null is allowed: false, NULL, or not given */
+};
+
+/* Name and place of an option, from the name of the member: a row of a table is
+ * {OPTION_MEMBER(ddim_config, clip_sample), .type = OPTION_BOOL, .number = true}. */
+#define OPTION_MEMBER(owner, member) .name = #member, .offset = offsetof(struct owner, member)
+
+struct option_table {
+    const struct option *rows;
+    size_t count;
+};
+/* The initialiser of a table from its array of rows. */
+#define OPTION_TABLE_OF(rows)                                                                                \
+    {                                                                                                        \
+        rows, sizeof(rows) / sizeof(rows)[0]                                                                 \
+    }
+#define MAX_OPTION_TABLES 5 /* a solver's list of tables ends with an empty one, or is full */
+
+/* What two or more classes share. A solver with options of its own has a struct whose first member is this
+ * one. A class that does not list an option leaves its member zero. */
+struct scheduler_config {
+    /* noise_schedule_options, and rescale_betas_zero_snr where the class has it */
+    int num_train_timesteps;
+    double beta_start, beta_end;
+    char *beta_schedule;
+    struct number_list trained_betas;
+    bool rescale_betas_zero_snr;
+    /* the grid; their defaults differ from class to class */
+    char *timestep_spacing;
+    int steps_offset;
+    char *prediction_type;
+    bool set_alpha_to_one; /* DDIM, PNDM */
+    /* thresholding_options */
+    bool thresholding;
+    double dynamic_thresholding_ratio, sample_max_value;
+    /* sigma_options */
+    bool use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas;
+    char *final_sigmas_type;
+};
+
+/* num_train_timesteps .. trained_betas */
+extern const struct option noise_schedule_options[5];
+/* thresholding .. sample_max_value */
+extern const struct option thresholding_options[3];
+/* use_karras_sigmas .. final_sigmas_type */
+extern const struct option sigma_options[4];
+
+/* Bounds of the integers that size memory or enter a sum: no real config comes near them. */
+#define MAX_TRAIN_TIMESTEPS 1000000
+#define MAX_INFERENCE_STEPS 1000000
+
+/* Allocates `size` bytes (the solver's struct), sets defaults, reads `json`. A value of the wrong type is
+ * refused with the option's name and the value; a key that the class does not have is a warning; keys that
+ * start with '_' are not looked at. */
+enum status config_read(const cJSON *json, const char *class_name, const struct option_table *tables,
+    size_t size, struct scheduler_config **out, struct warnings *warnings, struct error *error);
+void config_free(struct scheduler_config *config, const struct option_table *tables); /* accepts NULL */
+
+/* Whether an option (NULL for null) has the value. */
+bool option_is(const char *option, const char *value);
+
+/* "NAME: expected one of A, B or C, got VALUE", for an option whose value is none of them. `choices` is that
+ * list in words. */
+enum status option_refuse(const char *name, const char *value, const char *choices, struct error *error);
+
+#endif

@@ -1,0 +1,220 @@
+#include "real.h"
+#include "solver.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOLVER(stem) extern const struct solver REAL_NAME(stem##_solver);
+#include "solvers.h"
+#undef SOLVER
+
+static const struct solver *const solvers[] = {
+#define SOLVER(stem) &REAL_NAME(stem##_solver),
+#include "solvers.h"
+#undef SOLVER
+    NULL};
+
+size_t scheduler_class_count(void)
+{
+    return sizeof solvers / sizeof solvers[0] - 1;
+}
+
+const char *scheduler_class_name(size_t i)
+{
+    return i < scheduler_class_count() ? solvers[i]->class_name : NULL;
+}
+
+static enum status find_solver(const cJSON *config, const struct solver **solver, struct error *error)
+{
+    if (!cJSON_IsObject(config)) return error_input(error, "expected a scheduler config, a JSON object");
+    const char *name = NULL;
+    enum status status = json_get_string(config, "_class_name", &name, NULL, error);
+    if (status != STATUS_OK) return status;
+    if (!name) return error_input(error, "_class_name: missing; expected the name of a scheduler class");
+    for (size_t i = 0; i < scheduler_class_count(); i++) {
+        *solver = solvers[i];
+        if (strcmp(name, (*solver)->class_name) == 0) return STATUS_OK;
+    }
+    char known[512] = "";
+    for (size_t i = 0; i < scheduler_class_count(); i++) {
+        strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
+        strncat(known, solvers[i]->class_name, sizeof known - strlen(known) - 1);
+    }
+    return error_input(
+        error, "_class_name: expected one of the scheduler classes %s, got \"%.100s\"", known, name);
+}
+
+enum status scheduler_create(
+    const cJSON *config, struct scheduler **out, struct warnings *warnings, struct error *error)
+{
+    *out = NULL;
+    const struct solver *solver = NULL;
+    enum status status = find_solver(config, &solver, error);
+    if (status != STATUS_OK) return status;
+
+    struct scheduler *scheduler = calloc(1, sizeof *scheduler);
+    if (!scheduler) return error_memory(error, sizeof *scheduler);
+    scheduler->solver = solver;
+    scheduler->init_noise_sigma = 1;
+    scheduler->step_index = scheduler->begin_index = -1;
+    if (solver->state_size) {
+        scheduler->state = calloc(1, solver->state_size);
+        if (!scheduler->state) status = error_memory(error, solver->state_size);
+    }
+    if (status == STATUS_OK)
+        status = config_read(config, solver->class_name, solver->options, solver->config_size,
+            &scheduler->config, warnings, error);
+    if (status == STATUS_OK) {
+        scheduler->num_train_timesteps = scheduler->config->num_train_timesteps;
+        status = solver->create(scheduler, warnings, error);
+    }
+    if (status != STATUS_OK) {
+        scheduler_free(scheduler);
+        return status;
+    }
+    *out = scheduler;
+    return STATUS_OK;
+}
+
+void scheduler_free(struct scheduler *scheduler)
+{
+    if (!scheduler) return;
+    if (scheduler->state && scheduler->solver->free_state) scheduler->solver->free_state(scheduler);
+    free(scheduler->state);
+    config_free(scheduler->config, scheduler->solver->options);
+    free(scheduler->betas);
+    free(scheduler->alphas);
+    free(scheduler->alphas_cumprod);
+    free(scheduler->timesteps);
+    free(scheduler->sigmas);
+    free(scheduler);
+}
+
+/* The arguments that this class's set_timesteps does not have, and numbers that no class can use. */
+static enum status check_request(
+    const struct solver *solver, const struct schedule_request *request, struct error *error)
+{
+    const char *name = solver->class_name;
+    if (request->timesteps && !solver->takes_timesteps)
+        return error_input(error, "timesteps: %s takes no custom timesteps, only num_inference_steps", name);
+    if (request->sigmas && !solver->takes_sigmas)
+        return error_input(error, "sigmas: %s takes no custom sigmas%s", name,
+            solver->takes_timesteps ? ", only num_inference_steps or timesteps"
+                                    : ", only num_inference_steps");
+    if (request->has_mu && !solver->takes_mu) return error_input(error, "mu: %s does not have it", name);
+    if (!request->has_num_inference_steps && !solver->takes_timesteps && !solver->takes_sigmas)
+        return error_input(error, "num_inference_steps: missing; %s needs it", name);
+    if (request->has_num_inference_steps &&
+        (request->num_inference_steps < 0 || request->num_inference_steps > MAX_INFERENCE_STEPS))
+        return error_input(error, "num_inference_steps: expected a count of steps up to %d, got %d",
+            MAX_INFERENCE_STEPS, request->num_inference_steps);
+    for (size_t i = 0; request->timesteps && i < request->num_timesteps; i++)
+        if (!isfinite(request->timesteps[i]) || fabs(request->timesteps[i]) > INT32_MAX)
+            return error_input(error, "timesteps[%zu]: expected a timestep of the schedule, got %g", i,
+                request->timesteps[i]);
+    for (size_t i = 0; request->sigmas && i < request->num_sigmas; i++)
+        if (!isfinite(request->sigmas[i]))
+            return error_input(error, "sigmas[%zu]: expected a finite number, got %g", i, request->sigmas[i]);
+    if (request->has_mu && !isfinite(request->mu))
+        return error_input(error, "mu: expected a finite number, got %g", request->mu);
+    return STATUS_OK;
+}
+
+enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
+    struct warnings *warnings, struct error *error)
+{
+    enum status status = check_request(scheduler->solver, request, error);
+    if (status != STATUS_OK) return status;
+    scheduler->timesteps_are_set = false;
+    status = scheduler->solver->set_timesteps(scheduler, request, warnings, error);
+    if (status != STATUS_OK) return status;
+    scheduler->timesteps_are_set = true;
+    scheduler->step_index = scheduler->begin_index = -1;
+    return STATUS_OK;
+}
+
+void scheduler_set_begin_index(struct scheduler *scheduler, int begin_index)
+{
+    scheduler->begin_index = begin_index;
+}
+
+enum status scheduler_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
+    size_t n, real *model_input, struct error *error)
+{
+    if (scheduler->solver->scale_model_input)
+        return scheduler->solver->scale_model_input(scheduler, timestep, sample, n, model_input, error);
+    if (model_input != sample) memcpy(model_input, sample, n * sizeof *sample);
+    return STATUS_OK;
+}
+
+bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options)
+{
+    return scheduler->solver->needs_noise && scheduler->solver->needs_noise(scheduler, timestep, options);
+}
+
+enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+    real *pred_original_sample, struct error *error)
+{
+    const struct solver *solver = scheduler->solver;
+    if (!scheduler->timesteps_are_set && !solver->steps_unset)
+        return error_input(error, "num_inference_steps: not set; set_timesteps comes before the first step");
+    if (input->batch == 0 || input->sample_size == 0 || input->sample_size > SIZE_MAX / input->batch / 16)
+        return error_input(error, "expected a sample of one picture or more, got %zu pictures of %zu numbers",
+            input->batch, input->sample_size);
+    bool with_variance = solver->takes_variance && input->model_output_size == 2 * input->sample_size;
+    if (input->model_output_size != input->sample_size && !with_variance)
+        return error_input(error, "model_output: expected %zu numbers a picture%s, got %zu",
+            input->sample_size, solver->takes_variance ? ", or twice as many with a predicted variance" : "",
+            input->model_output_size);
+    if (!input->noise && scheduler_needs_noise(scheduler, input->timestep, &input->options))
+        return error_input(error, "noise: missing; this step of %s draws", solver->class_name);
+    return solver->step(scheduler, input, prev_sample, pred_original_sample, error);
+}
+
+enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
+    const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
+{
+    return scheduler->solver->add_noise(
+        scheduler, original_samples, noise, timesteps, batch, sample_size, noisy_samples, error);
+}
+
+const char *scheduler_name(const struct scheduler *scheduler)
+{
+    return scheduler->solver->class_name;
+}
+
+void scheduler_take_timesteps(
+    struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype)
+{
+    free(scheduler->timesteps);
+    scheduler->timesteps = timesteps;
+    scheduler->num_timesteps = count;
+    scheduler->timestep_dtype = dtype;
+}
+
+void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t count)
+{
+    free(scheduler->sigmas);
+    scheduler->sigmas = sigmas;
+    scheduler->num_sigmas = count;
+}
+
+/* A timestep as it compares with the entries of a list of this type: torch brings it to the list's. */
+static double as_dtype(double timestep, enum timestep_dtype dtype)
+{
+    return dtype == TIMESTEP_FLOAT32 ? (double)(real)timestep : timestep;
+}
+
+bool scheduler_index_for_timestep(const struct scheduler *scheduler, double timestep, size_t *index)
+{
+    size_t found = 0;
+    double wanted = as_dtype(timestep, scheduler->timestep_dtype);
+    for (size_t i = 0; i < scheduler->num_timesteps && found < 2; i++) {
+        if (scheduler->timesteps[i] != wanted) continue;
+        *index = i;
+        found++;
+    }
+    return found > 0;
+}

@@ -1,0 +1,77 @@
+/*
+ * What a scheduler class is to the rest of the sampler. A further class is one file that defines
+ *
+ *     const struct solver REAL_NAME(ddpm_solver) = {.class_name = "DDPMScheduler", ...};
+ *
+ * and one line, SOLVER(ddpm), in solvers.h.
+ *
+ * scheduler.c does what all classes have in common before it calls in: the config is read, the arguments that
+ * set_timesteps does not have are refused, sizes and counts are checked, noise is there where needs_noise
+ * said so.
+ */
+#ifndef SCHED_SOLVER_H
+#define SCHED_SOLVER_H
+
+#include "config.h"
+#include "scheduler.h"
+
+struct solver {
+    const char *class_name; /* diffusers' name, the config's _class_name */
+
+    /* The options (config.h), and the size of the struct that holds them: sizeof(struct scheduler_config), or
+     * of a struct that begins with one. */
+    struct option_table options[MAX_OPTION_TABLES];
+    size_t config_size;
+
+    /* Which arguments set_timesteps has beside num_inference_steps. */
+    bool takes_timesteps, takes_sigmas, takes_mu;
+    /* The model's output may have twice the sample's size, a variance behind the mean. */
+    bool takes_variance;
+    /* step() works on the constructor's table too, before any set_timesteps (Euler). */
+    bool steps_unset;
+
+    size_t state_size; /* bytes of zeroed memory at scheduler->state */
+
+    /* The constructor: checks option values, makes betas to alphas_cumprod, sets init_noise_sigma and what
+     * `timesteps` and `sigmas` are before set_timesteps. */
+    enum status (*create)(struct scheduler *scheduler, struct warnings *warnings, struct error *error);
+
+    /* Sets timestep_dtype, num_inference_steps, timesteps (scheduler_take_timesteps), sigmas
+     * (scheduler_take_sigmas), init_noise_sigma, and puts `state` back to its beginning. On failure the
+     * schedule may be whatever it was. */
+    enum status (*set_timesteps)(struct scheduler *scheduler, const struct schedule_request *request,
+        struct warnings *warnings, struct error *error);
+
+    /* NULL: the model input is the sample itself. */
+    enum status (*scale_model_input)(struct scheduler *scheduler, double timestep, const real *sample,
+        size_t n, real *model_input, struct error *error);
+
+    /* NULL: the class never draws. */
+    bool (*needs_noise)(struct scheduler *scheduler, double timestep, const struct step_options *options);
+
+    /* As scheduler_step(). A failed step leaves the scheduler's state as it was. */
+    enum status (*step)(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+        real *pred_original_sample, struct error *error);
+
+    /* As scheduler_add_noise(). */
+    enum status (*add_noise)(struct scheduler *scheduler, const real *original_samples, const real *noise,
+        const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
+
+    /* Frees what `state` points to; `state` itself is scheduler.c's. NULL where it points to nothing. */
+    void (*free_state)(struct scheduler *scheduler);
+};
+
+/* The class's name, for messages. */
+const char *scheduler_name(const struct scheduler *scheduler);
+
+/* The schedule becomes the allocated list `timesteps` or `sigmas`, which the scheduler frees from now on. */
+void scheduler_take_timesteps(
+    struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype);
+void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t count);
+
+/* The entry of `timesteps` that equals `timestep`, as the families with a step index find it: where it stands
+ * more than once, the second one, so that a run which starts in the middle of a schedule skips no sigma.
+ * False where it stands nowhere. */
+bool scheduler_index_for_timestep(const struct scheduler *scheduler, double timestep, size_t *index);
+
+#endif

@@ -1,0 +1,1 @@
+/* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */

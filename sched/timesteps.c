@@ -1,0 +1,78 @@
+#include "timesteps.h"
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void numpy_linspace(double start, double stop, size_t n, double *out)
+{
+    double intervals = n > 1 ? (double)(n - 1) : 1;
+    double step = (stop - start) / intervals;
+    for (size_t i = 0; i < n; i++)
+        out[i] = step == 0 ? start + (double)i / intervals * (stop - start) : start + (double)i * step;
+    if (n > 1) out[n - 1] = stop; /* the end point is exact */
+}
+
+/* np.linspace(0, last - 1, points), noisiest first, rounded half to even; the first N of them. */
+static void fill_linspace(const struct spacing *spacing, size_t points, size_t count, double *timesteps)
+{
+    double *grid = timesteps; /* points >= count, and `timesteps` has room for the points */
+    numpy_linspace(0, spacing->last_timestep - 1, points, grid);
+    for (size_t i = 0; i < points / 2; i++) {
+        double low = grid[i];
+        grid[i] = grid[points - 1 - i];
+        grid[points - 1 - i] = low;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!spacing->fractional) timesteps[i] = nearbyint(timesteps[i]);
+}
+
+/* Multiples of the whole step T // points, noisiest first, and the offset. */
+static void fill_leading(const struct spacing *spacing, size_t points, size_t count, double *timesteps)
+{
+    size_t step_ratio = (size_t)spacing->last_timestep / points;
+    for (size_t i = 0; i < count; i++)
+        timesteps[i] = (double)((points - 1 - i) * step_ratio) + spacing->steps_offset;
+}
+
+/* How many numbers np.arange(start, 0, -step) has. */
+static size_t trailing_count(const struct spacing *spacing)
+{
+    double step = (double)spacing->num_train_timesteps / spacing->num_inference_steps;
+    return (size_t)ceil((0.0 - spacing->last_timestep) / -step);
+}
+
+/* round(T - i T/N) - 1. np.arange adds a step that it takes from its first two numbers. */
+static void fill_trailing(const struct spacing *spacing, size_t count, double *timesteps)
+{
+    double start = spacing->last_timestep;
+    double second = start - (double)spacing->num_train_timesteps / spacing->num_inference_steps;
+    double step = second - start;
+    for (size_t i = 0; i < count; i++) timesteps[i] = nearbyint(start + (double)i * step) - 1;
+}
+
+enum status timesteps_spaced(
+    const struct spacing *spacing, double **timesteps, size_t *count, struct error *error)
+{
+    const char *name = spacing->timestep_spacing;
+    size_t n = (size_t)spacing->num_inference_steps;
+    size_t points = n + (spacing->extra_point ? 1 : 0);
+    bool linspace = option_is(name, "linspace"), leading = option_is(name, "leading");
+    bool trailing = option_is(name, "trailing");
+    *timesteps = NULL;
+    *count = n;
+
+    if (!linspace && !leading && !trailing)
+        return option_refuse("timestep_spacing", name, "\"leading\", \"linspace\" or \"trailing\"", error);
+    if (n == 0 && (trailing || (leading && points == 0)))
+        return error_input(
+            error, "num_inference_steps: expected at least 1 step with %s spacing, got 0", name);
+    if (trailing) *count = points = trailing_count(spacing);
+
+    *timesteps = malloc((points ? points : 1) * sizeof **timesteps);
+    if (!*timesteps) return error_memory(error, points * sizeof **timesteps);
+    if (linspace) fill_linspace(spacing, points, *count, *timesteps);
+    if (leading) fill_leading(spacing, points, *count, *timesteps);
+    if (trailing) fill_trailing(spacing, *count, *timesteps);
+    return STATUS_OK;
+}

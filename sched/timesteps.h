@@ -1,0 +1,32 @@
+/*
+ * The grids of timesteps: `leading`, `linspace` and `trailing` (Lin et al. 2023, arXiv:2305.08891, Table 2),
+ * in the two families that diffusers has: N points, or N + 1 points of which the last is dropped.
+ */
+#ifndef SCHED_TIMESTEPS_H
+#define SCHED_TIMESTEPS_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct spacing {
+    const char *timestep_spacing;
+    int num_train_timesteps; /* T */
+    int last_timestep;       /* T, or fewer where lambda_min_clipped cuts the noisy end */
+    int num_inference_steps; /* N */
+    int steps_offset;        /* added to the `leading` grid */
+    bool extra_point;        /* N + 1 points, the last (least noisy) dropped */
+    bool fractional;         /* the `linspace` grid is not rounded to integers */
+};
+
+/* The grid from the noisiest timestep down, allocated. The values are integers unless `fractional`.
+ * `trailing` can have one entry more than N, which is -1: the step T/N is inexact, and np.arange counts one
+ * more. Refuses an unknown spacing, and N = 0 where T/N enters. */
+enum status timesteps_spaced(
+    const struct spacing *spacing, double **timesteps, size_t *count, struct error *error);
+
+/* np.linspace(start, stop, n) in double: [n]. */
+void numpy_linspace(double start, double stop, size_t n, double *out);
+
+#endif
