@@ -1,0 +1,196 @@
+#include "png_file.h"
+
+#include "output_file.h"
+
+#include <errno.h>
+#include <png.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SIDE 32768
+
+/* libpng reports a failure by a call that must not return; this one notes the message and jumps back. */
+struct failure {
+    char message[200];
+};
+
+static void on_error(png_structp png, png_const_charp message)
+{
+    struct failure *failure = png_get_error_ptr(png);
+    snprintf(failure->message, sizeof failure->message, "%s", message);
+    longjmp(png_jmpbuf(png), 1);
+}
+
+/* Warnings are about chunks that Plumb does not read. */
+static void on_warning(png_structp png, png_const_charp message)
+{
+    (void)png, (void)message;
+}
+
+/* --- Writing
+ * ------------------------------------------------------------------------------------------------ */
+
+/* What cannot be written now is found by output_file_commit(), which looks at the stream's error mark. */
+static void write_bytes(png_structp png, png_bytep bytes, size_t length)
+{
+    (void)!fwrite(bytes, 1, length, png_get_io_ptr(png));
+}
+
+static void flush_bytes(png_structp png)
+{
+    (void)png;
+}
+
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text > 126) return false;
+    return true;
+}
+
+/* The part that libpng may leave by longjmp: nothing here is allocated but by libpng itself. */
+static bool write_png(png_structp png, png_infop info, FILE *stream, const uint8_t *pixels, int width,
+    int height, png_textp texts, size_t text_count)
+{
+    if (setjmp(png_jmpbuf(png))) return false;
+    png_set_write_fn(png, stream, write_bytes, flush_bytes);
+    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_RGB,
+        PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (text_count) png_set_text(png, info, texts, (int)text_count);
+    png_write_info(png, info);
+    for (int row = 0; row < height; row++) png_write_row(png, pixels + (size_t)row * 3 * (size_t)width);
+    png_write_end(png, NULL);
+    return true;
+}
+
+enum status png_write(const char *path, const uint8_t *pixels, int width, int height,
+    const struct png_text *texts, size_t text_count, struct error *error)
+{
+    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE)
+        return error_input(
+            error, "%s: a picture of %d x %d pixels: sides go from 1 to %d", path, width, height, MAX_SIDE);
+    struct output_file file = {0};
+    struct failure failure = {"out of memory"};
+    png_structp png = NULL;
+    png_infop info = NULL;
+    png_textp chunks = calloc(text_count ? text_count : 1, sizeof *chunks);
+    if (!chunks) return error_memory(error, text_count * sizeof *chunks);
+    for (size_t i = 0; i < text_count; i++) {
+        bool ascii = is_ascii(texts[i].text);
+        chunks[i].compression = ascii ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
+        chunks[i].key = texts[i].key; /* libpng copies them */
+        chunks[i].text = texts[i].text;
+    }
+    enum status status = output_file_open(&file, path, error);
+    if (status != STATUS_OK) goto done;
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning);
+    info = png ? png_create_info_struct(png) : NULL;
+    if (!info || !write_png(png, info, file.stream, pixels, width, height, chunks, text_count)) {
+        status = error_machine(error, "%s: libpng: %s", path, failure.message);
+        goto done;
+    }
+    status = output_file_commit(&file, error);
+done:
+    output_file_abandon(&file);
+    png_destroy_write_struct(&png, &info);
+    free(chunks);
+    return status;
+}
+
+/* --- Reading
+ * ------------------------------------------------------------------------------------------------ */
+
+/* Reads up to the pixels and asks libpng for 8-bit RGB; what may be left by longjmp is kept apart, as above.
+ */
+static bool read_head(png_structp png, png_infop info, FILE *stream)
+{
+    if (setjmp(png_jmpbuf(png))) return false;
+    png_set_user_limits(png, MAX_SIDE, MAX_SIDE);
+    png_init_io(png, stream);
+    png_read_info(png, info);
+    png_set_expand(png);
+    png_set_scale_16(png);
+    png_set_gray_to_rgb(png);
+    bool transparent =
+        png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA || png_get_valid(png, info, PNG_INFO_tRNS);
+    if (transparent) {
+        png_color_16 white = {.red = 0xFF, .green = 0xFF, .blue = 0xFF, .gray = 0xFF};
+        png_set_background(png, &white, PNG_BACKGROUND_GAMMA_SCREEN, 0, 1.0);
+    }
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    return true;
+}
+
+static bool read_pixels(png_structp png, png_infop info, uint8_t *pixels, int width, int height, int passes)
+{
+    if (setjmp(png_jmpbuf(png))) return false;
+    for (int pass = 0; pass < passes; pass++)
+        for (int row = 0; row < height; row++)
+            png_read_row(png, pixels + (size_t)row * 3 * (size_t)width, NULL);
+    png_read_end(png, info);
+    return true;
+}
+
+static enum status copy_texts(png_structp png, png_infop info, struct picture *picture, struct error *error)
+{
+    png_textp chunks = NULL;
+    int count = 0;
+    png_get_text(png, info, &chunks, &count);
+    if (count <= 0) return STATUS_OK;
+    picture->texts = calloc((size_t)count, sizeof *picture->texts);
+    if (!picture->texts) return error_memory(error, (size_t)count * sizeof *picture->texts);
+    for (int i = 0; i < count; i++) {
+        struct png_text *text = &picture->texts[picture->text_count++];
+        text->key = strdup(chunks[i].key);
+        text->text = strdup(chunks[i].text ? chunks[i].text : "");
+        if (!text->key || !text->text)
+            return error_memory(error, strlen(chunks[i].key) + chunks[i].text_length);
+    }
+    return STATUS_OK;
+}
+
+static enum status read_picture(png_structp png, png_infop info, FILE *stream, struct picture *picture,
+    struct failure *failure, struct error *error)
+{
+    if (!read_head(png, info, stream))
+        return error_input(error, "not a PNG that can be read: %s", failure->message);
+    picture->width = (int)png_get_image_width(png, info);
+    picture->height = (int)png_get_image_height(png, info);
+    size_t row_bytes = 3 * (size_t)picture->width, bytes = row_bytes * (size_t)picture->height;
+    if (png_get_rowbytes(png, info) != row_bytes) return error_input(error, "not a PNG with 8-bit colours");
+    picture->pixels = calloc(bytes, 1);
+    if (!picture->pixels) return error_memory(error, bytes);
+    int passes = png_get_interlace_type(png, info) == PNG_INTERLACE_ADAM7 ? 7 : 1;
+    if (!read_pixels(png, info, picture->pixels, picture->width, picture->height, passes))
+        return error_input(error, "a damaged PNG: %s", failure->message);
+    return copy_texts(png, info, picture, error);
+}
+
+enum status png_read(const char *path, struct picture *picture, struct error *error)
+{
+    *picture = (struct picture){0};
+    FILE *stream = fopen(path, "rb");
+    if (!stream) return error_input(error, "%s: cannot be read: %s", path, strerror(errno));
+    struct failure failure = {"out of memory"};
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    enum status status =
+        info ? read_picture(png, info, stream, picture, &failure, error) : error_memory(error, 0);
+    png_destroy_read_struct(&png, &info, NULL);
+    fclose(stream);
+    if (status != STATUS_OK) picture_free(picture);
+    return error_prefix(error, status, "%s: ", path);
+}
+
+void picture_free(struct picture *picture)
+{
+    for (size_t i = 0; i < picture->text_count; i++) {
+        free(picture->texts[i].key);
+        free(picture->texts[i].text);
+    }
+    free(picture->texts);
+    free(picture->pixels);
+    *picture = (struct picture){0};
+}
