@@ -1,8 +1,9 @@
 /*
  * The arithmetic of the model, one function an operator. All tensors are contiguous, row-major, in the layout
- * that the comment gives; sizes are positive and their products fit in size_t (callers check). No kernel
- * allocates or fails: those that need room say how much (`*_scratch`, in elements of real) and the caller
- * brings it.
+ * that the comment gives; sizes are positive, each fits in an int (OpenBLAS's type) and their products fit in
+ * size_t (callers check). No kernel allocates or fails: those that need room say how much (`*_scratch`, in
+ * elements of real, for the number of threads at that moment; 0 where none is needed) and the caller brings
+ * it.
  *
  * Numbers: matrix products are OpenBLAS sgemm/dgemm on one thread a tile; statistics (mean, variance, softmax
  * sums) are accumulated in double. Work is cut into tiles by the shape alone and each tile is computed by one
@@ -30,8 +31,16 @@ struct conv2d_shape {
     size_t out_channels, kernel_height, kernel_width, stride;
     size_t pad_top, pad_bottom, pad_left, pad_right;
 };
-size_t conv2d_out_height(const struct conv2d_shape *shape);
-size_t conv2d_out_width(const struct conv2d_shape *shape);
+
+static inline size_t conv2d_out_height(const struct conv2d_shape *shape)
+{
+    return (shape->in_height + shape->pad_top + shape->pad_bottom - shape->kernel_height) / shape->stride + 1;
+}
+
+static inline size_t conv2d_out_width(const struct conv2d_shape *shape)
+{
+    return (shape->in_width + shape->pad_left + shape->pad_right - shape->kernel_width) / shape->stride + 1;
+}
 
 /* x: [batch, in_channels, H, W], w: [out_channels, in_channels, kh, kw], bias: [out_channels] or NULL,
  * y: [batch, out_channels, H', W']. The scratch is a column tile a thread, never the whole im2col. */

@@ -1,0 +1,162 @@
+/*
+ * The choice of the kernel set and of the number of threads, and what the machine says about itself.
+ */
+#include "cpu.h"
+
+#include "gemm.h"
+#include "vector.h"
+
+#include <cblas.h>
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <threads.h>
+
+/* Which sets this program was built with, and what each needs of the processor. This is the one place that
+ * asks for the architecture. */
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static const struct vector_set *const sets[KERNEL_SETS] = {&vector_scalar, NULL, NULL};
+
+/* AVX2 and FMA with the system saving their registers, and the half-precision conversions (leaf 1, ECX bit
+ * 29). */
+static bool processor_has(enum kernel_set set)
+{
+    unsigned eax, ebx, ecx, edx;
+    if (set == KERNELS_SCALAR) return true;
+    return set == KERNELS_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+}
+#elif defined(__aarch64__)
+static const struct vector_set *const sets[KERNEL_SETS] = {&vector_scalar, NULL, NULL};
+
+/* NEON is part of AArch64. */
+static bool processor_has(enum kernel_set set)
+{
+    return set == KERNELS_SCALAR || set == KERNELS_NEON;
+}
+#else
+static const struct vector_set *const sets[KERNEL_SETS] = {&vector_scalar, NULL, NULL};
+
+static bool processor_has(enum kernel_set set)
+{
+    return set == KERNELS_SCALAR;
+}
+#endif
+
+static once_flag set_once = ONCE_FLAG_INIT, threads_once = ONCE_FLAG_INIT, blas_once = ONCE_FLAG_INIT;
+static atomic_int set_in_use;
+static atomic_int thread_count;
+
+bool kernels_available(enum kernel_set set)
+{
+    return set < KERNEL_SETS && sets[set] != NULL && processor_has(set);
+}
+
+enum kernel_set kernels_best(void)
+{
+    if (kernels_available(KERNELS_AVX2)) return KERNELS_AVX2;
+    if (kernels_available(KERNELS_NEON)) return KERNELS_NEON;
+    return KERNELS_SCALAR;
+}
+
+static void choose_set(void)
+{
+    atomic_store(&set_in_use, (int)kernels_best());
+}
+
+enum kernel_set kernels_in_use(void)
+{
+    call_once(&set_once, choose_set);
+    return (enum kernel_set)atomic_load(&set_in_use);
+}
+
+bool kernels_use(enum kernel_set set)
+{
+    if (!kernels_available(set)) return false;
+    call_once(&set_once, choose_set);
+    atomic_store(&set_in_use, (int)set);
+    return true;
+}
+
+const struct vector_set *vector_kernels(void)
+{
+    return sets[kernels_in_use()];
+}
+
+const char *kernels_set_name(enum kernel_set set)
+{
+    static const char *const names[KERNEL_SETS] = {"scalar", "avx2", "neon"};
+    return set < KERNEL_SETS ? names[set] : "unknown";
+}
+
+static void choose_threads(void)
+{
+    atomic_store(&thread_count, omp_get_max_threads());
+}
+
+static void limit_blas(void)
+{
+    openblas_set_num_threads(1);
+}
+
+void kernels_prepare_blas(void)
+{
+    call_once(&blas_once, limit_blas);
+}
+
+void kernels_set_threads(int threads)
+{
+    kernels_prepare_blas();
+    call_once(&threads_once, choose_threads);
+    atomic_store(&thread_count, threads < 1 ? 1 : threads);
+}
+
+int kernels_threads(void)
+{
+    call_once(&threads_once, choose_threads);
+    return atomic_load(&thread_count);
+}
+
+/* The value of the first line "key : value" of /proc/cpuinfo, into the buffer; false where there is none. */
+static bool read_cpuinfo(const char *key, char *buffer, size_t size)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (file == NULL) return false;
+    char line[256];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        char *colon = strchr(line, ':');
+        if (colon == NULL || strncmp(line, key, strlen(key)) != 0) continue;
+        char *value = colon + 1 + strspn(colon + 1, " \t");
+        value[strcspn(value, "\n")] = '\0';
+        found = value[0] != '\0';
+        if (found) snprintf(buffer, size, "%s", value);
+    }
+    fclose(file);
+    return found;
+}
+
+const char *kernels_cpu_name(char *buffer, size_t size)
+{
+    char part[64];
+    if (read_cpuinfo("model name", buffer, size)) return buffer;
+    if (read_cpuinfo("CPU part", part, sizeof part)) { /* how Linux names an Arm core */
+        snprintf(buffer, size, "Arm part %s", part);
+    } else {
+        snprintf(buffer, size, "unknown");
+    }
+    return buffer;
+}
+
+const char *kernels_blas_description(void)
+{
+    return openblas_get_config();
+}
+
+const char *kernels_blas_core(void)
+{
+    return openblas_get_corename();
+}

@@ -1,0 +1,190 @@
+/*
+ * The scalar C of the vector kernels: what the other instruction sets must agree with, bit for bit.
+ */
+#include "real.h"
+
+#include "vector.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static double silu_exact(double x)
+{
+    double e = exp(-fabs(x));
+    return (x < 0 ? x * e : x) / (1 + e);
+}
+
+static double gelu_exact(double x)
+{
+    return 0.5 * x * erfc(-x * 0.70710678118654752440);
+}
+
+static double gelu_tanh_exact(double x)
+{
+    double u = 2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+    double e = exp(-fabs(u));
+    return x * (u < 0 ? e : 1) / (1 + e);
+}
+
+static double quick_gelu_exact(double x)
+{
+    double e = exp(-fabs(1.702 * x));
+    return x * (x < 0 ? e : 1) / (1 + e);
+}
+
+static void silu(const real *x, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (real)silu_exact(x[i]);
+}
+
+static void gelu(const real *x, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (real)gelu_exact(x[i]);
+}
+
+static void gelu_tanh(const real *x, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (real)gelu_tanh_exact(x[i]);
+}
+
+static void quick_gelu(const real *x, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (real)quick_gelu_exact(x[i]);
+}
+
+static void geglu(const real *value, const real *gate, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = value[i] * (real)gelu_exact(gate[i]);
+}
+
+static void add(const real *a, const real *b, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+static void add_constant(const real *x, real term, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = x[i] + term;
+}
+
+static void multiply_constant(const real *x, real factor, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = x[i] * factor;
+}
+
+static double sum(const real *x, size_t n)
+{
+    double sums[VECTOR_SUMS] = {0};
+    for (size_t i = 0; i < n; i++) sums[i % VECTOR_SUMS] += (double)x[i];
+    return vector_fold(sums);
+}
+
+static double sum_squares(const real *x, double mean, size_t n)
+{
+    double sums[VECTOR_SUMS] = {0};
+    for (size_t i = 0; i < n; i++) {
+        double difference = (double)x[i] - mean;
+        sums[i % VECTOR_SUMS] += difference * difference;
+    }
+    return vector_fold(sums);
+}
+
+static void affine(const real *x, double scale, double shift, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (real)((double)x[i] * scale + shift);
+}
+
+static void normalise(
+    const real *x, double mean, double scale, const real *weight, const real *bias, size_t n, real *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (real)(((double)x[i] - mean) * scale * (double)weight[i] + (double)bias[i]);
+    }
+}
+
+static real maximum(const real *x, size_t n)
+{
+    real largest = -(real)INFINITY;
+    for (size_t i = 0; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+static double exp_sum(const real *x, real largest, size_t n, real *y)
+{
+    double sums[VECTOR_SUMS] = {0};
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (real)exp((double)(x[i] - largest));
+        sums[i % VECTOR_SUMS] += (double)y[i];
+    }
+    return vector_fold(sums);
+}
+
+static real from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
+static real half(uint16_t bits)
+{
+    uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
+    uint32_t exponent = (bits >> 10) & 31u, fraction = bits & 0x3ffu;
+    if (exponent == 31) { /* infinity or NaN; a NaN comes out quiet */
+        return from_bits(sign | 0x7f800000u | fraction << 13 | (fraction != 0 ? 0x400000u : 0));
+    }
+    if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
+        real magnitude = (real)fraction * (real)0x1p-24;
+        return sign != 0 ? -magnitude : magnitude;
+    }
+    return from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
+}
+
+static void from_f16(const void *x, size_t n, real *y)
+{
+    const unsigned char *bytes = x;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, bytes + 2 * i, sizeof bits);
+        y[i] = half(bits);
+    }
+}
+
+/* bfloat16 is the upper half of a float. */
+static void from_bf16(const void *x, size_t n, real *y)
+{
+    const unsigned char *bytes = x;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, bytes + 2 * i, sizeof bits);
+        y[i] = from_bits((uint32_t)bits << 16);
+    }
+}
+
+const struct vector_set vector_scalar = {
+    .silu = silu,
+    .gelu = gelu,
+    .gelu_tanh = gelu_tanh,
+    .quick_gelu = quick_gelu,
+    .geglu = geglu,
+    .add = add,
+    .add_constant = add_constant,
+    .multiply_constant = multiply_constant,
+    .sum = sum,
+    .sum_squares = sum_squares,
+    .affine = affine,
+    .normalise = normalise,
+    .maximum = maximum,
+    .exp_sum = exp_sum,
+    .from_f16 = from_f16,
+    .from_bf16 = from_bf16,
+};
+
+#if PLUMB_REAL_IS_DOUBLE
+const struct vector_set *vector_kernels(void)
+{
+    return &vector_scalar;
+}
+#endif

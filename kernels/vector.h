@@ -1,0 +1,77 @@
+/*
+ * The loops over contiguous numbers that have a version for each instruction set: a table of functions,
+ * filled with the scalar C of kernels/vector.c and, in the float build, replaced by the tables of
+ * kernels/x86/ and kernels/arm/ where the processor has what they need. Internal to kernels/.
+ *
+ * Contract of every entry: any n (0 too), any alignment, `y` equal to an input or apart from all of them,
+ * never reading or writing past n; equal bit for bit to the scalar version (a NaN is equal to any NaN). NaN
+ * in gives NaN out. One call runs on the calling thread.
+ *
+ * Sums are in double in an order that no instruction set changes: element i belongs to partial sum i mod
+ * VECTOR_SUMS, each partial sum is taken in order, and vector_fold() adds the partial sums.
+ */
+#ifndef KERNELS_VECTOR_H
+#define KERNELS_VECTOR_H
+
+#include "real.h"
+
+#include <stddef.h>
+
+#define vector_set KERNEL_NAME(vector_set)
+#define vector_kernels KERNEL_NAME(vector_kernels)
+#define vector_scalar KERNEL_NAME(vector_scalar)
+
+enum { VECTOR_SUMS = 16 };
+
+struct vector_set {
+    /* The activations of kernels.h. Float: within 3 ulp of the exact function (kernels/elementary.h). */
+    void (*silu)(const real *x, size_t n, real *y);
+    void (*gelu)(const real *x, size_t n, real *y);
+    void (*gelu_tanh)(const real *x, size_t n, real *y);
+    void (*quick_gelu)(const real *x, size_t n, real *y);
+    /* y = value * gelu(gate) */
+    void (*geglu)(const real *value, const real *gate, size_t n, real *y);
+
+    /* y = a + b;  y = x + term;  y = x * factor */
+    void (*add)(const real *a, const real *b, size_t n, real *y);
+    void (*add_constant)(const real *x, real term, size_t n, real *y);
+    void (*multiply_constant)(const real *x, real factor, size_t n, real *y);
+
+    /* The sum of x, and of (x - mean)^2, in double. */
+    double (*sum)(const real *x, size_t n);
+    double (*sum_squares)(const real *x, double mean, size_t n);
+    /* y = x * scale + shift, computed in double and rounded once to real. */
+    void (*affine)(const real *x, double scale, double shift, size_t n, real *y);
+    /* y[i] = (x[i] - mean) * scale * weight[i] + bias[i], computed in double and rounded once to real. */
+    void (*normalise)(
+        const real *x, double mean, double scale, const real *weight, const real *bias, size_t n, real *y);
+
+    /* The largest of x, -infinity for n = 0. Any number where x holds a NaN. */
+    real (*maximum)(const real *x, size_t n);
+    /* y = exp(x - maximum); returns the sum of y in double. */
+    double (*exp_sum)(const real *x, real maximum, size_t n, real *y);
+
+    /* Exact conversions. The input has any alignment. */
+    void (*from_f16)(const void *x, size_t n, real *y);
+    void (*from_bf16)(const void *x, size_t n, real *y);
+};
+
+/* The table in use (kernels_use in cpu.h chooses it; the double build has the scalar one only). */
+const struct vector_set *vector_kernels(void);
+
+extern const struct vector_set vector_scalar;
+#if !PLUMB_REAL_IS_DOUBLE
+extern const struct vector_set vector_avx2; /* kernels/x86/, on x86-64 only */
+extern const struct vector_set vector_neon; /* kernels/arm/, on AArch64 only */
+#endif
+
+/* Adds VECTOR_SUMS partial sums, neighbours of equal rank first: (0 + 8), (1 + 9) ..., then halves again. */
+static inline double vector_fold(double sums[VECTOR_SUMS])
+{
+    for (size_t half = VECTOR_SUMS / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) sums[i] += sums[i + half];
+    }
+    return sums[0];
+}
+
+#endif
