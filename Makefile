@@ -1,90 +1,164 @@
-# Plumb: build, test, demo. `make help` lists the targets.
+# Plumb: a CPU reference of the Diffusers text-to-image pipelines.
+#
+#   make demo        draws the documented recipes into build/demo/
+#   make check       builds and runs every test
+#   make             builds build/plumb
+#   make install     PREFIX=/usr/local, DESTDIR=
+#   make sanitize    every test again under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make lint        formatting, warnings as errors with gcc and clang, cppcheck where installed
+#   make format      clang-format over the tree
+#   make clean
 
 BUILD ?= build
 PREFIX ?= /usr/local
-CC ?= cc
+DESTDIR ?=
 
-# The packages, by the names that pkg-config and Debian know them under.
+# --- Packages ------------------------------------------------------------------------------------------------------
 PKGS := openblas libcjson libpng zlib libutf8proc
 TEST_PKGS := check
 DEBIAN_PACKAGES := gcc libc6-dev pkg-config libopenblas-dev libcjson-dev libpng-dev zlib1g-dev libutf8proc-dev check
+READY := $(shell pkg-config --exists $(PKGS) $(TEST_PKGS) 2>/dev/null && command -v $(CC) >/dev/null && echo yes)
+NEEDS_NOTHING := clean format help
+GOALS := $(filter-out $(NEEDS_NOTHING),$(or $(MAKECMDGOALS),all))
 
+ifneq ($(READY),yes)
+# Something is missing: install it, then run make again with the same goals.
+.PHONY: $(GOALS) install-packages
+$(GOALS): install-packages
+	@:
+install-packages:
+	@echo "Installing the packages that Plumb needs: $(DEBIAN_PACKAGES)"
+	@command -v apt-get >/dev/null || { \
+	    echo "This is not Debian: install $(PKGS) $(TEST_PKGS) (as pkg-config names them) by hand." >&2; exit 1; }
+	@as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; yes=; { [ -n "$$CI" ] || [ ! -t 0 ]; } && yes=-y; \
+	export DEBIAN_FRONTEND=$${yes:+noninteractive}; \
+	$$as_root apt-get update -qq && $$as_root apt-get install $$yes -qq --no-install-recommends $(DEBIAN_PACKAGES)
+	@$(MAKE) --no-print-directory $(GOALS)
+else
+
+# --- Flags ---------------------------------------------------------------------------------------------------------
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
-# The sampler's numbers must not depend on what a compiler fuses: contraction is off, fused operations are written so.
-NUMERICS := -ffp-contract=off -fno-fast-math -fexcess-precision=standard
-ifneq (,$(findstring clang,$(CC)))
+# The numbers must not depend on what a compiler fuses: contraction is off, fused operations are written as such.
 NUMERICS := -ffp-contract=off -fno-fast-math
-endif
 OPTIMISE ?= -O2 -g
 SANITIZE ?=
 OPENMP ?= -fopenmp
 
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS = $(shell pkg-config --libs $(PKGS))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS := $(shell pkg-config --libs $(PKGS))
+TEST_LIBS := $(shell pkg-config --libs $(TEST_PKGS))
 CPPFLAGS += -D_GNU_SOURCE -I. -MMD -MP
-CFLAGS_ALL = -std=c17 $(WARNINGS) $(NUMERICS) $(OPTIMISE) $(SANITIZE) $(OPENMP) $(PKG_CFLAGS) $(CFLAGS)
-LDLIBS_ALL = $(PKG_LIBS) -lm
+ALL_CFLAGS = -std=c17 $(WARNINGS) $(NUMERICS) $(OPTIMISE) $(SANITIZE) $(OPENMP) $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = $(SANITIZE) $(OPENMP) $(LDFLAGS)
 
 # --- Sources -------------------------------------------------------------------------------------------------------
 # A file that includes real.h itself is compiled twice: for float (_f32) and for double (_f64).
-compiled_twice = $(shell grep -lE '^.include "((sched|kernels)/)?real\.h"' $(1) /dev/null)
-objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(call compiled_twice,$(1)),$(1))) \
-          $(patsubst %.c,$(BUILD)/%_f32.o,$(call compiled_twice,$(1))) \
-          $(patsubst %.c,$(BUILD)/%_f64.o,$(call compiled_twice,$(1)))
+twice = $(shell grep -lE '^.include "((sched|kernels)/)?real\.h"' $(1) /dev/null)
+once = $(filter-out $(call twice,$(1)),$(1))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(call once,$(1))) \
+          $(foreach type,f32 f64,$(patsubst %.c,$(BUILD)/%_$(type).o,$(call twice,$(1))))
 
 SCHED := $(wildcard sched/*.c)
 KERNELS := $(wildcard kernels/*.c)
-# One folder for each architecture, each file with its own flags, chosen at run time.
-MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
-ifeq ($(MACHINE),x86_64)
-KERNELS_ARCH := $(wildcard kernels/x86/*.c)
-$(BUILD)/kernels/x86/%.o: ARCH_FLAGS := -mavx2 -mfma -mf16c
-endif
-ifeq ($(MACHINE),aarch64)
-KERNELS_ARCH := $(wildcard kernels/arm/*.c)
-endif
 REF := $(filter-out ref/main.c,$(wildcard ref/*.c))
-
 # Tests: tests/test_*.c are programs of their own; the other files of the folder are shared between them.
 TEST_MAINS := $(wildcard tests/test_*.c)
 TEST_SHARED := $(filter-out $(TEST_MAINS),$(wildcard tests/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_MAINS))
 
-LIBS := $(BUILD)/libplumb_ref.a $(BUILD)/libplumb_kernels.a $(BUILD)/libplumb_sched.a
+# Vector kernels: a folder for each architecture, compiled with its own flags and chosen at run time.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ifeq ($(MACHINE),x86_64)
+VECTOR_KERNELS := $(wildcard kernels/x86/*.c)
+VECTOR_FLAGS := -mavx2 -mfma -mf16c
+else ifeq ($(MACHINE),aarch64)
+VECTOR_KERNELS := $(wildcard kernels/arm/*.c)
+endif
+VECTOR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(VECTOR_KERNELS))
+$(VECTOR_OBJECTS): ALL_CFLAGS += $(VECTOR_FLAGS)
 
+SCHED_OBJECTS := $(call objects,$(SCHED))
+KERNEL_OBJECTS := $(call objects,$(KERNELS)) $(VECTOR_OBJECTS)
+REF_OBJECTS := $(call objects,$(REF))
+TEST_OBJECTS := $(call objects,$(TEST_SHARED))
+LIBS := $(addprefix $(BUILD)/libplumb_,ref.a kernels.a sched.a)
+
+# --- Building ------------------------------------------------------------------------------------------------------
 .PHONY: all
 all: $(BUILD)/plumb
 
-# --- Rules ---------------------------------------------------------------------------------------------------------
-$(BUILD)/%_f32.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DPLUMB_REAL_IS_DOUBLE=0 $(CFLAGS_ALL) -c $< -o $@
+# The flags that objects were made with: they are made again where these change.
+FLAGS_STAMP := $(BUILD)/flags
+FLAGS_NOW := $(CC) $(CPPFLAGS) $(ALL_CFLAGS)
+$(shell mkdir -p $(BUILD); echo '$(FLAGS_NOW)' | cmp -s - $(FLAGS_STAMP) || echo '$(FLAGS_NOW)' > $(FLAGS_STAMP))
 
-$(BUILD)/%_f64.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DPLUMB_REAL_IS_DOUBLE=1 $(CFLAGS_ALL) -c $< -o $@
+define compile
+@mkdir -p $(@D)
+$(CC) $(CPPFLAGS) -DPLUMB_REAL_IS_DOUBLE=$(1) $(ALL_CFLAGS) -c $< -o $@
+endef
 
-$(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DPLUMB_REAL_IS_DOUBLE=0 $(CFLAGS_ALL) $(ARCH_FLAGS) -c $< -o $@
+$(BUILD)/%_f32.o: %.c $(FLAGS_STAMP)
+	$(call compile,0)
+$(BUILD)/%_f64.o: %.c $(FLAGS_STAMP)
+	$(call compile,1)
+$(BUILD)/%.o: %.c $(FLAGS_STAMP)
+	$(call compile,0)
 
-$(BUILD)/libplumb_sched.a: $(call objects,$(SCHED))
-$(BUILD)/libplumb_kernels.a: $(call objects,$(KERNELS)) $(patsubst %.c,$(BUILD)/%.o,$(KERNELS_ARCH))
-$(BUILD)/libplumb_ref.a: $(call objects,$(REF))
-$(BUILD)/libplumb_tests.a: $(call objects,$(TEST_SHARED))
+$(BUILD)/libplumb_sched.a: $(SCHED_OBJECTS)
+$(BUILD)/libplumb_kernels.a: $(KERNEL_OBJECTS)
+$(BUILD)/libplumb_ref.a: $(REF_OBJECTS)
+$(BUILD)/libplumb_tests.a: $(TEST_OBJECTS)
 $(BUILD)/%.a:
-	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
 
 $(BUILD)/plumb: $(BUILD)/ref/main.o $(LIBS)
-	$(CC) $(SANITIZE) $(OPENMP) $(LDFLAGS) $^ $(LDLIBS_ALL) -o $@
+	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libplumb_tests.a $(LIBS)
-	$(CC) $(SANITIZE) $(OPENMP) $(LDFLAGS) $^ $(shell pkg-config --libs $(TEST_PKGS)) $(LDLIBS_ALL) -o $@
+	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
 
-.PHONY: clean
-clean:
-	rm -rf $(BUILD)
+# --- Running -------------------------------------------------------------------------------------------------------
+.PHONY: check
+check: $(BUILD)/plumb $(TESTS)
+	@failed=; for test in $(TESTS); do \
+	    PLUMB=$(BUILD)/plumb PLUMB_GOLDEN=golden $$test || failed="$$failed $${test##*/}"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
+	echo "Every test of $(words $(TESTS)) suites passed."
+
+.PHONY: demo
+demo: $(BUILD)/plumb
+	@PLUMB=$(BUILD)/plumb sh configs/demo.sh $(BUILD)/demo
+
+.PHONY: sanitize
+sanitize:
+	$(MAKE) BUILD=$(BUILD)/sanitize OPTIMISE="-O1 -g" \
+	    SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" check
+
+.PHONY: install
+install: $(BUILD)/plumb
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/plumb/recipes $(DESTDIR)$(PREFIX)/share/plumb/schedulers
+	install -m 755 $(BUILD)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
+	install -m 644 configs/recipes/*.json $(DESTDIR)$(PREFIX)/share/plumb/recipes
+	install -m 644 configs/schedulers/*.json $(DESTDIR)$(PREFIX)/share/plumb/schedulers
+
+.PHONY: lint
+lint:
+	clang-format --dry-run -Werror $(C_FILES)
+	$(MAKE) BUILD=$(BUILD)/lint-gcc CC=gcc CFLAGS=-Werror $(BUILD)/lint-gcc/plumb
+	$(MAKE) BUILD=$(BUILD)/lint-clang CC=clang CFLAGS=-Werror $(BUILD)/lint-clang/plumb
+	! command -v cppcheck >/dev/null || cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr \
+	    --suppress=missingIncludeSystem -I. -DPLUMB_REAL_IS_DOUBLE=0 sched kernels/*.c ref
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+endif
+
+C_FILES = $(wildcard sched/*.[ch] kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch])
+.PHONY: format clean help
+format:
+	clang-format -i $(C_FILES)
+clean:
+	rm -rf $(BUILD)
+help:
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
