@@ -366,30 +366,14 @@ static struct tensor decode(struct run *run, struct tensor latents)
     return image;
 }
 
-/* -1..1 to 0..255, NCHW to NHWC: clamp, scale, round half to even. */
 static void to_pixels(struct run *run, struct tensor image, struct pictures *pictures)
 {
     if (run->f.status != STATUS_OK) return;
-    size_t batch = (size_t)image.shape[0], channels = (size_t)image.shape[1];
-    size_t height = (size_t)image.shape[2], width = (size_t)image.shape[3], plane = height * width;
-    uint8_t *pixels = malloc(batch * plane * channels);
-    if (!pixels) {
-        run->f.status = error_memory(run->f.error, batch * plane * channels);
-        return;
-    }
-    const real *x = image.data;
-    for (size_t b = 0; b < batch; b++)
-        for (size_t c = 0; c < channels; c++)
-            for (size_t i = 0; i < plane; i++) {
-                real value = x[(b * channels + c) * plane + i] * (real)0.5 + (real)0.5;
-                value =
-                    value > 0 ? value < 1 ? value : 1 : 0; /* a NaN becomes black, as numpy's cast makes it */
-                pixels[(b * plane + i) * channels + c] = (uint8_t)nearbyint((double)(value * 255));
-            }
-    int64_t shape[4] = {(int64_t)batch, (int64_t)height, (int64_t)width, (int64_t)channels};
-    run_trace(
-        run, (struct tensor){DTYPE_U8, 4, {shape[0], shape[1], shape[2], shape[3]}, pixels}, "image_u8");
-    *pictures = (struct pictures){batch, height, width, pixels};
+    run->f.status = pictures_from_image(&image, pictures, run->f.error);
+    if (run->f.status != STATUS_OK) return;
+    struct tensor pixels = {
+        DTYPE_U8, 4, {image.shape[0], image.shape[2], image.shape[3], 3}, pictures->pixels};
+    run_trace(run, pixels, "image_u8");
 }
 
 /* --- The whole call

@@ -6,6 +6,7 @@
 #define REF_PIPELINE_H
 
 #include "checkpoint.h"
+#include "pictures.h"
 #include "recipe.h"
 #include "text_encoder.h"
 #include "tokenizer.h"
@@ -49,15 +50,12 @@ struct run_options {
     void *progress_context;
 };
 
-struct pictures {
-    size_t count, height, width;
-    uint8_t *pixels; /* [count, height, width, 3]; free() it */
-};
-
-/* One pipeline call. The same bits for the same recipe, whatever the number of threads. */
-#define pipeline_run KERNEL_NAME(pipeline_run)
-enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *recipe,
+/* One pipeline call, in single or in double precision. The same bits for the same recipe, whatever the number
+ * of threads. `pictures` is the caller's to free. */
+typedef enum status pipeline_run_function(const struct pipeline *pipeline, const struct recipe *recipe,
     const struct run_options *options, struct pictures *pictures, struct warnings *warnings,
     struct error *error);
+pipeline_run_function pipeline_run_f32, pipeline_run_f64;
+#define pipeline_run(...) KERNEL_NAME(pipeline_run)(__VA_ARGS__)
 
 #endif

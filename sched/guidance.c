@@ -5,6 +5,8 @@
  * The order of operations is that of StableDiffusionPipeline and its rescale_noise_cfg, each of them rounded
  * to `real`; Python's numbers are rounded to `real` where they meet a tensor.
  */
+#include "real.h"
+
 #include "guidance.h"
 
 #include <math.h>
