@@ -1,0 +1,560 @@
+/*
+ * The random generators against recorded NumPy and PyTorch streams (golden/rng), bit for bit, and against
+ * what their definitions promise.
+ *
+ * Of the recorded NumPy tensors only normal_f32 and the two beside it are not used: they are what
+ * standard_normal(dtype=float32) gives, another ziggurat, while the documented examples draw float64 and
+ * round.
+ */
+#include "tests/support.h"
+
+#include "sched/generator.h"
+#include "sched/numpy_pcg64.h"
+#include "sched/seed_sequence.h"
+#include "sched/torch_avx2_math.h"
+#include "sched/torch_mt19937.h"
+#include "sched/ziggurat_tables.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const numpy_seeds[] = {"0", "1", "23", "123", "2487854446", "4294967295", "4294967296",
+    "18446744073709551615", "0x10000000000000000000000007"};
+static const char *const torch_seeds[] = {
+    "0", "1", "23", "123", "2487854446", "4294967295", "4294967296", "18446744073709551615"};
+static const char *const tail_seeds[] = {"0", "1", "23", "123"};
+enum {
+    NUMPY_SEEDS = sizeof numpy_seeds / sizeof *numpy_seeds,
+    TORCH_SEEDS = sizeof torch_seeds / sizeof *torch_seeds,
+    TAIL_SEEDS = sizeof tail_seeds / sizeof *tail_seeds,
+    LONG_RUN = 1000000,
+    COUNTED = 20000 /* draws of the long run whose words were counted */
+};
+
+static void *need_memory(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    ck_assert_ptr_nonnull(memory);
+    return memory;
+}
+
+/* Fails unless `got` holds the tensor's `count` elements bit for bit. */
+static void expect_bits(
+    const struct tensor *want, enum dtype dtype, const void *got, size_t count, const char *what)
+{
+    ck_assert_msg(want->dtype == dtype, "%s is of type %s", what, dtype_name(want->dtype));
+    ck_assert_msg(
+        tensor_count(want) == count, "%s has %zu elements, not %zu", what, tensor_count(want), count);
+    const size_t size = dtype_size(dtype);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(memcmp((const char *)got + i * size, (const char *)want->data + i * size, size) == 0,
+            "%s differs first at element %zu of %zu, recorded %.17g", what, i, count,
+            tensor_get_double(want, i));
+}
+
+static void expect_128(const struct tensor *want, uint128 got, const char *what)
+{
+    const uint64_t halves[2] = {(uint64_t)(got >> 64), (uint64_t)got};
+    expect_bits(want, DTYPE_I64, halves, 2, what);
+}
+
+static struct numpy_pcg64 numpy_seeded(const char *seed)
+{
+    uint32_t *words;
+    size_t count;
+    struct numpy_pcg64 generator;
+    ck_assert_int_eq(seed_words(seed, &words, &count, NULL), STATUS_OK);
+    numpy_pcg64_seed(&generator, words, count);
+    free(words);
+    return generator;
+}
+
+static struct generator *seeded(enum generator_kind kind, const char *seed)
+{
+    struct generator *generator;
+    struct error error = {""};
+    enum status status = generator_create(kind, seed, &generator, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    return generator;
+}
+
+/* --- NumPy
+ * --------------------------------------------------------------------------------------------------- */
+
+START_TEST(numpy_seed_sequence)
+{
+    const char *seed = numpy_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/numpy-%s.safetensors", seed);
+    uint32_t *words, state[16];
+    size_t count;
+    struct seed_sequence sequence;
+
+    ck_assert_int_eq(seed_words(seed, &words, &count, NULL), STATUS_OK);
+    seed_sequence_mix(&sequence, words, count);
+    expect_bits(need_tensor(set, "seed_sequence.pool"), DTYPE_I32, sequence.pool, SEED_POOL, "pool");
+    seed_sequence_generate(&sequence, state, 16);
+    expect_bits(need_tensor(set, "seed_sequence.state_u32"), DTYPE_I32, state, 16, "state_u32");
+    uint64_t wide[8];
+    for (int i = 0; i < 8; i++) wide[i] = (uint64_t)state[2 * i + 1] << 32 | state[2 * i];
+    expect_bits(need_tensor(set, "seed_sequence.state_u64"), DTYPE_I64, wide, 8, "state_u64");
+    free(words);
+    tensor_set_free(set);
+}
+END_TEST
+
+START_TEST(numpy_words_and_uniforms)
+{
+    const char *seed = numpy_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/numpy-%s.safetensors", seed);
+    struct numpy_pcg64 generator = numpy_seeded(seed);
+    expect_128(need_tensor(set, "pcg64.state"), generator.state, "pcg64.state");
+    expect_128(need_tensor(set, "pcg64.inc"), generator.increment, "pcg64.inc");
+
+    uint64_t raw[128];
+    for (int i = 0; i < 128; i++) raw[i] = numpy_pcg64_next(&generator);
+    expect_bits(need_tensor(set, "pcg64.raw"), DTYPE_I64, raw, 64, "pcg64.raw");
+    double uniform[256];
+    generator = numpy_seeded(seed);
+    for (int i = 0; i < 256; i++) uniform[i] = numpy_pcg64_uniform(&generator);
+    expect_bits(need_tensor(set, "uniform_f64"), DTYPE_F64, uniform, 256, "uniform_f64");
+
+    /* NumPy's float32 uniforms are the upper 24 bits of the words' halves, the low half first ... */
+    float single[256];
+    for (int i = 0; i < 256; i++)
+        single[i] = (float)((uint32_t)(raw[i / 2] >> (i % 2 ? 32 : 0)) >> 8) * 0x1p-24f;
+    expect_bits(need_tensor(set, "uniform_f32"), DTYPE_F32, single, 256, "uniform_f32");
+    /* ... and the half that an odd number of them leaves waits, untouched by float64 draws in between. */
+    const double mixed[6] = {
+        (double)single[0], (double)single[1], (double)single[2], uniform[2], uniform[3], (double)single[3]};
+    expect_bits(need_tensor(set, "mixed_f32_f64"), DTYPE_F64, mixed, 6, "mixed_f32_f64");
+    tensor_set_free(set);
+}
+END_TEST
+
+/* How many words the next draw takes, by replaying the words until the states meet. */
+static int words_of_draw(struct numpy_pcg64 *generator, double *value, unsigned *layer)
+{
+    struct numpy_pcg64 follower = *generator;
+    *value = numpy_pcg64_normal(generator);
+    int used = 1;
+    *layer = (unsigned)(numpy_pcg64_next(&follower) & 0xff);
+    for (; follower.state != generator->state; used++) (void)numpy_pcg64_next(&follower);
+    return used;
+}
+
+START_TEST(numpy_normals)
+{
+    const char *seed = numpy_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/numpy-%s.safetensors", seed);
+    const struct tensor *recorded = need_tensor(set, "normal_f64");
+    const size_t n = tensor_count(recorded);
+    double *normal = need_memory(n, sizeof *normal);
+    int32_t *used = need_memory(n, sizeof *used);
+    int64_t *slow = need_memory(n, sizeof *slow), *tail = need_memory(n, sizeof *tail);
+    size_t slow_count = 0, tail_count = 0;
+
+    struct numpy_pcg64 generator = numpy_seeded(seed);
+    for (size_t i = 0; i < n; i++) {
+        unsigned layer;
+        used[i] = words_of_draw(&generator, &normal[i], &layer);
+        if (used[i] == 1) continue;
+        slow[slow_count++] = (int64_t)i;
+        if (layer == 0) tail[tail_count++] = (int64_t)i;
+    }
+    expect_bits(recorded, DTYPE_F64, normal, n, "normal_f64");
+    expect_128(need_tensor(set, "state_after_normal_f64"), generator.state, "state_after_normal_f64");
+    expect_bits(need_tensor(set, "normal_f64.words_used"), DTYPE_I32, used, n, "words_used");
+    expect_bits(need_tensor(set, "normal_f64.slow_index"), DTYPE_I64, slow, slow_count, "slow_index");
+    expect_bits(need_tensor(set, "normal_f64.tail_index"), DTYPE_I64, tail, tail_count, "tail_index");
+
+    /* The public generator: float64 as they are, float32 rounded, one stream over the calls. */
+    struct generator *doubles = seeded(GENERATOR_NUMPY_PCG64, seed),
+                     *singles = seeded(GENERATOR_NUMPY_PCG64, seed);
+    double *again = need_memory(n, sizeof *again);
+    float *rounded = need_memory(n, sizeof *rounded);
+    generator_normal_f64(doubles, again, 1000);
+    generator_normal_f64(doubles, again + 1000, n - 1000);
+    expect_bits(recorded, DTYPE_F64, again, n, "generator_normal_f64");
+    generator_normal_f32(singles, rounded, 7);
+    generator_normal_f32(singles, rounded + 7, n - 7);
+    for (size_t i = 0; i < n; i++) ck_assert_msg(rounded[i] == (float)normal[i], "float32 draw %zu", i);
+
+    /* A pipeline's order: three tensors of 64, then three uniforms, then five normals. */
+    double mixed[200];
+    generator = numpy_seeded(seed);
+    for (int i = 0; i < 200; i++)
+        mixed[i] = i >= 192 && i < 195 ? numpy_pcg64_uniform(&generator) : numpy_pcg64_normal(&generator);
+    expect_bits(need_tensor(set, "mixed_f64"), DTYPE_F64, mixed, 200, "mixed_f64");
+
+    generator_free(doubles);
+    generator_free(singles);
+    free(again);
+    free(rounded);
+    free(normal);
+    free(used);
+    free(slow);
+    free(tail);
+    tensor_set_free(set);
+}
+END_TEST
+
+/* A million draws: every one beyond R by place and value, every 10000th, and the words that the first took.
+ */
+START_TEST(numpy_tails)
+{
+    const char *seed = tail_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/numpy-tails.safetensors");
+    const struct tensor *values = need_tensor(set, "seed_%s.tail_value", seed);
+    const size_t capacity = tensor_count(values);
+    double *value = need_memory(capacity, sizeof *value);
+    int64_t *index = need_memory(capacity, sizeof *index);
+    double sampled[LONG_RUN / 10000];
+    size_t tails = 0;
+    int64_t counts[3] = {0, 0, 0}, max_words = 0, max_words_index = 0;
+
+    struct numpy_pcg64 generator = numpy_seeded(seed);
+    for (int64_t i = 0; i < LONG_RUN; i++) {
+        double x;
+        if (i < COUNTED) {
+            unsigned layer;
+            int used = words_of_draw(&generator, &x, &layer);
+            counts[used > 1]++;
+            counts[2] += used > 1 && layer == 0;
+            if (used > max_words) {
+                max_words = used;
+                max_words_index = i;
+            }
+        } else {
+            x = numpy_pcg64_normal(&generator);
+        }
+        if (i % 10000 == 0) sampled[i / 10000] = x;
+        if (fabs(x) <= ZIGGURAT_R) continue;
+        ck_assert_msg(tails < capacity, "draw %ld lies beyond R, after all that were recorded", (long)i);
+        index[tails] = i;
+        value[tails++] = x;
+    }
+    expect_bits(values, DTYPE_F64, value, tails, "tail_value");
+    expect_bits(need_tensor(set, "seed_%s.tail_index", seed), DTYPE_I64, index, tails, "tail_index");
+    expect_bits(
+        need_tensor(set, "seed_%s.every_10000", seed), DTYPE_F64, sampled, LONG_RUN / 10000, "every_10000");
+    expect_bits(need_tensor(set, "seed_%s.counts_first_20000", seed), DTYPE_I64, counts, 3, "counts");
+    expect_bits(need_tensor(set, "seed_%s.max_words", seed), DTYPE_I64, &max_words, 1, "max_words");
+    expect_bits(
+        need_tensor(set, "seed_%s.max_words_index", seed), DTYPE_I64, &max_words_index, 1, "max_words_index");
+    free(value);
+    free(index);
+    tensor_set_free(set);
+}
+END_TEST
+
+/* --- PyTorch
+ * ------------------------------------------------------------------------------------------------- */
+
+START_TEST(torch_words_and_uniforms)
+{
+    const char *seed = torch_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/torch-%s.safetensors", seed);
+    uint32_t *words, raw[2000];
+    size_t count;
+    struct torch_mt19937 generator;
+    float single[1000];
+    double wide[1000];
+
+    ck_assert_int_eq(seed_words(seed, &words, &count, NULL), STATUS_OK);
+    torch_mt19937_seed(&generator, words[0]);
+    for (int i = 0; i < 2000; i++) raw[i] = torch_mt19937_next(&generator);
+    expect_bits(need_tensor(set, "mt19937_u32"), DTYPE_I32, raw, 2000, "mt19937_u32");
+    torch_mt19937_seed(&generator, words[0]);
+    for (int i = 0; i < 1000; i++) single[i] = torch_mt19937_uniform_f32(&generator);
+    expect_bits(need_tensor(set, "rand_f32"), DTYPE_F32, single, 1000, "rand_f32");
+    torch_mt19937_seed(&generator, words[0]);
+    for (int i = 0; i < 1000; i++) wide[i] = torch_mt19937_uniform_f64(&generator);
+    expect_bits(need_tensor(set, "rand_f64"), DTYPE_F64, wide, 1000, "rand_f64");
+
+    /* PyTorch keeps the seed whole and seeds the twister with its low word alone. */
+    uint64_t whole = count > 1 ? (uint64_t)words[1] << 32 | words[0] : words[0];
+    expect_bits(need_tensor(set, "seed_in_state"), DTYPE_I64, &whole, 1, "seed_in_state");
+    free(words);
+    tensor_set_free(set);
+}
+END_TEST
+
+/* Draws the tensors whose sizes `sizes` lists ("5_16_5") from one generator and compares them end to end. */
+static void expect_randn(const struct tensor *want, enum generator_kind kind, const char *seed,
+    const char *sizes, const char *what)
+{
+    const size_t total = tensor_count(want), size = dtype_size(want->dtype);
+    char *drawn = need_memory(total, size);
+    struct generator *generator = seeded(kind, seed);
+    size_t at = 0;
+    while (*sizes) {
+        char *end;
+        size_t n = strtoul(sizes, &end, 10);
+        ck_assert_msg(end != sizes && at + n <= total, "%s: the sizes in the name", what);
+        if (want->dtype == DTYPE_F32)
+            generator_normal_f32(generator, (float *)(void *)drawn + at, n);
+        else
+            generator_normal_f64(generator, (double *)(void *)drawn + at, n);
+        at += n;
+        sizes = *end == '_' ? end + 1 : end;
+    }
+    expect_bits(want, want->dtype, drawn, at, what);
+    generator_free(generator);
+    free(drawn);
+}
+
+/* The cached half of a float64 pair crosses from float32 draws to float64 ones and back. */
+static void expect_mixed(const struct tensor *want, enum generator_kind kind, const char *seed)
+{
+    float drawn[8];
+    double wide[3];
+    struct generator *generator = seeded(kind, seed);
+    generator_normal_f32(generator, drawn, 3);
+    generator_normal_f64(generator, wide, 3);
+    for (int i = 0; i < 3; i++) drawn[3 + i] = (float)wide[i];
+    generator_normal_f32(generator, drawn + 6, 2);
+    expect_bits(want, DTYPE_F32, drawn, 8, "mixed dtypes");
+    generator_free(generator);
+}
+
+/* Every recorded randn: "avx2." and "plain." tensors with their kernel, those without a prefix with both. */
+START_TEST(torch_normals)
+{
+    const char *seed = torch_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/torch-%s.safetensors", seed);
+    int compared = 0;
+    for (size_t i = 0; i < tensor_set_count(set); i++) {
+        const char *name = tensor_set_name(set, i);
+        const struct tensor *want = tensor_set_at(set, i);
+        const char *randn = strstr(name, "randn");
+        if (!randn) continue; /* words and uniforms: the test above */
+        bool avx2 = strncmp(name, "plain.", 6) != 0, plain = strncmp(name, "avx2.", 5) != 0;
+        const char *sizes = strchr(randn, '.') + 1;
+        if (strstr(name, "mixed")) {
+            ck_assert_str_eq(name, "randn_seq_mixed.f32_3_f64_3_f32_2");
+            expect_mixed(want, GENERATOR_TORCH_CPU, seed);
+            expect_mixed(want, GENERATOR_TORCH_CPU_PLAIN, seed);
+        } else {
+            if (avx2) expect_randn(want, GENERATOR_TORCH_CPU, seed, sizes, name);
+            if (plain) expect_randn(want, GENERATOR_TORCH_CPU_PLAIN, seed, sizes, name);
+        }
+        compared++;
+    }
+    ck_assert_int_eq(compared, 53);
+    tensor_set_free(set);
+}
+END_TEST
+
+/* --- From the definitions
+ * ------------------------------------------------------------------------------------ */
+
+/* The 10000th word of the default-seeded twister is fixed by the C++ standard, [rand.predef]. */
+START_TEST(mt19937_known_answer)
+{
+    struct torch_mt19937 generator;
+    uint32_t word = 0;
+    torch_mt19937_seed(&generator, 5489);
+    for (int i = 0; i < 10000; i++) word = torch_mt19937_next(&generator);
+    ck_assert_uint_eq(word, UINT32_C(4123659995));
+}
+END_TEST
+
+/* The first words of the PCG library's own demonstration, seed 42 and stream 54. Its seeding is: from state 0
+ * one step, the seed added, one step. */
+START_TEST(pcg64_known_answer)
+{
+    static const uint64_t published[] = {UINT64_C(0x86b1da1d72062b68), UINT64_C(0x1304aa46c9853d39),
+        UINT64_C(0xa3670e9e0dd50358), UINT64_C(0xf9090e529a7dae00), UINT64_C(0xc85b9fd837996f2c),
+        UINT64_C(0x606121f8e3919196)};
+    struct numpy_pcg64 generator = {.state = 0, .increment = 54 << 1 | 1};
+    (void)numpy_pcg64_next(&generator);
+    generator.state += 42;
+    (void)numpy_pcg64_next(&generator);
+    for (int i = 0; i < 6; i++) ck_assert_uint_eq(numpy_pcg64_next(&generator), published[i]);
+}
+END_TEST
+
+/* The stored layers are those of the definition. Each was rounded to a double, after a computation that was
+ * itself good to a few units of 2^-53; the gates allow 32 of them (relative), where 14 is the worst and libm
+ * adds a few here. In an area an error is magnified by the difference of two heights, by at most 124. */
+START_TEST(ziggurat_layers)
+{
+    const double unit = 0x1p-53;
+    const double base = exp(-0.5 * ZIGGURAT_R * ZIGGURAT_R);
+    const double area = ZIGGURAT_R * base + sqrt(acos(-1.0) / 2) * erfc(ZIGGURAT_R / sqrt(2.0));
+    double x[256];
+    for (int i = 0; i < 256; i++) x[i] = ziggurat_width[i] * 0x1p52;
+
+    ck_assert_double_eq(x[255], ZIGGURAT_R);
+    ck_assert_double_eq(ziggurat_height[0], 1);
+    ck_assert_double_eq_tol(ZIGGURAT_1_OVER_R * ZIGGURAT_R, 1, 2 * unit);
+    ck_assert_double_eq_tol(x[0] * base / area, 1, 32 * unit);
+    ck_assert_double_eq_tol((double)ziggurat_inside[0] * 0x1p-52, ZIGGURAT_R / x[0], 32 * unit);
+    ck_assert_uint_eq(ziggurat_inside[1], 0);
+    for (int i = 1; i < 256; i++) {
+        double height = ziggurat_height[i], above = ziggurat_height[i - 1];
+        ck_assert_msg(fabs(height / exp(-0.5 * x[i] * x[i]) - 1) <= 32 * unit, "height of layer %d", i);
+        double magnified = above / (above - height);
+        ck_assert_msg(
+            fabs(x[i] * (above - height) / area - 1) <= 32 * unit * magnified, "area of layer %d", i);
+        if (i > 1)
+            ck_assert_msg(fabs((double)ziggurat_inside[i] * 0x1p-52 - x[i - 1] / x[i]) <= 32 * unit,
+                "edge of layer %d", i);
+    }
+}
+END_TEST
+
+/* Every angle and every radius that a float32 uniform can give, against libm in double. Cephes states 2e-7
+ * for the three functions; the angle's rounding to float32 is common to both sides here. The logarithm's
+ * relative error is held to 2 units (2^-23 each). */
+START_TEST(avx2_polynomials)
+{
+    double worst_log = 0, worst_sincos = 0;
+    for (uint32_t k = 0; k < 1u << 24; k += 5) {
+        float uniform = (float)k * 0x1p-24f;
+        float argument = 1 - uniform, angle = 6.28318530717958647692f * uniform, sine, cosine;
+        double exact = log((double)argument);
+        double error = fabs((double)torch_avx2_log(argument) - exact);
+        if (exact != 0) worst_log = fmax(worst_log, error / fabs(exact));
+        torch_avx2_sincos(angle, &sine, &cosine);
+        worst_sincos = fmax(worst_sincos, fabs((double)sine - sin((double)angle)));
+        worst_sincos = fmax(worst_sincos, fabs((double)cosine - cos((double)angle)));
+    }
+    ck_assert_msg(worst_log <= 0x1p-22, "the logarithm is off by %g of itself", worst_log);
+    ck_assert_msg(worst_sincos <= 2e-7, "sine or cosine is off by %g", worst_sincos);
+    ck_assert_float_eq(torch_avx2_log(1), 0);
+}
+END_TEST
+
+/* Moments of 10^6 draws: k-th moment's standard error is sqrt((E x^2k - (E x^k)^2) / n); five of them is a
+ * chance of one in a million for an honest generator, and the seed is fixed. */
+START_TEST(moments)
+{
+    struct generator *generator = seeded((enum generator_kind)_i, "20240607");
+    float *x = need_memory(LONG_RUN, sizeof *x);
+    generator_normal_f32(generator, x, LONG_RUN);
+    double m1 = 0, m2 = 0, m3 = 0, m4 = 0, neighbours = 0;
+    for (int i = 0; i < LONG_RUN; i++) {
+        double v = (double)x[i];
+        m1 += v;
+        m2 += v * v;
+        m3 += v * v * v;
+        m4 += v * v * v * v;
+        if (i) neighbours += v * (double)x[i - 1];
+    }
+    const double n = LONG_RUN, five = 5 / sqrt(n);
+    ck_assert_double_eq_tol(m1 / n, 0, five);
+    ck_assert_double_eq_tol(m2 / n, 1, five * sqrt(2.0));
+    ck_assert_double_eq_tol(m3 / n, 0, five * sqrt(15.0));
+    ck_assert_double_eq_tol(m4 / n, 3, five * sqrt(96.0));
+    ck_assert_double_eq_tol(neighbours / n, 0, five);
+    generator_free(generator);
+    free(x);
+}
+END_TEST
+
+/* --- Seeds and names
+ * ----------------------------------------------------------------------------------------- */
+
+static void expect_same_stream(enum generator_kind kind, const char *seed_a, const char *seed_b, bool same)
+{
+    struct generator *a = seeded(kind, seed_a), *b = seeded(kind, seed_b);
+    float x[64], y[64];
+    generator_normal_f32(a, x, 64);
+    generator_normal_f32(b, y, 64);
+    ck_assert_msg((memcmp(x, y, sizeof x) == 0) == same, "seeds %s and %s", seed_a, seed_b);
+    generator_free(a);
+    generator_free(b);
+}
+
+START_TEST(seeds_of_any_size)
+{
+    for (int kind = 0; kind < GENERATOR_KINDS; kind++) {
+        expect_same_stream((enum generator_kind)kind, "0x7B", "123", true);
+        expect_same_stream((enum generator_kind)kind, "000123", "123", true);
+        expect_same_stream((enum generator_kind)kind, "0xffffFFFFffffFFFF", "18446744073709551615", true);
+        expect_same_stream((enum generator_kind)kind, "123", "124", false);
+    }
+    /* 10^40 in the other base; a second word that PyTorch ignores and NumPy does not. */
+    expect_same_stream(GENERATOR_NUMPY_PCG64, "10000000000000000000000000000000000000000",
+        "0x1d6329f1c35ca4bfabb9f5610000000000", true);
+    expect_same_stream(GENERATOR_NUMPY_PCG64, "4294967296", "0", false);
+    expect_same_stream(GENERATOR_TORCH_CPU, "4294967296", "0", true);
+
+    uint32_t *words;
+    size_t count;
+    ck_assert_int_eq(seed_words("0x000100000000", &words, &count, NULL), STATUS_OK);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(words[0], 0);
+    ck_assert_uint_eq(words[1], 1);
+    free(words);
+}
+END_TEST
+
+static void expect_refused(enum generator_kind kind, const char *seed, const char *message)
+{
+    struct error error = {""};
+    struct generator *generator = (struct generator *)&error;
+    ck_assert_int_eq(generator_create(kind, seed, &generator, &error), STATUS_BAD_INPUT);
+    ck_assert_ptr_null(generator);
+    ck_assert_str_eq(error.message, message);
+}
+
+START_TEST(seeds_refused)
+{
+    static const char *const bad[] = {
+        "", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x", "0xg", "12a", "abc", "0b1"};
+    for (int kind = 0; kind < GENERATOR_KINDS; kind++)
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+            char message[200];
+            snprintf(message, sizeof message,
+                "seed: expected a non-negative integer, decimal or 0x-hexadecimal, got \"%s\"", bad[i]);
+            expect_refused((enum generator_kind)kind, bad[i], message);
+        }
+    expect_refused(GENERATOR_TORCH_CPU, "18446744073709551616",
+        "seed: expected an integer below 2^64 for torch-cpu, got \"18446744073709551616\"");
+    expect_refused(GENERATOR_TORCH_CPU_PLAIN, "0x10000000000000000",
+        "seed: expected an integer below 2^64 for torch-cpu-plain, got \"0x10000000000000000\"");
+}
+END_TEST
+
+START_TEST(names)
+{
+    ck_assert_int_eq(generator_kind_of("numpy-pcg64"), GENERATOR_NUMPY_PCG64);
+    ck_assert_int_eq(generator_kind_of("torch-cpu"), GENERATOR_TORCH_CPU);
+    ck_assert_int_eq(generator_kind_of("torch-cpu-plain"), GENERATOR_TORCH_CPU_PLAIN);
+    ck_assert_int_eq(generator_kind_of("torch"), GENERATOR_KINDS);
+    for (int kind = 0; kind < GENERATOR_KINDS; kind++)
+        ck_assert_int_eq(generator_kind_of(generator_name((enum generator_kind)kind)), kind);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("generators");
+    TCase *numpy = tcase_create("numpy-pcg64"), *torch = tcase_create("torch-cpu");
+    TCase *principles = tcase_create("definitions"), *seeds = tcase_create("seeds");
+    tcase_add_loop_test(numpy, numpy_seed_sequence, 0, NUMPY_SEEDS);
+    tcase_add_loop_test(numpy, numpy_words_and_uniforms, 0, NUMPY_SEEDS);
+    tcase_add_loop_test(numpy, numpy_normals, 0, NUMPY_SEEDS);
+    tcase_add_loop_test(numpy, numpy_tails, 0, TAIL_SEEDS);
+    tcase_add_loop_test(torch, torch_words_and_uniforms, 0, TORCH_SEEDS);
+    tcase_add_loop_test(torch, torch_normals, 0, TORCH_SEEDS);
+    tcase_add_test(principles, mt19937_known_answer);
+    tcase_add_test(principles, pcg64_known_answer);
+    tcase_add_test(principles, ziggurat_layers);
+    tcase_add_test(principles, avx2_polynomials);
+    tcase_add_loop_test(principles, moments, 0, GENERATOR_KINDS);
+    tcase_add_test(seeds, seeds_of_any_size);
+    tcase_add_test(seeds, seeds_refused);
+    tcase_add_test(seeds, names);
+    tcase_set_timeout(numpy, 60);
+    tcase_set_timeout(principles, 60);
+    suite_add_tcase(suite, numpy);
+    suite_add_tcase(suite, torch);
+    suite_add_tcase(suite, principles);
+    suite_add_tcase(suite, seeds);
+    return run_suite(suite);
+}
