@@ -1,0 +1,129 @@
+#include "output_file.h"
+
+#include "file_error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A device, a pipe: written where it is, since a renamed file would take its place instead of reaching it. */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+static enum status open_special(struct output_file *file, struct error *error)
+{
+    file->stream = fopen(file->path, "wb");
+    return file->stream ? STATUS_OK : error_file(error, file->path, "cannot be written", errno);
+}
+
+/* Refuses what rename() would let pass or would say too late: a folder, and a file that is there and
+ * protected. */
+static enum status check_target(const char *path, struct error *error)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return STATUS_OK; /* opening the temporary file says what is wrong */
+    if (S_ISDIR(info.st_mode)) return error_file(error, path, "cannot be written", EISDIR);
+    if (access(path, W_OK) != 0) return error_file(error, path, "cannot be written", errno);
+    return STATUS_OK;
+}
+
+/* PATH.partial-PID-N, made anew with the permissions that a plain open would give (mkstemp's would be 0600).
+ */
+static enum status open_temporary(struct output_file *file, struct error *error)
+{
+    size_t size = strlen(file->path) + 48;
+    file->temporary_path = malloc(size);
+    if (!file->temporary_path) return error_memory(error, size);
+    int descriptor = -1;
+    for (unsigned i = 0; descriptor < 0 && i < 1000; i++) {
+        snprintf(file->temporary_path, size, "%s.partial-%ld-%u", file->path, (long)getpid(), i);
+        descriptor = open(file->temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor < 0 && errno != EEXIST) break;
+    }
+    if (descriptor >= 0) file->stream = fdopen(descriptor, "wb");
+    if (file->stream) return STATUS_OK;
+    int system_error = errno;
+    if (descriptor >= 0) {
+        close(descriptor);
+        unlink(file->temporary_path);
+    }
+    free(file->temporary_path); /* there is no file of that name which is ours to remove */
+    file->temporary_path = NULL;
+    return error_file(error, file->path, "cannot be written", system_error);
+}
+
+enum status output_file_open(struct output_file *file, const char *path, struct error *error)
+{
+    *file = (struct output_file){0};
+    /* A link stays, and what it points to is written. */
+    file->path = realpath(path, NULL);
+    if (!file->path) file->path = strdup(path);
+    if (!file->path) return error_memory(error, strlen(path) + 1);
+
+    enum status status;
+    if (is_special(file->path)) {
+        status = open_special(file, error);
+    } else {
+        status = check_target(file->path, error);
+        if (status == STATUS_OK) status = open_temporary(file, error);
+    }
+    if (status != STATUS_OK) output_file_abandon(file);
+    return status;
+}
+
+/* A rename is on the disk when its folder is. Where a file system cannot sync a folder, nothing is lost but
+ * the promise across a power cut. */
+static void sync_folder_of(const char *path)
+{
+    char *copy = strdup(path);
+    if (!copy) return;
+    int descriptor = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        (void)fsync(descriptor);
+        close(descriptor);
+    }
+    free(copy);
+}
+
+enum status output_file_commit(struct output_file *file, struct error *error)
+{
+    bool temporary = file->temporary_path != NULL;
+    int system_error = 0;
+    if (fflush(file->stream) != 0)
+        system_error = errno;
+    else if (ferror(file->stream))
+        system_error = EIO; /* an earlier write failed, and nobody noted why */
+    else if (temporary && fsync(fileno(file->stream)) != 0)
+        system_error = errno;
+    if (fclose(file->stream) != 0 && system_error == 0) system_error = errno;
+    file->stream = NULL;
+    if (system_error == 0 && temporary && rename(file->temporary_path, file->path) != 0) system_error = errno;
+
+    enum status status = STATUS_OK;
+    if (system_error != 0) {
+        status = error_file(error, file->path, "cannot be written", system_error);
+    } else if (temporary) {
+        sync_folder_of(file->path);
+        free(file->temporary_path);
+        file->temporary_path = NULL;
+    }
+    output_file_abandon(file);
+    return status;
+}
+
+void output_file_abandon(struct output_file *file)
+{
+    if (file->stream) fclose(file->stream);
+    if (file->temporary_path) unlink(file->temporary_path);
+    free(file->temporary_path);
+    free(file->path);
+    *file = (struct output_file){0};
+}

@@ -1,0 +1,82 @@
+/*
+ * Inside of tensor_set.h: what the containers (safetensors.c, npy.c, npz.c) and the set share.
+ *
+ * The readers get the bytes of a file, mapped, and append what they find; the writers get a stream whose
+ * errors the caller looks at. Their messages do not name the file: the caller puts that in front.
+ */
+#ifndef REF_TENSOR_FILES_H
+#define REF_TENSOR_FILES_H
+
+#include "tensor_set.h"
+
+#include <stdio.h>
+
+struct bytes {
+    const unsigned char *at;
+    size_t size;
+};
+
+struct tensor_entry {
+    char *name;
+    struct tensor tensor;
+    void *owned; /* memory of the entry's own that holds its data; NULL where that is in a mapping */
+};
+
+struct metadata {
+    char *key, *value;
+};
+
+struct tensor_set {
+    /* Entries have an address of their own, which stays while the set grows. */
+    struct tensor_entry **entries; /* in the order of tensor_set_at() */
+    struct tensor_entry **by_name; /* the same, in the order of their names */
+    size_t count, capacity;
+    struct metadata *metadata; /* in the order of the keys */
+    size_t metadata_count, metadata_capacity;
+    struct bytes *mappings;
+    size_t mapping_count, mapping_capacity;
+};
+
+/* Maps a regular file, read-only. The mapping belongs to the set. */
+enum status tensor_set_map(struct tensor_set *set, const char *path, struct bytes *file, struct error *error);
+
+/* For readers, who append everything and then put it in order: linear and n log n, where one tensor_set_add()
+ * after the other would move n^2 pointers. `name` need not end in a zero byte. Takes `owned` over, also where
+ * it fails. */
+enum status tensor_set_append(struct tensor_set *set, const char *name, size_t name_length,
+    const struct tensor *tensor, void *owned, struct error *error);
+enum status tensor_set_append_metadata(
+    struct tensor_set *set, const char *key, const char *value, struct error *error);
+/* Into the order of names and keys; two tensors of one name are an error. */
+enum status tensor_set_order(struct tensor_set *set, struct error *error);
+
+enum status safetensors_read(struct tensor_set *set, struct bytes file, struct error *error);
+enum status safetensors_write(const struct tensor_set *set, FILE *stream, struct error *error);
+
+/* One array out of the bytes of a .npy file. Its data is in those bytes, or, stored in Fortran's order, in
+ * `*owned`, which the caller frees (NULL otherwise). */
+enum status npy_read(struct bytes file, struct tensor *tensor, void **owned, struct error *error);
+#define NPY_HEADER_SIZE 256
+/* Writes what stands before the data in a .npy file into `header` and its length into `*size`. */
+enum status npy_header(
+    const struct tensor *tensor, char header[NPY_HEADER_SIZE], size_t *size, struct error *error);
+enum status npy_write(const struct tensor *tensor, FILE *stream, struct error *error);
+
+enum status npz_read(struct tensor_set *set, struct bytes file, struct error *error);
+enum status npz_write(const struct tensor_set *set, FILE *stream, struct error *error);
+
+/* Every .npy in a folder. `npy_folder_write` makes the folder, which must not be there, or be empty. */
+enum status npy_folder_read(struct tensor_set *set, const char *path, struct error *error);
+enum status npy_folder_write(const struct tensor_set *set, const char *path, struct error *error);
+
+/* Whether the bytes are UTF-8 without a zero byte. */
+bool text_is_utf8(const char *text, size_t length);
+
+bool text_ends_with(const char *text, const char *ending);
+
+/* Little-endian numbers at any address. */
+uint16_t read_u16(const unsigned char *at);
+uint32_t read_u32(const unsigned char *at);
+uint64_t read_u64(const unsigned char *at);
+
+#endif
