@@ -1,7 +1,8 @@
 /* Loading a checkpoint's components, and the scheduler config that a run starts from. */
 #include "pipeline.h"
 
-#include "sched/scheduler_options.h"
+#include "sched/known_options.h"
+#include "sched/scheduler.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -218,3 +218,15 @@ bool scheduler_index_for_timestep(const struct scheduler *scheduler, double time
     }
     return found > 0;
 }
+
+bool scheduler_class_has_option(const char *class_name, const char *option)
+{
+    for (size_t i = 0; i < scheduler_class_count(); i++) {
+        if (strcmp(solvers[i]->class_name, class_name) != 0) continue;
+        const struct option_table *tables = solvers[i]->options;
+        for (size_t table = 0; table < MAX_OPTION_TABLES && tables[table].rows; table++)
+            for (size_t row = 0; row < tables[table].count; row++)
+                if (strcmp(tables[table].rows[row].name, option) == 0) return true;
+    }
+    return false;
+}

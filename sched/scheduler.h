@@ -122,4 +122,8 @@ const char *scheduler_class_name(size_t i);
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
 
+/* Whether the class has the option; false for a class that there is not. */
+#define scheduler_class_has_option(...) REAL_NAME(scheduler_class_has_option)(__VA_ARGS__)
+bool scheduler_class_has_option(const char *class_name, const char *option);
+
 #endif
