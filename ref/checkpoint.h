@@ -4,8 +4,7 @@
  *     model_index.json  scheduler/scheduler_config.json  tokenizer[_2]/  text_encoder[_2]/  unet/  vae/
  *
  * A component's weights are `<stem>.safetensors`, a variant `<stem>.<variant>.safetensors`, or shards listed
- * in
- * `<stem>[.<variant>].safetensors.index.json`; stem is `model` for the text encoders,
+ * in `<stem>.safetensors.index[.<variant>].json`; stem is `model` for the text encoders,
  * `diffusion_pytorch_model` otherwise. They are memory-mapped, in F32, F16 or BF16.
  */
 #ifndef REF_CHECKPOINT_H
@@ -31,7 +30,7 @@ void checkpoint_close(struct checkpoint *checkpoint);
 /* Whether model_index.json lists the component ("text_encoder_2") and not as null. */
 bool checkpoint_has(const struct checkpoint *checkpoint, const char *component);
 
-/* "<folder>/<component>/<file>", allocated; NULL where memory is out. */
+/* "<folder>/<component>/<file>", allocated; NULL where memory is out. A part that is NULL is left out. */
 char *checkpoint_path(const struct checkpoint *checkpoint, const char *component, const char *file);
 /* Reads <component>/config.json (or scheduler/scheduler_config.json and so on). */
 enum status checkpoint_read_json(const struct checkpoint *checkpoint, const char *component, const char *file,
@@ -43,9 +42,10 @@ enum status weights_open(const struct checkpoint *checkpoint, const char *compon
     struct weights **out, struct error *error);
 void weights_close(struct weights *weights); /* accepts NULL; tensors taken from it die with it */
 
-/* The tensor `name`, which must have this shape (or, with `shape2`, that one: a 1x1 convolution stored as a
- * matrix or the other way round) and type F32, F16 or BF16. Marks it as used. A missing or misshapen tensor
- * is an error that names file and tensor. Stops at the first failure: see weights_status. */
+/* The tensor `name`, which must have this shape and type F32, F16 or BF16. Marks it as used. A missing or
+ * misshapen tensor is an error that names file and tensor; the first one stays, the takes after it do
+ * nothing, and weights_finish() returns it. `*out` then has the shape that was asked for, and no data (NULL).
+ */
 void weights_take(struct weights *weights, struct tensor *out, int rank, const int64_t *shape,
     const char *name_format, ...) PRINTF_LIKE(5, 6);
 /* Whether the component holds a tensor of this name (old and new names of one thing). */

@@ -4,7 +4,7 @@
  */
 #include "tensor_files.h"
 
-#include "file_error.h"
+#include "paths.h"
 #include "output_file.h"
 
 #include <dirent.h>
@@ -47,7 +47,7 @@ enum status npy_folder_read(struct tensor_set *set, const char *path, struct err
     enum status status = STATUS_OK;
     struct dirent *entry;
     while (status == STATUS_OK && (errno = 0, entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] == '.' || !text_ends_with(entry->d_name, ".npy")) continue;
+        if (entry->d_name[0] == '.' || !path_ends_with(entry->d_name, ".npy")) continue;
         status = read_one(set, path, entry->d_name, error);
     }
     if (status == STATUS_OK && errno != 0) status = error_file(error, path, "cannot be read", errno);

@@ -1,6 +1,6 @@
 #include "output_file.h"
 
-#include "file_error.h"
+#include "paths.h"
 
 #include <errno.h>
 #include <fcntl.h>

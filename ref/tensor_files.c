@@ -3,7 +3,7 @@
  */
 #include "tensor_files.h"
 
-#include "file_error.h"
+#include "paths.h"
 #include "output_file.h"
 
 #include <errno.h>
@@ -40,12 +40,6 @@ bool text_is_utf8(const char *text, size_t length)
         i += (size_t)used;
     }
     return true;
-}
-
-bool text_ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), ending_length = strlen(ending);
-    return length >= ending_length && strcmp(text + length - ending_length, ending) == 0;
 }
 
 enum status tensor_set_map(struct tensor_set *set, const char *path, struct bytes *file, struct error *error)
@@ -96,9 +90,8 @@ static enum status read_single_npy(
     void *owned;
     enum status status = npy_read(file, &tensor, &owned, error);
     if (status != STATUS_OK) return status;
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    size_t length = strlen(name) - (text_ends_with(name, ".npy") ? strlen(".npy") : 0);
+    const char *name = path_base_name(path);
+    size_t length = strlen(name) - (path_ends_with(name, ".npy") ? strlen(".npy") : 0);
     return tensor_set_append(set, name, length, &tensor, owned, error);
 }
 
@@ -113,11 +106,11 @@ static enum status read_file(struct tensor_set *set, const char *path, struct er
         status = read_single_npy(set, file, path, error);
     else if (starts_with(file, "PK\x03\x04", 4) || starts_with(file, "PK\x05\x06", 4))
         status = npz_read(set, file, error);
-    else if (text_ends_with(path, ".npy"))
+    else if (path_ends_with(path, ".npy"))
         status = read_single_npy(set, file, path, error);
-    else if (text_ends_with(path, ".npz"))
+    else if (path_ends_with(path, ".npz"))
         status = npz_read(set, file, error);
-    else if (text_ends_with(path, ".safetensors") || (file.size > 8 && file.at[8] == '{'))
+    else if (path_ends_with(path, ".safetensors") || (file.size > 8 && file.at[8] == '{'))
         status = safetensors_read(set, file, error);
     else
         status = error_input(error, "expected a .safetensors, .npy or .npz file or a folder of .npy files");
@@ -144,8 +137,8 @@ enum status tensor_set_open(const char *path, struct tensor_set **out, struct er
 static enum status write_stream(
     const struct tensor_set *set, const char *path, FILE *stream, struct error *error)
 {
-    if (text_ends_with(path, ".npz")) return npz_write(set, stream, error);
-    if (!text_ends_with(path, ".npy")) return safetensors_write(set, stream, error);
+    if (path_ends_with(path, ".npz")) return npz_write(set, stream, error);
+    if (!path_ends_with(path, ".npy")) return safetensors_write(set, stream, error);
     if (set->count != 1)
         return error_input(error,
             "a .npy file holds one tensor, and there are %zu: write .safetensors, .npz or, with a '/' at the "
@@ -156,7 +149,7 @@ static enum status write_stream(
 
 enum status tensor_set_write(const struct tensor_set *set, const char *path, struct error *error)
 {
-    if (text_ends_with(path, "/")) return npy_folder_write(set, path, error);
+    if (path_ends_with(path, "/")) return npy_folder_write(set, path, error);
     struct output_file file;
     enum status status = output_file_open(&file, path, error);
     if (status != STATUS_OK) return status;

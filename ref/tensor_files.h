@@ -72,8 +72,6 @@ enum status npy_folder_write(const struct tensor_set *set, const char *path, str
 /* Whether the bytes are UTF-8 without a zero byte. */
 bool text_is_utf8(const char *text, size_t length);
 
-bool text_ends_with(const char *text, const char *ending);
-
 /* Little-endian numbers at any address. */
 uint16_t read_u16(const unsigned char *at);
 uint32_t read_u32(const unsigned char *at);

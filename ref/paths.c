@@ -1,7 +1,6 @@
-#include "file_error.h"
+#include "paths.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 static bool path_is_at_fault(int system_error)
@@ -31,4 +30,16 @@ enum status error_file(struct error *error, const char *path, const char *what, 
     if (path_is_at_fault(system_error))
         return error_input(error, "%s: %s: %s", path, what, strerror(system_error));
     return error_machine(error, "%s: %s: %s", path, what, strerror(system_error));
+}
+
+bool path_ends_with(const char *path, const char *ending)
+{
+    size_t length = strlen(path), ending_length = strlen(ending);
+    return length >= ending_length && strcmp(path + length - ending_length, ending) == 0;
+}
+
+const char *path_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
 }
