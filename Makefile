@@ -92,9 +92,11 @@ FLAGS_STAMP := $(BUILD)/flags
 FLAGS_NOW := $(CC) $(CPPFLAGS) $(ALL_CFLAGS)
 $(shell mkdir -p $(BUILD); echo '$(FLAGS_NOW)' | cmp -s - $(FLAGS_STAMP) || echo '$(FLAGS_NOW)' > $(FLAGS_STAMP))
 
+# Short lines; V=1 shows the commands themselves.
+quiet = $(if $(V),,@echo "  $(1) $@";)
 define compile
 @mkdir -p $(@D)
-$(CC) $(CPPFLAGS) -DPLUMB_REAL_IS_DOUBLE=$(1) $(ALL_CFLAGS) -c $< -o $@
+$(call quiet,CC) $(CC) $(CPPFLAGS) -DPLUMB_REAL_IS_DOUBLE=$(1) $(ALL_CFLAGS) -c $< -o $@
 endef
 
 $(BUILD)/%_f32.o: %.c $(FLAGS_STAMP)
@@ -110,13 +112,13 @@ $(BUILD)/libplumb_ref.a: $(REF_OBJECTS)
 $(BUILD)/libplumb_tests.a: $(TEST_OBJECTS)
 $(BUILD)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(call quiet,AR) ar rcs $@ $^
 
 $(BUILD)/plumb: $(BUILD)/ref/main.o $(LIBS)
-	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
+	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libplumb_tests.a $(LIBS)
-	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
+	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
 
 # --- Running -------------------------------------------------------------------------------------------------------
 .PHONY: check
