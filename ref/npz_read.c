@@ -7,42 +7,16 @@
  * archive asks for memory in proportion to its own size.
  */
 #include "tensor_files.h"
+#include "zip.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-enum {
-    LOCAL_HEADER = 0x04034b50,   /* [4.3.7] */
-    CENTRAL_HEADER = 0x02014b50, /* [4.3.12] */
-    END_RECORD = 0x06054b50,     /* [4.3.16] */
-    END_RECORD64 = 0x06064b50,   /* [4.3.14] */
-    END_LOCATOR64 = 0x07064b50,  /* [4.3.15] */
-    LOCAL_SIZE = 30,
-    CENTRAL_SIZE = 46,
-    END_SIZE = 22,
-    END_SIZE64 = 56,
-    LOCATOR_SIZE64 = 20,
-    STORED = 0,
-    DEFLATED = 8,
-    FLAG_ENCRYPTED = 1,
-    FLAG_UTF8 = 1 << 11,
-};
-
 /* Deflate's best is a length of 258 bytes from two bits: 1032 bytes from one. */
 #define DEFLATE_LIMIT 1032
 
-struct zip_entry {
-    const char *name; /* in the central directory, not terminated */
-    size_t name_length;
-    unsigned flags, method;
-    uint32_t crc;
-    uint64_t compressed, size, local; /* bytes, bytes, offset of the local header */
-    uint64_t end;                     /* of the data */
-};
-
-/* --- The directory
- * -------------------------------------------------------------------------------------------- */
+/* --- The directory --------------------------------------------------------------------------- */
 
 struct directory {
     uint64_t entries, offset, size;
@@ -135,8 +109,7 @@ static enum status read_central(
     return STATUS_OK;
 }
 
-/* --- Entries
- * -------------------------------------------------------------------------------------------------- */
+/* --- Entries --------------------------------------------------------------------------------- */
 
 /* What can be said of an entry before its data is looked at; fills in where its data ends. */
 static enum status check_entry(
@@ -174,37 +147,31 @@ static int compare_places(const void *a, const void *b)
     return 0;
 }
 
-/* Unpacks exactly `size` bytes. zlib counts in 32 bits, so input and output are fed in pieces. */
+/* Unpacks exactly `size` bytes. zlib counts in 32 bits, so input and output are handed to it in pieces; it
+ * moves its pointers itself. Without room it still reads the end mark, and returns Z_BUF_ERROR where there is
+ * more. */
 static enum status unpack(struct bytes packed, unsigned char *out, size_t size, struct error *error)
 {
     const size_t piece = (size_t)1 << 30;
-    z_stream stream = {0};
+    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)packed.at, .next_out = out};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return error_machine(error, "zlib: out of memory");
-    unsigned char beyond; /* output that should not come */
-    bool full = false;
-    int result = Z_OK;
-    stream.next_in = (unsigned char *)(uintptr_t)packed.at;
-    while (result == Z_OK) {
+    int result;
+    do {
         if (stream.avail_in == 0) {
             stream.avail_in = (uInt)(packed.size < piece ? packed.size : piece);
             packed.size -= stream.avail_in;
         }
         if (stream.avail_out == 0) {
-            if (full) break;
-            full = size == 0;
-            stream.next_out = full ? &beyond : out;
-            stream.avail_out = full ? 1 : (uInt)(size < piece ? size : piece);
-            out += full ? 0 : stream.avail_out;
-            size -= full ? 0 : stream.avail_out;
+            stream.avail_out = (uInt)(size < piece ? size : piece);
+            size -= stream.avail_out;
         }
         result = inflate(&stream, Z_NO_FLUSH);
-    }
-    bool whole = result == Z_STREAM_END && size == 0 && stream.avail_out == (full ? 1 : 0) &&
-                 stream.avail_in == 0 && packed.size == 0;
+    } while (result == Z_OK);
+    bool whole = result == Z_STREAM_END && size == 0 && stream.avail_out == 0 && packed.size == 0 &&
+                 stream.avail_in == 0;
     inflateEnd(&stream);
     if (result == Z_MEM_ERROR) return error_machine(error, "zlib: out of memory");
-    if (!whole) return error_input(error, "the compressed data is damaged");
-    return STATUS_OK;
+    return whole ? STATUS_OK : error_input(error, "the compressed data is damaged");
 }
 
 /* The bytes of the entry's .npy file: where they lie, or unpacked into `*owned`. */
@@ -279,124 +246,6 @@ enum status npz_read(struct tensor_set *set, struct bytes file, struct error *er
     struct zip_entry *entries = malloc(bytes);
     if (!entries) return error_memory(error, bytes);
     status = read_entries(file, directory, entries, set, error);
-    free(entries);
-    return status;
-}
-
-/* --- Writing
- * -------------------------------------------------------------------------------------------------- */
-
-struct record {
-    unsigned char bytes[CENTRAL_SIZE];
-    size_t size;
-};
-
-/* Appends the low `width` bytes of a number. */
-static void put(struct record *record, uint64_t number, int width)
-{
-    for (int i = 0; i < width; i++) record->bytes[record->size++] = (unsigned char)(number >> 8 * i);
-}
-
-/* What the local header and the directory say alike: versions, flags, time, CRC, sizes, the name's length.
- * The time is the first that the format has, the first of January 1980, so that the bytes depend on the
- * content alone. */
-static void put_common(struct record *record, const struct zip_entry *entry)
-{
-    put(record, 20, 2); /* version 2.0 is needed */
-    put(record, entry->flags, 2);
-    put(record, STORED, 2);
-    put(record, 0, 2);          /* 00:00:00 */
-    put(record, 1 << 5 | 1, 2); /* month 1, day 1 */
-    put(record, entry->crc, 4);
-    put(record, entry->size, 4);
-    put(record, entry->size, 4);
-    put(record, entry->name_length + strlen(".npy"), 2);
-    put(record, 0, 2); /* no extra field */
-}
-
-static void write_name(const struct zip_entry *entry, FILE *stream)
-{
-    fwrite(entry->name, 1, entry->name_length, stream);
-    fwrite(".npy", 1, strlen(".npy"), stream);
-}
-
-static enum status write_entry(
-    const struct tensor *tensor, struct zip_entry *entry, uint64_t *offset, FILE *stream, struct error *error)
-{
-    char header[NPY_HEADER_SIZE];
-    size_t header_size, data_size = tensor_bytes(tensor);
-    enum status status = npy_header(tensor, header, &header_size, error);
-    if (status != STATUS_OK) return status;
-    entry->local = *offset;
-    entry->size = header_size + (uint64_t)data_size;
-    *offset += LOCAL_SIZE + entry->name_length + strlen(".npy") + entry->size;
-    if (*offset >= UINT32_MAX || entry->name_length + strlen(".npy") > UINT16_MAX)
-        return error_input(error, "a .npz file is written up to 4 GiB: write .safetensors");
-    entry->crc = (uint32_t)crc32_z(0, (const unsigned char *)header, header_size);
-    entry->crc = (uint32_t)crc32_z(entry->crc, tensor->data, data_size);
-
-    struct record local = {.size = 0};
-    put(&local, LOCAL_HEADER, 4);
-    put_common(&local, entry);
-    fwrite(local.bytes, 1, local.size, stream);
-    write_name(entry, stream);
-    fwrite(header, 1, header_size, stream);
-    fwrite(tensor->data, 1, data_size, stream);
-    return STATUS_OK;
-}
-
-/* The directory and the end record. */
-static enum status write_directory(
-    const struct zip_entry *entries, size_t count, uint64_t start, FILE *stream, struct error *error)
-{
-    uint64_t size = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct record central = {.size = 0};
-        put(&central, CENTRAL_HEADER, 4);
-        put(&central, 3 << 8 | 20, 2); /* made on Unix, version 2.0 */
-        put_common(&central, &entries[i]);
-        put(&central, 0, 2);                       /* no comment */
-        put(&central, 0, 2);                       /* disk 0 */
-        put(&central, 0, 2);                       /* binary */
-        put(&central, (uint64_t)0100644 << 16, 4); /* a regular file, rw-r--r-- */
-        put(&central, entries[i].local, 4);
-        fwrite(central.bytes, 1, central.size, stream);
-        write_name(&entries[i], stream);
-        size += CENTRAL_SIZE + entries[i].name_length + strlen(".npy");
-    }
-    if (start + size >= UINT32_MAX)
-        return error_input(error, "a .npz file is written up to 4 GiB: write .safetensors");
-    struct record end = {.size = 0};
-    put(&end, END_RECORD, 4);
-    put(&end, 0, 4); /* disk 0, twice */
-    put(&end, count, 2);
-    put(&end, count, 2);
-    put(&end, size, 4);
-    put(&end, start, 4);
-    put(&end, 0, 2); /* no comment */
-    fwrite(end.bytes, 1, end.size, stream);
-    return STATUS_OK;
-}
-
-enum status npz_write(const struct tensor_set *set, FILE *stream, struct error *error)
-{
-    if (set->count >= UINT16_MAX)
-        return error_input(error, "a .npz file is written with up to 65534 tensors: write .safetensors");
-    size_t bytes = (set->count + 1) * sizeof(struct zip_entry);
-    struct zip_entry *entries = calloc(1, bytes);
-    if (!entries) return error_memory(error, bytes);
-    uint64_t offset = 0;
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < set->count && status == STATUS_OK; i++) {
-        const char *name = set->by_name[i]->name;
-        entries[i].name = name;
-        entries[i].name_length = strlen(name);
-        for (const char *c = name; *c; c++)
-            if ((unsigned char)*c >= 0x80) entries[i].flags = FLAG_UTF8;
-        status = write_entry(&set->by_name[i]->tensor, &entries[i], &offset, stream, error);
-        error_prefix(error, status, "tensor %.200s: ", name);
-    }
-    if (status == STATUS_OK) status = write_directory(entries, set->count, offset, stream, error);
     free(entries);
     return status;
 }
