@@ -53,6 +53,12 @@ struct norm {
     double eps;
 };
 
+/* Room for a module's path ("unet.up_blocks.0.attentions.1.transformer_blocks.10.attn2"). Blocks keep their
+ * own, under which forward_output() records them. */
+#define MODULE_NAME 128
+/* Writes "<parent>.<child>" and returns `path`. */
+const char *module_path(char path[MODULE_NAME], const char *parent, const char *child);
+
 /* Loading: `name` is the module's path inside the component; errors gather in `weights` (checkpoint.h). These
  * are not compiled twice (layers_load.c): weights stay in their stored type. */
 void linear_load(

@@ -2,6 +2,14 @@
  * with the shapes that the config asks for. Not tied to a precision: they stay as they are stored. */
 #include "layers.h"
 
+#include <stdio.h>
+
+const char *module_path(char path[MODULE_NAME], const char *parent, const char *child)
+{
+    snprintf(path, MODULE_NAME, "%s.%s", parent, child);
+    return path;
+}
+
 void linear_load(
     struct weights *weights, struct linear *layer, const char *name, int64_t in, int64_t out, bool bias)
 {

@@ -1,0 +1,51 @@
+#include "kernels/real.h"
+
+#include "arena.h"
+#include "timestep_embedding.h"
+#include "vector_math.h"
+
+#include <math.h>
+
+/* y[n, offset + i] = x[n, i] */
+static void place_half(const float *x, int64_t rows, int64_t half, real *y, int64_t dim, int64_t offset)
+{
+    for (int64_t n = 0; n < rows; n++)
+        for (int64_t i = 0; i < half; i++) y[n * dim + offset + i] = (real)x[n * half + i];
+}
+
+struct tensor timestep_embedding(struct forward *f, struct tensor timesteps, const struct sinusoid *sinusoid)
+{
+    int64_t rows = timesteps.shape[0], dim = sinusoid->dim, half = dim / 2;
+    struct tensor embedding = forward_tensor(f, 2, (int64_t[]){rows, dim});
+    if (f->status != STATUS_OK) return embedding;
+
+    struct arena_mark scope = arena_mark(f->arena);
+    size_t count = (size_t)(rows * half);
+    size_t bytes = ((size_t)half + 2 * count) * sizeof(float);
+    float *frequencies = arena_alloc(f->arena, bytes);
+    if (!frequencies) {
+        f->status = error_memory(f->error, bytes);
+        return embedding;
+    }
+    float *angles = frequencies + half, *values = angles + count;
+
+    const float minus_log_max_period = -(float)log(10000.0);
+    float divisor = (float)((double)half - sinusoid->freq_shift);
+    for (int64_t i = 0; i < half; i++) frequencies[i] = minus_log_max_period * (float)i / divisor;
+    vector_expf(frequencies, (size_t)half, frequencies);
+
+    const real *t = timesteps.data;
+    for (int64_t n = 0; n < rows; n++)
+        for (int64_t i = 0; i < half; i++) angles[n * half + i] = (float)t[n] * frequencies[i];
+
+    int64_t sin_at = sinusoid->flip_sin_to_cos ? half : 0, cos_at = half - sin_at;
+    vector_sinf(angles, count, values);
+    place_half(values, rows, half, embedding.data, dim, sin_at);
+    vector_cosf(angles, count, values);
+    place_half(values, rows, half, embedding.data, dim, cos_at);
+    if (dim % 2 == 1)
+        for (int64_t n = 0; n < rows; n++) ((real *)embedding.data)[n * dim + dim - 1] = 0;
+
+    arena_release(f->arena, scope);
+    return embedding;
+}

@@ -1,0 +1,75 @@
+#include "unet_model.h"
+
+#include <stdlib.h>
+
+enum status unet_open(
+    const struct checkpoint *checkpoint, const char *variant, struct unet **out, struct error *error)
+{
+    *out = NULL;
+    cJSON *json = NULL;
+    struct unet *unet = calloc(1, sizeof *unet);
+    if (!unet) return error_memory(error, sizeof *unet);
+
+    enum status status = checkpoint_read_json(checkpoint, "unet", "config.json", &json, error);
+    if (status != STATUS_OK) goto done;
+    status = unet_config_read(json, &unet->config, error);
+    if (status != STATUS_OK) {
+        char *path = checkpoint_path(checkpoint, "unet", "config.json");
+        error_prefix(error, status, "%s: ", path ? path : "unet/config.json");
+        free(path);
+        goto done;
+    }
+    status = weights_open(checkpoint, "unet", variant, &unet->weights, error);
+    if (status == STATUS_OK) status = unet_load(unet, unet->weights, error);
+    if (status == STATUS_OK) status = weights_finish(unet->weights, error);
+
+done:
+    cJSON_Delete(json);
+    if (status == STATUS_OK)
+        *out = unet;
+    else
+        unet_free(unet);
+    return status;
+}
+
+static void free_block(struct unet_block *block)
+{
+    for (int i = 0; i < UNET_MAX_LAYERS + 1; i++) transformer_free(&block->attentions[i]);
+}
+
+void unet_free(struct unet *unet)
+{
+    if (!unet) return;
+    for (int i = 0; i < CONFIG_MAX_LEVELS; i++) {
+        free_block(&unet->down_blocks[i]);
+        free_block(&unet->up_blocks[i]);
+    }
+    transformer_free(&unet->mid_attention);
+    weights_close(unet->weights);
+    free(unet);
+}
+
+int64_t unet_in_channels(const struct unet *unet)
+{
+    return unet->config.in_channels;
+}
+
+int64_t unet_sample_size(const struct unet *unet)
+{
+    return unet->config.sample_size;
+}
+
+int64_t unet_cross_attention_dim(const struct unet *unet)
+{
+    return unet->config.cross_attention_dim;
+}
+
+int64_t unet_time_ids_dim(const struct unet *unet)
+{
+    return unet->config.text_time ? unet->config.addition_time_embed_dim : 0;
+}
+
+int64_t unet_add_embedding_dim(const struct unet *unet)
+{
+    return unet->config.text_time ? unet->config.projection_class_embeddings_input_dim : 0;
+}
