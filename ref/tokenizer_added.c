@@ -74,7 +74,8 @@ static enum status read_token(const cJSON *item, struct added_token *token, stru
     return status;
 }
 
-/* --- The files ------------------------------------------------------------------------------- */
+/* --- The files
+ * ---------------------------------------------------------------------------------------------- */
 
 /* tokenizer_config.json's added_tokens_decoder: {"49408": {"content": ...}}. */
 static enum status read_decoder(const cJSON *decoder, struct added_tokens *added, struct error *error)
@@ -171,7 +172,8 @@ static enum status read_optional(
     return json_read_file(*path, out, error);
 }
 
-/* --- Ids and patterns ------------------------------------------------------------------------ */
+/* --- Ids and patterns
+ * --------------------------------------------------------------------------------------- */
 
 /* The ids that the tokens have in the vocabulary; the others must follow it without a gap. */
 static enum status settle_ids(
@@ -309,7 +311,8 @@ const char *added_tokens_text(const struct added_tokens *added, int64_t id)
     return NULL;
 }
 
-/* --- Looking for them ------------------------------------------------------------------------ */
+/* --- Looking for them
+ * --------------------------------------------------------------------------------------- */
 
 /* The longest pattern at text[at], the first defined of several alike; NULL where there is none. */
 static const struct added_token *longest_at(
