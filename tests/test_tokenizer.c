@@ -1,0 +1,668 @@
+/*
+ * The tokenizer against the recorded cases, against what the fast tokenizer's rules say where the recorded
+ * (slow) one differs, and against broken vocabularies and prompts.
+ */
+#include "ref/tokenizer.h"
+#include "ref/tokenizer_bpe.h"
+#include "ref/tokenizer_text.h"
+#include "support.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct tokenizer *open_tokenizer(const char *folder)
+{
+    struct tokenizer *tokenizer = NULL;
+    struct error error = {""};
+    enum status status = tokenizer_open(folder, &tokenizer, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    return tokenizer;
+}
+
+/* --- The recorded cases
+ * ------------------------------------------------------------------------------------- */
+
+static void compare_ids(const cJSON *recorded, const int64_t *ids, size_t count, const char *text)
+{
+    ck_assert_msg((size_t)cJSON_GetArraySize(recorded) == count, "\"%s\": expected %d ids, got %zu", text,
+        cJSON_GetArraySize(recorded), count);
+    size_t i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, recorded)
+    {
+        ck_assert_msg(item->valuedouble == (double)ids[i], "\"%s\": id %zu: expected %g, got %" PRId64, text,
+            i, item->valuedouble, ids[i]);
+        i++;
+    }
+}
+
+static void check_case(const struct tokenizer *tokenizer, const cJSON *item, const char *name)
+{
+    const char *text = cJSON_GetObjectItem(item, "text")->valuestring;
+    char padded[32];
+    snprintf(padded, sizeof padded, "%s_77", name);
+    struct error error = {""};
+    int64_t *ids = NULL, ids77[77];
+    size_t count = 0;
+    ck_assert_msg(
+        tokenizer_encode_all(tokenizer, text, &ids, &count, &error) == STATUS_OK, "%s", error.message);
+    compare_ids(cJSON_GetObjectItem(item, name), ids, count, text);
+    free(ids);
+
+    struct warnings warnings = {0};
+    ck_assert_uint_eq(tokenizer_length(tokenizer), 77);
+    ck_assert_int_eq(tokenizer_encode(tokenizer, text, ids77, &warnings, &error), STATUS_OK);
+    compare_ids(cJSON_GetObjectItem(item, padded), ids77, 77, text);
+    ck_assert_msg(
+        warnings.count == (count > 77), "\"%s\": %zu ids and %zu warnings", text, count, warnings.count);
+    warnings_free(&warnings);
+}
+
+START_TEST(recorded_cases)
+{
+    static const char *const names[] = {"tokenizer", "tokenizer_2"};
+    const char *name = names[_i];
+    struct tokenizer *tokenizer = open_tokenizer(golden_path("models/tiny-sdxl/%s", name));
+    ck_assert_int_eq(tokenizer_vocabulary_size(tokenizer), 1214);
+    cJSON *json = golden_json("models/tokenizer_cases.json");
+    int compared = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(json, "cases"))
+    {
+        if (!cJSON_IsTrue(cJSON_GetObjectItem(item, "fast_expected_equal"))) continue;
+        check_case(tokenizer, item, name);
+        compared++;
+    }
+    ck_assert_int_ge(compared, 32);
+    cJSON_Delete(json);
+    tokenizer_free(tokenizer);
+}
+END_TEST
+
+/* --- Where fast and slow differ
+ * ----------------------------------------------------------------------------- */
+
+/* What the rules give, piece by piece, for the texts whose recorded ids are the slow tokenizer's, and for
+ * more. Bytes above 0x7F stand as GPT-2's symbols: 0xE4 is U+00E4, 0x80 is U+0122, and so on. */
+static const struct expectation {
+    const char *text, *pieces;
+} EXPECTATIONS[] = {
+    /* Ideographs are letters: a run is one word, and only its last byte ends a word. */
+    {"一只猫", "ä ¸ Ģ å ı ª ç Į «</w>"},
+    {"東京 tower と neko", "æ Ŀ ± ä º ¬</w> t o w er</w> ã ģ ¨</w> n e k o</w>"},
+    /* U+200B, a format character, is neither space, letter nor digit: a word of its own. */
+    {"a\u200bb", "a</w> â Ģ ĭ</w> b</w>"},
+    /* Lower case is taken character by character: no final sigma. */
+    {"ΟΔΟΣ", "Î ¿ Î ´ Î ¿ Ï ĥ</w>"},
+    /* Control characters stay: neither space, letter nor digit. */
+    {"tab\abell", "ta b</w> ĩ</w> b e ll</w>"},
+    /* Letter numbers and fractions are numbers, one a word; so are digits of other scripts. */
+    {"ⅧⅧ", "â ħ ·</w> â ħ ·</w>"},
+    /* The whole lower case of U+0130 is "i" and U+0307, which is no letter. */
+    {"İ", "i</w> Ì ĩ</w>"},
+    /* NFC: marks are put in order (U+0323 below before U+0301 above) and composed, here to U+1EB9 U+0301 ...
+     */
+    {"e\u0301\u0323", "á º ¹</w> Ì ģ</w>"},
+    /* ... a singleton (U+212B, the Angstrom sign) goes to U+00C5, and to lower case ... */
+    {"\u212b", "Ã ¥</w>"},
+    /* ... and what must not be composed stays apart: U+0958 is U+0915 U+093C. */
+    {"\u0958", "à ¤ ķ</w> à ¤ ¼</w>"},
+    /* Only the ASCII apostrophe makes contractions, after lower case; "'s" wins over the run of others. */
+    {"'S", "'s</w>"},
+    {"''s", "' '</w> s</w>"},
+    {"\u2019s", "â Ģ Ļ</w> s</w>"},
+    /* White space is Unicode's; U+180E and U+001F are none. */
+    {"a\u2028\xC2\x85\u205Fb", "a</w> b</w>"},
+    {"a\037b", "a</w> Ł</w> b</w>"},
+    /* The begin, end and unknown tokens are looked for after lower case, in the middle of words too. */
+    {"a<|EndOfText|>b", "a</w> <|endoftext|> b</w>"},
+    {"<|startoftext", "< |</w> s t ar to ft ext</w>"},
+};
+
+/* The id that vocab.json gives a piece. */
+static int64_t piece_id(const cJSON *vocab, const char *piece)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(vocab, piece);
+    ck_assert_msg(item != NULL, "no piece %s", piece);
+    return (int64_t)item->valuedouble;
+}
+
+/* Compares the ids between begin and end with those of the pieces in `expected`, separated by spaces. */
+static void check_pieces(
+    const struct tokenizer *tokenizer, const cJSON *vocab, const char *text, const char *expected)
+{
+    struct error error = {""};
+    int64_t *ids = NULL;
+    size_t count = 0, at = 1;
+    ck_assert_msg(
+        tokenizer_encode_all(tokenizer, text, &ids, &count, &error) == STATUS_OK, "%s", error.message);
+    char *pieces = strdup(expected), *rest = NULL;
+    for (char *piece = strtok_r(pieces, " ", &rest); piece; piece = strtok_r(NULL, " ", &rest)) {
+        ck_assert_msg(at + 1 < count, "\"%s\": no id for %s and what follows", text, piece);
+        ck_assert_msg(ids[at] == piece_id(vocab, piece),
+            "\"%s\": id %zu: expected %s (%" PRId64 "), got %" PRId64, text, at, piece,
+            piece_id(vocab, piece), ids[at]);
+        at++;
+    }
+    ck_assert_msg(at + 1 == count, "\"%s\": expected %zu pieces, got %zu", text, at - 1, count - 2);
+    free(pieces);
+    free(ids);
+}
+
+START_TEST(fast_rules)
+{
+    cJSON *vocab = golden_json("models/tiny-sd/tokenizer/vocab.json");
+    struct tokenizer *tokenizer = open_tokenizer(golden_path("models/tiny-sd/tokenizer"));
+    for (size_t i = 0; i < sizeof EXPECTATIONS / sizeof *EXPECTATIONS; i++)
+        check_pieces(tokenizer, vocab, EXPECTATIONS[i].text, EXPECTATIONS[i].pieces);
+    tokenizer_free(tokenizer);
+    cJSON_Delete(vocab);
+}
+END_TEST
+
+/* --- Folders made here
+ * -------------------------------------------------------------------------------------- */
+
+static void write_bytes(const char *folder, const char *name, const char *bytes, size_t length)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    ck_assert_msg(file != NULL, "%s", path);
+    ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    write_bytes(folder, name, text, strlen(text));
+}
+
+/* A vocabulary of a few letters: enough for every rule, small enough to read. "x" and most bytes are missing.
+ */
+#define SMALL_VOCAB                                                                                          \
+    "{\"a\": 0, \"b\": 1, \"c\": 2, \"a</w>\": 3, \"b</w>\": 4, \"c</w>\": 5, \"ab\": 6, \"bc</w>\": 7, "    \
+    "\"abc</w>\": 8, \"!</w>\": 9, \"<B>\": 10, \"<E>\": 11, \"!\": 12}"
+#define SMALL_MERGES "#version: 0.2\nb c</w>\na b\na bc</w>\n"
+#define SMALL_MAP                                                                                            \
+    "{\"bos_token\": \"<B>\", \"eos_token\": \"<E>\", \"unk_token\": \"<E>\", \"pad_token\": \"!\"}"
+#define SMALL_CONFIG                                                                                         \
+    "{\"model_max_length\": 8, \"tokenizer_class\": \"CLIPTokenizer\", \"do_lower_case\": true}"
+
+static char *small_folder(void)
+{
+    char *folder = temporary_folder();
+    write_text(folder, "vocab.json", SMALL_VOCAB);
+    write_text(folder, "merges.txt", SMALL_MERGES);
+    write_text(folder, "special_tokens_map.json", SMALL_MAP);
+    write_text(folder, "tokenizer_config.json", SMALL_CONFIG);
+    return folder;
+}
+
+/* The ids of a text with begin and end, as "10 8 11". */
+static void check_ids(const char *folder, const char *text, const char *expected)
+{
+    struct tokenizer *tokenizer = open_tokenizer(folder);
+    struct error error = {""};
+    int64_t *ids = NULL;
+    size_t count = 0, used = 0;
+    ck_assert_msg(
+        tokenizer_encode_all(tokenizer, text, &ids, &count, &error) == STATUS_OK, "%s", error.message);
+    char got[512] = "";
+    for (size_t i = 0; i < count && used < sizeof got - 24; i++)
+        used += (size_t)snprintf(got + used, sizeof got - used, "%s%" PRId64, i ? " " : "", ids[i]);
+    ck_assert_msg(strcmp(got, expected) == 0, "\"%s\": expected %s, got %s", text, expected, got);
+    free(ids);
+    tokenizer_free(tokenizer);
+}
+
+START_TEST(small_vocabulary)
+{
+    char *folder = small_folder();
+    check_ids(folder, "abc", "10 8 11");      /* b c</w>, then a bc</w> */
+    check_ids(folder, "ABab", "10 6 0 4 11"); /* a b; the last b is "b</w>" */
+    check_ids(folder, "xa", "10 11 3 11");    /* no symbol for x: the unknown token, here the end */
+    check_ids(folder, "a!b <e>", "10 3 12 4 11 11");
+
+    /* Line ends of another system, no end of line at the end, a longer header, as some copies have it. */
+    write_text(
+        folder, "merges.txt", "\"bpe_simple_vocab_16e6.txt#version: 0.2\r\nb c</w>\r\na b\r\na bc</w>");
+    check_ids(folder, "abc", "10 8 11");
+    /* Nothing to merge. */
+    write_text(folder, "merges.txt", "#version: 0.2\n");
+    check_ids(folder, "abc", "10 0 1 5 11");
+
+    /* Only vocab.json and merges.txt are required, if the vocabulary has the class's default tokens. */
+    write_text(
+        folder, "vocab.json", "{\"a\": 0, \"a</w>\": 1, \"<|startoftext|>\": 2, \"<|endoftext|>\": 3}");
+    char path[512];
+    snprintf(path, sizeof path, "%s/special_tokens_map.json", folder);
+    ck_assert_int_eq(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+    ck_assert_int_eq(unlink(path), 0);
+    check_ids(folder, "aa", "2 0 1 3");
+    struct tokenizer *tokenizer = open_tokenizer(folder);
+    ck_assert_uint_eq(tokenizer_length(tokenizer), 77);
+    tokenizer_free(tokenizer);
+    remove_folder(folder);
+}
+END_TEST
+
+/* The flags of added tokens, given in each of the three ways. */
+START_TEST(added_tokens)
+{
+    char *folder = small_folder();
+    write_text(folder, "special_tokens_map.json",
+        "{\"bos_token\": \"<B>\", \"eos_token\": {\"content\": \"<E>\", \"normalized\": false}, "
+        "\"unk_token\": \"<E>\", \"pad_token\": \"!\", \"additional_special_tokens\": ["
+        "{\"content\": \"<L>\", \"lstrip\": true, \"rstrip\": true, \"normalized\": false}, "
+        "{\"content\": \"ca\", \"single_word\": true, \"normalized\": true}, \"<L\"]}");
+    write_text(folder, "added_tokens.json", "{\"<L>\": 13, \"ca\": 14, \"<L\": 15, \"Cat\": 16}");
+    check_ids(folder, "<E><b>", "10 11 10 11"); /* <B>, a string, is looked for in lower case, <E> is not */
+    check_ids(folder, "a <L> a", "10 3 13 3 11");
+    check_ids(folder, "a <L a", "10 3 15 3 11"); /* the longest wins, else the shorter */
+    check_ids(folder, "a CA b", "10 3 14 4 11"); /* in lower case, alone */
+    check_ids(folder, "aCA b", "10 0 2 3 4 11"); /* not in a word */
+    check_ids(folder, "cat", "10 16 11");        /* an ordinary added token is normalised itself */
+    struct tokenizer *tokenizer = open_tokenizer(folder);
+    ck_assert_int_eq(tokenizer_vocabulary_size(tokenizer), 17);
+    tokenizer_free(tokenizer);
+
+    /* Newer folders define all tokens in tokenizer_config.json; special_tokens_map.json is not asked then. */
+    write_text(folder, "special_tokens_map.json", "{\"pad_token\": \"nowhere\"}");
+    write_text(folder, "tokenizer_config.json",
+        "{\"model_max_length\": 6, \"bos_token\": \"<B>\", \"eos_token\": \"<E>\", \"unk_token\": \"<E>\", "
+        "\"pad_token\": \"!\", \"added_tokens_decoder\": {"
+        "\"10\": {\"content\": \"<B>\", \"normalized\": false, \"special\": true}, "
+        "\"11\": {\"content\": \"<E>\", \"normalized\": true, \"special\": true}, "
+        "\"13\": {\"content\": \"<new>\", \"normalized\": false, \"special\": false}}}");
+    check_ids(folder, "<e><NEW><new>!", "10 11 11 11 11 11 11 13 12 11");
+    tokenizer = open_tokenizer(folder);
+    ck_assert_int_eq(tokenizer_vocabulary_size(tokenizer), 14);
+    ck_assert_uint_eq(tokenizer_length(tokenizer), 6);
+    tokenizer_free(tokenizer);
+    remove_folder(folder);
+}
+END_TEST
+
+START_TEST(cut_prompts)
+{
+    char *folder = small_folder();
+    struct tokenizer *tokenizer = open_tokenizer(folder);
+    struct warnings warnings = {0};
+    struct error error = {""};
+    int64_t ids[8];
+    static const int64_t padded[8] = {10, 3, 4, 11, 12, 12, 12, 12}, full[8] = {10, 3, 3, 3, 3, 3, 3, 11};
+    ck_assert_int_eq(tokenizer_encode(tokenizer, "a b", ids, &warnings, &error), STATUS_OK);
+    ck_assert_mem_eq(ids, padded, sizeof ids);
+    ck_assert_int_eq(tokenizer_encode(tokenizer, "a a a a a a", ids, &warnings, &error), STATUS_OK);
+    ck_assert_mem_eq(ids, full, sizeof ids);
+    ck_assert_uint_eq(warnings.count, 0); /* just fits */
+    ck_assert_int_eq(tokenizer_encode(tokenizer, "a a a a a a abc B !", ids, &warnings, &error), STATUS_OK);
+    ck_assert_mem_eq(ids, full, sizeof ids);
+    ck_assert_uint_eq(warnings.count, 1);
+    ck_assert_str_eq(warnings.items[0],
+        "the prompt has 9 tokens, of which the text encoder takes the first 6; cut off: \"abc b !\"");
+    warnings_free(&warnings);
+    ck_assert_int_eq(tokenizer_encode(tokenizer, "a a a a a a a", ids, NULL, &error), STATUS_OK);
+    tokenizer_free(tokenizer);
+    remove_folder(folder);
+
+    /* A cut inside a character, and more than a message holds: the message stays UTF-8 and says that it ends.
+     */
+    tokenizer = open_tokenizer(golden_path("models/tiny-sd/tokenizer"));
+    char text[3000] = "a";
+    for (size_t i = 0; i < 900; i++) strcat(text, "猫");
+    int64_t ids77[77];
+    ck_assert_int_eq(tokenizer_encode(tokenizer, text, ids77, &warnings, &error), STATUS_OK);
+    ck_assert_uint_eq(warnings.count, 1);
+    const char *message = warnings.items[0];
+    ck_assert_int_eq(text_check(message, strlen(message), &error), STATUS_OK);
+    ck_assert_msg(strstr(message, "\"\xEF\xBF\xBD猫猫猫") && strstr(message, " ...\""), "%s", message);
+    warnings_free(&warnings);
+    tokenizer_free(tokenizer);
+}
+END_TEST
+
+/* --- Bad input
+ * ---------------------------------------------------------------------------------------------- */
+
+static const struct bad_file {
+    const char *file, *content, *message[2];
+} BAD_FILES[] = {
+    {"vocab.json", NULL, {"vocab.json: cannot be read", ""}},
+    {"vocab.json", "", {"vocab.json: ", "not valid JSON"}},
+    {"vocab.json", "[]", {"vocab.json: ", "expected an object"}},
+    {"vocab.json", "{}", {"vocab.json: ", "expected 1 to"}},
+    {"vocab.json", "{\"a\": 0, \"b\": 2}", {"\"b\": expected an id from 0 to 1", "got 2"}},
+    {"vocab.json", "{\"a\": 0, \"b\": 0}", {"\"a\" and \"b\" both have the id 0", "hole"}},
+    {"vocab.json", "{\"a\": 0, \"a\": 1}", {"\"a\" stands twice", ""}},
+    {"vocab.json", "{\"a\": 0, \"b\": 0.5}", {"\"b\": expected an id", "got 0.5"}},
+    {"vocab.json", "{\"a\": 0, \"b\": -1}", {"\"b\": expected an id", "got -1"}},
+    {"vocab.json", "{\"a\": 0, \"b\": \"1\"}", {"\"b\": expected an id", "got \"1\""}},
+    {"vocab.json", "{\"a\": 0, \"b\": 1e300}", {"\"b\": expected an id", "got 1e+300"}},
+    {"vocab.json", "{\"a\": 0, \"b\": Infinity}", {"\"b\": expected an id", "got Infinity"}},
+    {"vocab.json", "{\"a\": 0, \"b\": [1]}", {"\"b\": expected an id", "got [1]"}},
+    {"merges.txt", NULL, {"merges.txt: cannot be read", ""}},
+    {"merges.txt", "", {"merges.txt: line 1: expected \"#version", ""}},
+    {"merges.txt", "a b\n", {"merges.txt: line 1: expected \"#version", ""}},
+    {"merges.txt", "#version: 0.2\na b\na d\n",
+        {"merges.txt: line 3: \"a d\"", "second piece is not in vocab"}},
+    {"merges.txt", "#version: 0.2\nd a\n", {"merges.txt: line 2: \"d a\"", "first piece is not in vocab"}},
+    {"merges.txt", "#version: 0.2\nb a\n", {"merges.txt: line 2: \"b a\"", "joined are not in vocab"}},
+    {"merges.txt", "#version: 0.2\nab\n", {"merges.txt: line 2: expected two pieces", "got \"ab\""}},
+    {"merges.txt", "#version: 0.2\na b c\n", {"merges.txt: line 2: expected two pieces", "got \"a b c\""}},
+    {"merges.txt", "#version: 0.2\na \n\nb c</w>", {"merges.txt: line 2: expected two", "got \"a \""}},
+    {"merges.txt", "#version: 0.2\n\na b\n", {"merges.txt: line 2: expected two pieces", "got \"\""}},
+    {"merges.txt", "#version: 0.2\na b\na b\n", {"merges.txt: line 3: \"a b\" stands on line 2", ""}},
+    {"special_tokens_map.json", "[", {"special_tokens_map.json: ", "not valid JSON"}},
+    {"special_tokens_map.json", "3", {"special_tokens_map.json: expected an object", ""}},
+    {"special_tokens_map.json", "{\"bos_token\": 3}", {"map.json: bos_token: expected a token", "got 3"}},
+    {"special_tokens_map.json", "{\"bos_token\": \"\"}",
+        {"map.json: bos_token: expected a token", "got \"\""}},
+    {"special_tokens_map.json", "{\"eos_token\": {\"content\": 1}}",
+        {"eos_token: content: expected a string", ""}},
+    {"special_tokens_map.json", "{\"bos_token\": {\"content\": \"<B>\", \"lstrip\": 1}}",
+        {"bos_token: lstrip: expected true or false", "got 1"}},
+    {"special_tokens_map.json", "{\"bos_token\": \"<B>\", \"eos_token\": \"<E>\", \"unk_token\": \"<U>\"}",
+        {"vocab.json: the unk_token \"<U>\" is missing", ""}},
+    {"special_tokens_map.json", "{}", {"vocab.json: the bos_token \"<|startoftext|>\" is missing", ""}},
+    {"special_tokens_map.json",
+        "{\"bos_token\": \"<B>\", \"eos_token\": \"<E>\", \"unk_token\": \"<E>\", \"pad_token\": \"!\", "
+        "\"additional_special_tokens\": [\"a\", \"<q>\"]}",
+        {"vocab.json: the additional_special_tokens \"<q>\" is missing", ""}},
+    {"special_tokens_map.json", "{\"additional_special_tokens\": {}}",
+        {"additional_special_tokens: expected a list", ""}},
+    {"special_tokens_map.json", "{\"additional_special_tokens\": [\"a\", 7]}",
+        {"additional_special_tokens[1]: expected a token", "got 7"}},
+    {"tokenizer_config.json", "[]", {"tokenizer_config.json: expected an object", ""}},
+    {"tokenizer_config.json", "{\"model_max_length\": \"77\"}",
+        {"model_max_length: expected an integer", "\"77\""}},
+    {"tokenizer_config.json", "{\"model_max_length\": 1e30}", {"model_max_length: expected an integer", ""}},
+    {"tokenizer_config.json", "{\"model_max_length\": 1}",
+        {"model_max_length: expected an integer", "got 1"}},
+    {"tokenizer_config.json", "{\"do_lower_case\": false}", {"do_lower_case: false is not implemented", ""}},
+    {"tokenizer_config.json", "{\"do_lower_case\": 1}", {"do_lower_case: expected true or false", ""}},
+    {"tokenizer_config.json", "{\"add_prefix_space\": true}",
+        {"add_prefix_space: true is not implemented", ""}},
+    {"tokenizer_config.json", "{\"padding_side\": \"left\"}",
+        {"padding_side: \"left\" is not implemented", ""}},
+    {"tokenizer_config.json", "{\"tokenizer_class\": \"T5Tokenizer\"}",
+        {"tokenizer_class: \"T5Tokenizer\" is not implemented", ""}},
+    {"tokenizer_config.json", "{\"extra_special_tokens\": {\"x\": \"y\"}}",
+        {"extra_special_tokens: not implemented", ""}},
+    {"tokenizer_config.json", "{\"added_tokens_decoder\": []}",
+        {"added_tokens_decoder: expected an object", ""}},
+    {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {}}}",
+        {"added_tokens_decoder: expected ids as keys", "\"x\""}},
+    {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"10\": {}}}",
+        {"added_tokens_decoder: \"10\": expected a token", ""}},
+    {"tokenizer_config.json",
+        "{\"bos_token\": \"<B>\", \"eos_token\": \"<E>\", \"unk_token\": \"<E>\", \"pad_token\": \"!\", "
+        "\"added_tokens_decoder\": {\"9\": {\"content\": \"<B>\"}}}",
+        {"\"<B>\" has the id 10, but among the added tokens 9", ""}},
+    {"added_tokens.json", "[]", {"added_tokens.json: expected an object", ""}},
+    {"added_tokens.json", "{\"<n>\": \"13\"}", {"added_tokens.json: \"<n>\": expected an id", "got \"13\""}},
+    {"added_tokens.json", "{\"<n>\": 14}", {"\"<n>\" has the id 14", "must have the ids 13 to 13"}},
+    {"added_tokens.json", "{\"<n>\": 13, \"<m>\": 13}", {"\"<m>\" has the id 13", "13 to 14, each once"}},
+};
+
+START_TEST(bad_files)
+{
+    const struct bad_file *bad = &BAD_FILES[_i];
+    char *folder = small_folder();
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, bad->file);
+    if (bad->content)
+        write_text(folder, bad->file, bad->content);
+    else
+        ck_assert_int_eq(unlink(path), 0);
+
+    struct tokenizer *tokenizer = NULL;
+    struct error error = {""};
+    enum status status = tokenizer_open(folder, &tokenizer, &error);
+    ck_assert_msg(status == STATUS_BAD_INPUT, "%s with %s was accepted", bad->file, bad->content);
+    ck_assert_ptr_null(tokenizer);
+    ck_assert_msg(strncmp(error.message, folder, strlen(folder)) == 0 &&
+                      strstr(error.message, bad->message[0]) && strstr(error.message, bad->message[1]),
+        "%s with %s: \"%s\"", bad->file, bad->content, error.message);
+    remove_folder(folder);
+}
+END_TEST
+
+START_TEST(bad_prompts)
+{
+    static const struct {
+        const char *prompt, *message;
+    } cases[] = {
+        {"a\xFFz", "prompt: expected UTF-8 text, got the byte 0xFF at offset 1"},
+        {"\x80", "0x80 at offset 0"},             /* a continuation byte alone */
+        {"ab\xC3", "0xC3 at offset 2"},           /* cut short */
+        {"\xC0\xAF", "0xC0 at offset 0"},         /* overlong "/" */
+        {"\xED\xA0\x80", "0xED at offset 0"},     /* a surrogate */
+        {"\xF4\x90\x80\x80", "0xF4 at offset 0"}, /* above U+10FFFF */
+        {"!\xE2\x28\xA1", "0xE2 at offset 1"},
+    };
+    char *folder = small_folder();
+    struct tokenizer *tokenizer = open_tokenizer(folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {""};
+        int64_t ids[8];
+        ck_assert_int_eq(tokenizer_encode(tokenizer, cases[i].prompt, ids, NULL, &error), STATUS_BAD_INPUT);
+        ck_assert_msg(strstr(error.message, cases[i].message), "%s", error.message);
+    }
+    tokenizer_free(tokenizer);
+    remove_folder(folder);
+}
+END_TEST
+
+/* --- Random input
+ * ------------------------------------------------------------------------------------------- */
+
+/* xorshift64*: the same bytes on every machine. */
+static uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * 0x2545F4914F6CDD1DULL;
+}
+
+static char *read_golden(const char *name, size_t *length)
+{
+    FILE *file = fopen(golden_path("models/tiny-sdxl/tokenizer_2/%s", name), "rb");
+    ck_assert(file != NULL);
+    char *bytes = malloc(1 << 16);
+    *length = fread(bytes, 1, 1 << 16, file);
+    ck_assert(*length > 0 && *length < 1 << 16);
+    fclose(file);
+    return bytes;
+}
+
+/* Writes `bytes` with a few changed, or with a piece cut out or doubled, or cut off. */
+static void write_mutated(
+    const char *folder, const char *name, const char *bytes, size_t length, uint64_t *state)
+{
+    static const char digits[] = "0123456789\"{}[]:, \n\r\\</w>\xC4\xFF";
+    char *copy = malloc(2 * length);
+    memcpy(copy, bytes, length);
+    uint64_t kind = random_next(state) % 4;
+    size_t at = random_next(state) % length, run = random_next(state) % (length - at);
+    if (kind == 0) length = at;
+    if (kind == 1) memmove(copy + at, copy + at + run, length - at - run), length -= run;
+    if (kind == 2) memmove(copy + at + run, copy + at, length - at), length += run;
+    if (kind == 3)
+        for (int i = 0; i < 3; i++)
+            copy[random_next(state) % length] = digits[random_next(state) % (sizeof digits - 1)];
+    write_bytes(folder, name, copy, length);
+    free(copy);
+}
+
+/* A prompt of random bytes, of random characters, or of pieces that mean something. */
+static size_t random_prompt(char *out, uint64_t *state)
+{
+    static const char *const parts[] = {"a ", "photo", "<|endoftext|>", "!", "'S", "e\u0301", "\u0323", "猫",
+        "İ", "\u3000", "<|End", "\u200D", "12", "\xC3", "</w>", "\U0001F408"};
+    size_t length = 0, pieces = random_next(state) % 40;
+    uint64_t kind = random_next(state) % 3;
+    for (size_t i = 0; i < pieces; i++) {
+        if (kind == 0) {
+            out[length++] = (char)(1 + random_next(state) % 255);
+        } else if (kind == 1) { /* any code point of three bytes, surrogates among them */
+            uint64_t c = 0x800 + random_next(state) % 0xF800;
+            out[length++] = (char)(0xE0 | c >> 12);
+            out[length++] = (char)(0x80 | (c >> 6 & 0x3F));
+            out[length++] = (char)(0x80 | (c & 0x3F));
+        } else {
+            const char *part = parts[random_next(state) % (sizeof parts / sizeof *parts)];
+            memcpy(out + length, part, strlen(part));
+            length += strlen(part);
+        }
+    }
+    out[length] = '\0';
+    return length;
+}
+
+/* Whatever is accepted gives ids that exist, begin and end in place; whatever is not says why. */
+static void try_prompt(const struct tokenizer *tokenizer, const char *prompt)
+{
+    struct error error = {""}, ignored;
+    int64_t ids[77];
+    enum status status = tokenizer_encode(tokenizer, prompt, ids, NULL, &error);
+    bool valid = text_check(prompt, strlen(prompt), &ignored) == STATUS_OK;
+    ck_assert_int_eq(status, valid ? STATUS_OK : STATUS_BAD_INPUT);
+    ck_assert((error.message[0] == '\0') == valid);
+    for (size_t i = 0; valid && i < tokenizer_length(tokenizer); i++)
+        ck_assert(ids[i] >= 0 && ids[i] < tokenizer_vocabulary_size(tokenizer));
+}
+
+START_TEST(random_files_and_prompts)
+{
+    static const char *const names[] = {
+        "vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"};
+    uint64_t state = 2487854446u + (uint64_t)_i;
+    char *bytes[4], *folder = temporary_folder(), prompt[1024];
+    size_t lengths[4], opened = 0;
+    for (size_t i = 0; i < 4; i++) {
+        bytes[i] = read_golden(names[i], &lengths[i]);
+        write_bytes(folder, names[i], bytes[i], lengths[i]);
+    }
+    for (int round = 0; round < 120; round++) {
+        size_t file = (size_t)round % 4;
+        write_mutated(folder, names[file], bytes[file], lengths[file], &state);
+        struct tokenizer *tokenizer = NULL;
+        struct error error = {""};
+        enum status status = tokenizer_open(folder, &tokenizer, &error);
+        if (status == STATUS_OK) {
+            opened++;
+            for (int i = 0; i < 20; i++) {
+                random_prompt(prompt, &state);
+                if (tokenizer_length(tokenizer) <= 77) try_prompt(tokenizer, prompt);
+            }
+        } else {
+            ck_assert_int_eq(status, STATUS_BAD_INPUT);
+            ck_assert_msg(strstr(error.message, folder), "%s", error.message);
+        }
+        tokenizer_free(tokenizer);
+        write_bytes(folder, names[file], bytes[file], lengths[file]);
+    }
+    ck_assert_msg(opened > 0 && opened < 120, "%zu of 120 mutations were accepted", opened);
+    struct tokenizer *tokenizer = open_tokenizer(folder);
+    for (int i = 0; i < 3000; i++) {
+        random_prompt(prompt, &state);
+        try_prompt(tokenizer, prompt);
+    }
+    tokenizer_free(tokenizer);
+    remove_folder(folder);
+    for (size_t i = 0; i < 4; i++) free(bytes[i]);
+}
+END_TEST
+
+/* A megabyte of each kind of text that a careless algorithm would be quadratic in; the limit on a test's time
+ * is the check. */
+START_TEST(long_prompts)
+{
+    static const struct {
+        const char *part;
+        size_t ids; /* of one part, where the prompt is made of many */
+    } kinds[] = {{"a", 1}, {"\u0301\u0323", 4}, {"photo ", 1}, {"!", 1}, {"<|endoftext|>", 1}, {"<", 1}};
+    const char *part = kinds[_i].part;
+    size_t length = strlen(part), parts = 1000000 / length;
+    char *text = malloc(parts * length + 1);
+    for (size_t i = 0; i < parts; i++) memcpy(text + i * length, part, length);
+    text[parts * length] = '\0';
+    struct tokenizer *tokenizer = open_tokenizer(golden_path("models/tiny-sdxl/tokenizer_2"));
+    struct error error = {""};
+    int64_t *ids = NULL;
+    size_t count = 0;
+    ck_assert_int_eq(tokenizer_encode_all(tokenizer, text, &ids, &count, &error), STATUS_OK);
+    ck_assert_uint_eq(count, parts * kinds[_i].ids + 2);
+    free(ids);
+    tokenizer_free(tokenizer);
+    free(text);
+}
+END_TEST
+
+/* Byte pairs against the definition, carried out as plainly as it reads: find the pair of neighbours of
+ * smallest rank, the leftmost of them, join it, begin again. */
+START_TEST(byte_pairs_by_definition)
+{
+    struct vocabulary vocabulary;
+    struct error error = {""};
+    char vocab_path[512], merges_path[512];
+    snprintf(vocab_path, sizeof vocab_path, "%s", golden_path("models/tiny-sd/tokenizer/vocab.json"));
+    snprintf(merges_path, sizeof merges_path, "%s", golden_path("models/tiny-sd/tokenizer/merges.txt"));
+    ck_assert_int_eq(vocabulary_open(vocab_path, merges_path, &vocabulary, &error), STATUS_OK);
+    ck_assert_uint_eq(vocabulary.merge_count, 700);
+    uint64_t state = 23;
+    size_t joined = 0;
+    for (int round = 0; round < 5000; round++) {
+        static const char letters[] = "etaoinshrdlucm";
+        char word[24];
+        int32_t plain[24], ids[24];
+        size_t length = 1 + random_next(&state) % sizeof word, n = length, count = 0;
+        for (size_t i = 0; i < length; i++) word[i] = letters[random_next(&state) % (sizeof letters - 1)];
+        for (size_t i = 0; i < n; i++)
+            plain[i] = (i + 1 < n ? vocabulary.symbol : vocabulary.end_symbol)[(unsigned char)word[i]];
+        for (;;) {
+            const struct merge *best = NULL;
+            size_t place = 0;
+            for (size_t i = 0; i + 1 < n; i++) {
+                const struct merge *merge = vocabulary_merge(&vocabulary, plain[i], plain[i + 1]);
+                if (merge && (!best || merge->rank < best->rank)) best = merge, place = i;
+            }
+            if (!best) break;
+            plain[place] = best->result;
+            memmove(plain + place + 1, plain + place + 2, (n - place - 2) * sizeof *plain);
+            n--;
+        }
+        ck_assert_int_eq(byte_pairs_encode(&vocabulary, word, length, -1, ids, &count, &error), STATUS_OK);
+        ck_assert_msg(count == n && memcmp(ids, plain, n * sizeof *ids) == 0, "%.*s", (int)length, word);
+        joined += length - n;
+    }
+    ck_assert_uint_gt(joined, 10000);
+    vocabulary_close(&vocabulary);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tokenizer");
+    TCase *cases = tcase_create("tokenizer");
+    tcase_set_timeout(cases, 60);
+    tcase_add_loop_test(cases, recorded_cases, 0, 2);
+    tcase_add_test(cases, fast_rules);
+    tcase_add_test(cases, small_vocabulary);
+    tcase_add_test(cases, added_tokens);
+    tcase_add_test(cases, cut_prompts);
+    tcase_add_loop_test(cases, bad_files, 0, sizeof BAD_FILES / sizeof *BAD_FILES);
+    tcase_add_test(cases, bad_prompts);
+    tcase_add_loop_test(cases, random_files_and_prompts, 0, 4);
+    tcase_add_loop_test(cases, long_prompts, 0, 6);
+    tcase_add_test(cases, byte_pairs_by_definition);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}
