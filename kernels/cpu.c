@@ -13,70 +13,72 @@
 #include <string.h>
 #include <threads.h>
 
-/* Which sets this program was built with, and what each needs of the processor. This is the one place that
- * asks for the architecture. */
+/* What this program was built with, and what that needs of the processor: the one place that asks for the
+ * architecture. */
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-static const struct vector_set *const sets[KERNEL_SETS] = {&vector_scalar, NULL, NULL};
-
-/* AVX2 and FMA with the system saving their registers, and the half-precision conversions (leaf 1, ECX bit
- * 29). */
-static bool processor_has(enum kernel_set set)
+/* AVX2 and FMA with the system saving their registers, and the half-precision conversions. */
+static const struct vector_set *find_set(enum kernel_set set)
 {
     unsigned eax, ebx, ecx, edx;
-    if (set == KERNELS_SCALAR) return true;
-    return set == KERNELS_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+    if (set == KERNELS_SCALAR) return vector_scalar();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+    return set == KERNELS_AVX2 && avx2 ? vector_avx2() : NULL;
 }
 #elif defined(__aarch64__)
-static const struct vector_set *const sets[KERNEL_SETS] = {&vector_scalar, NULL, NULL};
-
 /* NEON is part of AArch64. */
-static bool processor_has(enum kernel_set set)
+static const struct vector_set *find_set(enum kernel_set set)
 {
-    return set == KERNELS_SCALAR || set == KERNELS_NEON;
+    if (set == KERNELS_SCALAR) return vector_scalar();
+    return set == KERNELS_NEON ? vector_neon() : NULL;
 }
 #else
-static const struct vector_set *const sets[KERNEL_SETS] = {&vector_scalar, NULL, NULL};
-
-static bool processor_has(enum kernel_set set)
+static const struct vector_set *find_set(enum kernel_set set)
 {
-    return set == KERNELS_SCALAR;
+    return set == KERNELS_SCALAR ? vector_scalar() : NULL;
 }
 #endif
 
 static once_flag set_once = ONCE_FLAG_INIT, threads_once = ONCE_FLAG_INIT, blas_once = ONCE_FLAG_INIT;
 static atomic_int set_in_use;
+static enum kernel_set best_set;
+static const struct vector_set *sets[KERNEL_SETS]; /* NULL where the processor lacks it */
 static atomic_int thread_count;
+
+static void find_sets(void)
+{
+    enum kernel_set best = KERNELS_SCALAR;
+    for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++) {
+        sets[set] = find_set(set);
+        if (sets[set] != NULL) best = set;
+    }
+    atomic_store(&set_in_use, (int)best);
+    best_set = best;
+}
 
 bool kernels_available(enum kernel_set set)
 {
-    return set < KERNEL_SETS && sets[set] != NULL && processor_has(set);
+    call_once(&set_once, find_sets);
+    return set < KERNEL_SETS && sets[set] != NULL;
 }
 
 enum kernel_set kernels_best(void)
 {
-    if (kernels_available(KERNELS_AVX2)) return KERNELS_AVX2;
-    if (kernels_available(KERNELS_NEON)) return KERNELS_NEON;
-    return KERNELS_SCALAR;
-}
-
-static void choose_set(void)
-{
-    atomic_store(&set_in_use, (int)kernels_best());
+    call_once(&set_once, find_sets);
+    return best_set;
 }
 
 enum kernel_set kernels_in_use(void)
 {
-    call_once(&set_once, choose_set);
+    call_once(&set_once, find_sets);
     return (enum kernel_set)atomic_load(&set_in_use);
 }
 
 bool kernels_use(enum kernel_set set)
 {
     if (!kernels_available(set)) return false;
-    call_once(&set_once, choose_set);
     atomic_store(&set_in_use, (int)set);
     return true;
 }

@@ -5,57 +5,41 @@
 
 #include "vector.h"
 
+#if PLUMB_REAL_IS_DOUBLE
+#include "elementary_double.h"
+#else
+#include "lanes.h"
+
+#include "elementary.h"
+#endif
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-static double silu_exact(double x)
-{
-    double e = exp(-fabs(x));
-    return (x < 0 ? x * e : x) / (1 + e);
-}
-
-static double gelu_exact(double x)
-{
-    return 0.5 * x * erfc(-x * 0.70710678118654752440);
-}
-
-static double gelu_tanh_exact(double x)
-{
-    double u = 2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x);
-    double e = exp(-fabs(u));
-    return x * (u < 0 ? e : 1) / (1 + e);
-}
-
-static double quick_gelu_exact(double x)
-{
-    double e = exp(-fabs(1.702 * x));
-    return x * (x < 0 ? e : 1) / (1 + e);
-}
-
 static void silu(const real *x, size_t n, real *y)
 {
-    for (size_t i = 0; i < n; i++) y[i] = (real)silu_exact(x[i]);
+    for (size_t i = 0; i < n; i++) y[i] = element_silu(x[i]);
 }
 
 static void gelu(const real *x, size_t n, real *y)
 {
-    for (size_t i = 0; i < n; i++) y[i] = (real)gelu_exact(x[i]);
+    for (size_t i = 0; i < n; i++) y[i] = element_gelu(x[i]);
 }
 
 static void gelu_tanh(const real *x, size_t n, real *y)
 {
-    for (size_t i = 0; i < n; i++) y[i] = (real)gelu_tanh_exact(x[i]);
+    for (size_t i = 0; i < n; i++) y[i] = element_gelu_tanh(x[i]);
 }
 
 static void quick_gelu(const real *x, size_t n, real *y)
 {
-    for (size_t i = 0; i < n; i++) y[i] = (real)quick_gelu_exact(x[i]);
+    for (size_t i = 0; i < n; i++) y[i] = element_quick_gelu(x[i]);
 }
 
 static void geglu(const real *value, const real *gate, size_t n, real *y)
 {
-    for (size_t i = 0; i < n; i++) y[i] = value[i] * (real)gelu_exact(gate[i]);
+    for (size_t i = 0; i < n; i++) y[i] = value[i] * element_gelu(gate[i]);
 }
 
 static void add(const real *a, const real *b, size_t n, real *y)
@@ -114,7 +98,7 @@ static double exp_sum(const real *x, real largest, size_t n, real *y)
 {
     double sums[VECTOR_SUMS] = {0};
     for (size_t i = 0; i < n; i++) {
-        y[i] = (real)exp((double)(x[i] - largest));
+        y[i] = element_exp(x[i] - largest);
         sums[i % VECTOR_SUMS] += (double)y[i];
     }
     return vector_fold(sums);
@@ -163,7 +147,7 @@ static void from_bf16(const void *x, size_t n, real *y)
     }
 }
 
-const struct vector_set vector_scalar = {
+static const struct vector_set scalar = {
     .silu = silu,
     .gelu = gelu,
     .gelu_tanh = gelu_tanh,
@@ -182,9 +166,14 @@ const struct vector_set vector_scalar = {
     .from_bf16 = from_bf16,
 };
 
+const struct vector_set *vector_scalar(void)
+{
+    return &scalar;
+}
+
 #if PLUMB_REAL_IS_DOUBLE
 const struct vector_set *vector_kernels(void)
 {
-    return &vector_scalar;
+    return &scalar;
 }
 #endif

@@ -59,10 +59,11 @@ struct vector_set {
 /* The table in use (kernels_use in cpu.h chooses it; the double build has the scalar one only). */
 const struct vector_set *vector_kernels(void);
 
-extern const struct vector_set vector_scalar;
+/* The tables. Each is there whatever the processor; cpu.c decides which may be used. */
+const struct vector_set *vector_scalar(void);
 #if !PLUMB_REAL_IS_DOUBLE
-extern const struct vector_set vector_avx2; /* kernels/x86/, on x86-64 only */
-extern const struct vector_set vector_neon; /* kernels/arm/, on AArch64 only */
+const struct vector_set *vector_avx2(void); /* kernels/x86/, on x86-64 only */
+const struct vector_set *vector_neon(void); /* kernels/arm/, on AArch64 only */
 #endif
 
 /* Adds VECTOR_SUMS partial sums, neighbours of equal rank first: (0 + 8), (1 + 9) ..., then halves again. */

@@ -1,0 +1,274 @@
+/*
+ * The vector kernels over VEC_WIDTH lanes at a time, for kernels/x86/avx2.c and kernels/arm/neon.c, which
+ * include their lanes first. kernels/vector.c says in scalar C what each of these must give, bit for bit.
+ *
+ * What is left after the last whole vector goes through a vector padded with zeros, of which only the wanted
+ * lanes are stored.
+ */
+#ifndef KERNELS_VECTOR_LOOPS_H
+#define KERNELS_VECTOR_LOOPS_H
+
+#include "elementary.h"
+#include "vector.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE vec load_part(const float *x, size_t n)
+{
+    float lanes[VEC_WIDTH] = {0};
+    memcpy(lanes, x, n * sizeof *x);
+    return vec_load(lanes);
+}
+
+ALWAYS_INLINE void store_part(float *y, vec a, size_t n)
+{
+    float lanes[VEC_WIDTH];
+    vec_store(lanes, a);
+    memcpy(y, lanes, n * sizeof *y);
+}
+
+/* y = function(x); inlined for each function. */
+ALWAYS_INLINE void map(vec (*function)(vec), const float *x, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vec_store(y + i, function(vec_load(x + i)));
+    if (i < n) store_part(y + i, function(load_part(x + i, n - i)), n - i);
+}
+
+/* y = function(a, b) */
+ALWAYS_INLINE void map_pairs(vec (*function)(vec, vec), const float *a, const float *b, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vec_store(y + i, function(vec_load(a + i), vec_load(b + i)));
+    if (i < n) store_part(y + i, function(load_part(a + i, n - i), load_part(b + i, n - i)), n - i);
+}
+
+static void silu(const float *x, size_t n, float *y)
+{
+    map(element_silu, x, n, y);
+}
+
+static void gelu(const float *x, size_t n, float *y)
+{
+    map(element_gelu, x, n, y);
+}
+
+static void gelu_tanh(const float *x, size_t n, float *y)
+{
+    map(element_gelu_tanh, x, n, y);
+}
+
+static void quick_gelu(const float *x, size_t n, float *y)
+{
+    map(element_quick_gelu, x, n, y);
+}
+
+ALWAYS_INLINE vec gated(vec value, vec gate)
+{
+    return value * element_gelu(gate);
+}
+
+static void geglu(const float *value, const float *gate, size_t n, float *y)
+{
+    map_pairs(gated, value, gate, n, y);
+}
+
+ALWAYS_INLINE vec added(vec a, vec b)
+{
+    return a + b;
+}
+
+static void add(const float *a, const float *b, size_t n, float *y)
+{
+    map_pairs(added, a, b, n, y);
+}
+
+static void add_constant(const float *x, float term, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vec_store(y + i, vec_load(x + i) + vec_all(term));
+    for (; i < n; i++) y[i] = x[i] + term;
+}
+
+static void multiply_constant(const float *x, float factor, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vec_store(y + i, vec_load(x + i) * vec_all(factor));
+    for (; i < n; i++) y[i] = x[i] * factor;
+}
+
+/* The partial sums of vector.h, in registers: vector j of a round of VECTOR_SUMS elements holds those of rank
+ * j * VEC_WIDTH and up. */
+enum { ROUND = VECTOR_SUMS / VEC_WIDTH };
+
+struct partial_sums {
+    vec_double low[ROUND], high[ROUND];
+};
+
+ALWAYS_INLINE struct partial_sums no_sums(void)
+{
+    struct partial_sums sums;
+    for (size_t j = 0; j < ROUND; j++) sums.low[j] = sums.high[j] = vec_double_all(0);
+    return sums;
+}
+
+ALWAYS_INLINE void store_sums(const struct partial_sums *sums, double partial[VECTOR_SUMS])
+{
+    for (size_t j = 0; j < ROUND; j++) {
+        vec_double_store(partial + j * VEC_WIDTH, sums->low[j]);
+        vec_double_store(partial + j * VEC_WIDTH + VEC_WIDTH / 2, sums->high[j]);
+    }
+}
+
+static double sum(const float *x, size_t n)
+{
+    struct partial_sums sums = no_sums();
+    size_t i = 0;
+    for (; i + VECTOR_SUMS <= n; i += VECTOR_SUMS) {
+        for (size_t j = 0; j < ROUND; j++) {
+            vec a = vec_load(x + i + j * VEC_WIDTH);
+            sums.low[j] += vec_low(a);
+            sums.high[j] += vec_high(a);
+        }
+    }
+    double partial[VECTOR_SUMS];
+    store_sums(&sums, partial);
+    for (; i < n; i++) partial[i % VECTOR_SUMS] += (double)x[i];
+    return vector_fold(partial);
+}
+
+static double sum_squares(const float *x, double mean, size_t n)
+{
+    struct partial_sums sums = no_sums();
+    vec_double means = vec_double_all(mean);
+    size_t i = 0;
+    for (; i + VECTOR_SUMS <= n; i += VECTOR_SUMS) {
+        for (size_t j = 0; j < ROUND; j++) {
+            vec a = vec_load(x + i + j * VEC_WIDTH);
+            vec_double low = vec_low(a) - means, high = vec_high(a) - means;
+            sums.low[j] += low * low;
+            sums.high[j] += high * high;
+        }
+    }
+    double partial[VECTOR_SUMS];
+    store_sums(&sums, partial);
+    for (; i < n; i++) {
+        double difference = (double)x[i] - mean;
+        partial[i % VECTOR_SUMS] += difference * difference;
+    }
+    return vector_fold(partial);
+}
+
+static void affine(const float *x, double scale, double shift, size_t n, float *y)
+{
+    vec_double scales = vec_double_all(scale), shifts = vec_double_all(shift);
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) {
+        vec a = vec_load(x + i);
+        vec_store(y + i, vec_narrow(vec_low(a) * scales + shifts, vec_high(a) * scales + shifts));
+    }
+    for (; i < n; i++) y[i] = (float)((double)x[i] * scale + shift);
+}
+
+static void normalise(
+    const float *x, double mean, double scale, const float *weight, const float *bias, size_t n, float *y)
+{
+    vec_double means = vec_double_all(mean), scales = vec_double_all(scale);
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) {
+        vec a = vec_load(x + i), w = vec_load(weight + i), b = vec_load(bias + i);
+        vec_double low = (vec_low(a) - means) * scales * vec_low(w) + vec_low(b);
+        vec_double high = (vec_high(a) - means) * scales * vec_high(w) + vec_high(b);
+        vec_store(y + i, vec_narrow(low, high));
+    }
+    for (; i < n; i++) {
+        y[i] = (float)(((double)x[i] - mean) * scale * (double)weight[i] + (double)bias[i]);
+    }
+}
+
+/* The largest number is the same in whatever order it is looked for. */
+static float maximum(const float *x, size_t n)
+{
+    vec first = vec_all(-INFINITY), second = first;
+    size_t i = 0;
+    for (; i + 2 * VEC_WIDTH <= n; i += 2 * VEC_WIDTH) {
+        vec a = vec_load(x + i), b = vec_load(x + i + VEC_WIDTH);
+        first = vec_if_less(first, a, a, first);
+        second = vec_if_less(second, b, b, second);
+    }
+    float lanes[VEC_WIDTH], largest = -INFINITY;
+    vec_store(lanes, vec_if_less(first, second, second, first));
+    for (size_t j = 0; j < VEC_WIDTH; j++) largest = lanes[j] > largest ? lanes[j] : largest;
+    for (; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+static double exp_sum(const float *x, float largest, size_t n, float *y)
+{
+    struct partial_sums sums = no_sums();
+    size_t i = 0;
+    for (; i + VECTOR_SUMS <= n; i += VECTOR_SUMS) {
+        for (size_t j = 0; j < ROUND; j++) {
+            vec a = element_exp(vec_load(x + i + j * VEC_WIDTH) - vec_all(largest));
+            vec_store(y + i + j * VEC_WIDTH, a);
+            sums.low[j] += vec_low(a);
+            sums.high[j] += vec_high(a);
+        }
+    }
+    double partial[VECTOR_SUMS];
+    store_sums(&sums, partial);
+    while (i < n) {
+        size_t count = n - i < VEC_WIDTH ? n - i : VEC_WIDTH;
+        store_part(y + i, element_exp(load_part(x + i, count) - vec_all(largest)), count);
+        for (size_t end = i + count; i < end; i++) partial[i % VECTOR_SUMS] += (double)y[i];
+    }
+    return vector_fold(partial);
+}
+
+/* y = load(x), two bytes an element. */
+ALWAYS_INLINE void convert(vec (*load)(const void *), const void *x, size_t n, float *y)
+{
+    const unsigned char *bytes = x;
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vec_store(y + i, load(bytes + 2 * i));
+    if (i < n) {
+        unsigned char part[2 * VEC_WIDTH] = {0};
+        memcpy(part, bytes + 2 * i, 2 * (n - i));
+        store_part(y + i, load(part), n - i);
+    }
+}
+
+static void from_f16(const void *x, size_t n, float *y)
+{
+    convert(vec_load_f16, x, n, y);
+}
+
+static void from_bf16(const void *x, size_t n, float *y)
+{
+    convert(vec_load_bf16, x, n, y);
+}
+
+/* The table of these functions, which each includer gives out under its own name. */
+static const struct vector_set vector_loops = {
+    .silu = silu,
+    .gelu = gelu,
+    .gelu_tanh = gelu_tanh,
+    .quick_gelu = quick_gelu,
+    .geglu = geglu,
+    .add = add,
+    .add_constant = add_constant,
+    .multiply_constant = multiply_constant,
+    .sum = sum,
+    .sum_squares = sum_squares,
+    .affine = affine,
+    .normalise = normalise,
+    .maximum = maximum,
+    .exp_sum = exp_sum,
+    .from_f16 = from_f16,
+    .from_bf16 = from_bf16,
+};
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * Eight lanes of AVX2 with FMA and F16C: what kernels/elementary.h and kernels/vector_loops.h ask of a
+ * vector. The operators + - * / of the compilers' vector types apply to each lane.
+ */
+#ifndef KERNELS_X86_LANES_H
+#define KERNELS_X86_LANES_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { VEC_WIDTH = 8 };
+typedef __m256 vec;
+typedef uint32_t vec_bits __attribute__((vector_size(32)));
+typedef __m256d vec_double;
+
+static inline vec vec_all(float value)
+{
+    return _mm256_set1_ps(value);
+}
+
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline vec vec_abs(vec a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+
+static inline vec_bits vec_as_bits(vec a)
+{
+    return (vec_bits)a;
+}
+
+static inline vec vec_from_bits(vec_bits bits)
+{
+    return (vec)bits;
+}
+
+static inline vec vec_load(const float *x)
+{
+    return _mm256_loadu_ps(x);
+}
+
+static inline void vec_store(float *y, vec a)
+{
+    _mm256_storeu_ps(y, a);
+}
+
+/* Eight binary16 or bfloat16 numbers from any address. */
+static inline vec vec_load_f16(const void *x)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128(x));
+}
+
+static inline vec vec_load_bf16(const void *x)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(x)), 16));
+}
+
+/* The first and the last half of the lanes as doubles, and back. */
+static inline vec_double vec_low(vec a)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(a));
+}
+
+static inline vec_double vec_high(vec a)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1));
+}
+
+static inline vec vec_narrow(vec_double low, vec_double high)
+{
+    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+}
+
+static inline vec_double vec_double_all(double value)
+{
+    return _mm256_set1_pd(value);
+}
+
+static inline void vec_double_store(double *y, vec_double a)
+{
+    _mm256_storeu_pd(y, a);
+}
+
+#endif
