@@ -28,29 +28,33 @@ struct exponential {
 /* exp(x + low) for |x| <= 125 and |low| <= ulp(x).
  *
  * Range: n = round(x / ln 2), by adding and subtracting 1.5 * 2^23, whose ulp is 1; then r = x - n ln 2, in
- * [-ln2/2, ln2/2], with ln 2 as the sum of two floats: the first product and subtraction is exact.
- * Polynomial: exp(r) = 1 + r + r^2 q(r), q minimax of degree 4 for the relative error of exp (Remez, each
- * coefficient rounded to float before the next is fitted): 2^-27.7.
- * Scale: n + 512 is positive, so that its half can be taken by an unsigned shift; half is floor(n / 2) + 256.
- */
+ * [-ln2/2, ln2/2], with ln 2 as the sum of two floats. The first product and subtraction is exact; the
+ * second, with `low`, is kept apart as `rest`. Polynomial: exp(r) = 1 + r + r^2 q(r), q minimax of degree 4
+ * for the relative error of exp (Remez, each coefficient rounded to float before the next is fitted):
+ * 2^-27.7. What 1 + r loses when it is rounded is added to the small terms, so that little more than the last
+ * rounding is left. Scale: n + 512 is positive, so that its half can be taken by an unsigned shift; half is
+ * floor(n / 2) + 256. */
 static inline struct exponential element_exponential(vec x, vec low)
 {
     const float round = 0x1.8p23f;
     vec shifted = vec_fma(x, vec_all(0x1.715476p+0f), vec_all(round)); /* 1 / ln 2 */
     vec n = shifted - round;
-    vec r = vec_fma(n, vec_all(-0x1.62e43p-1f), x); /* ln 2, rounded to 21 bits */
-    r = vec_fma(n, vec_all(0x1.05c61p-29f), r) + low;
+    vec first = vec_fma(n, vec_all(-0x1.62e43p-1f), x); /* ln 2, rounded to 21 bits */
+    vec rest = vec_fma(n, vec_all(0x1.05c61p-29f), low);
+    vec r = first + rest;
 
     vec q = vec_all(0x1.6feea4p-10f);
     q = vec_fma(q, r, vec_all(0x1.1257f6p-7f));
     q = vec_fma(q, r, vec_all(0x1.5552fep-5f));
     q = vec_fma(q, r, vec_all(0x1.555466p-3f));
     q = vec_fma(q, r, vec_all(0.5f));
+    vec sum = first + 1.0f;
+    vec lost = (first - (sum - 1.0f)) + rest;
 
     vec_bits power = vec_as_bits(shifted) - vec_as_bits(vec_all(round)) + 512u;
     vec_bits half = power >> 1;
     return (struct exponential){
-        .mantissa = vec_fma(r * r, q, r) + 1.0f,
+        .mantissa = sum + vec_fma(r * r, q, lost),
         .scale = vec_from_bits((half - 256u + 127u) << 23),
         .rest = vec_from_bits((power - half - 256u + 127u) << 23),
     };
@@ -125,21 +129,18 @@ static inline vec element_gelu_tanh(vec x)
     return element_times_sigmoid(x, z, low);
 }
 
-/* x Phi(x), Phi the normal distribution function: (1 + erf(x / sqrt 2)) / 2.
+/* exp(-a^2/2) W(a) = Phi(-a), the tail of the normal distribution, for 0 <= a <= 15: the value times 2^n
+ * apart.
  *
- * 1 + erf cancels for negative x, so the tail Phi(-a), a = |x|, is computed itself:
- *   Phi(-a) = exp(-a^2/2) W(a),  W(a) = erfcx(a / sqrt 2) / 2,
- * W falling smoothly from 1/2 at 0 towards 1 / (a sqrt(2 pi)). On [0, 15] it is P(a) / Q(a) with P of degree
- * 4 and Q of degree 5, all coefficients positive, so that nothing cancels: relative error 2^-26.8 (least
- * squares with Lawson's weights, rounded to float one coefficient after the other). a^2 is a sum of two
- * floats, since its error is multiplied by up to 112 in the exponential. Beyond 15, a Phi(-a) is below the
- * smallest subnormal. x < 0: x Phi(-a), the power of two last;  x >= 0: x (1 - Phi(-a)). */
-static inline vec element_gelu(vec x)
+ * W(a) = erfcx(a / sqrt 2) / 2 falls smoothly from 1/2 towards 1 / (a sqrt(2 pi)). It is P(a) / Q(a), P of
+ * degree 4 and Q of degree 5, all coefficients positive, so that nothing cancels: relative error 2^-26.8
+ * (least squares with Lawson's weights, rounded to float one coefficient after the other). a^2 is a sum of
+ * two floats, since its error is multiplied by up to 112 in the exponential. */
+static inline struct exponential element_normal_tail(vec a)
 {
-    vec a = vec_abs(element_clamp(x, 15.0f));
     vec square = a * a;
     vec square_low = vec_fma(a, a, -square);
-    struct exponential e = element_exponential(square * -0.5f, square_low * -0.5f);
+    struct exponential tail = element_exponential(square * -0.5f, square_low * -0.5f);
 
     vec p = vec_all(0x1.0df6a6p-8f);
     p = vec_fma(p, a, vec_all(0x1.4d3bcep-5f));
@@ -152,12 +153,36 @@ static inline vec element_gelu(vec x)
     q = vec_fma(q, a, vec_all(0x1.340af8p+0f));
     q = vec_fma(q, a, vec_all(0x1.accf74p+0f));
     q = vec_fma(q, a, vec_all(1.0f));
+    tail.mantissa = tail.mantissa * (p / q);
+    return tail;
+}
 
-    vec tail = e.mantissa * (p / q); /* times 2^n */
-    vec positive = x * (1.0f - tail * e.scale * e.rest);
-    vec negative = x * tail * e.scale * e.rest;
-    negative = vec_if_less(x, vec_all(-15.0f), x * 0.0f, negative);
-    return vec_if_less(x, vec_all(0.0f), negative, positive);
+/* Phi(x) for |x| <= 1: 1/2 + x R(x^2), R minimax of degree 5 (Remez, as above), relative error 2^-25, which
+ * is that of the rounded 1 / sqrt(2 pi). */
+static inline vec element_normal_middle(vec x)
+{
+    vec square = x * x;
+    vec r = vec_all(-0x1.b3da2p-17f);
+    r = vec_fma(r, square, vec_all(0x1.0a479p-13f));
+    r = vec_fma(r, square, vec_all(-0x1.3a204ap-10f));
+    r = vec_fma(r, square, vec_all(0x1.46f2d2p-7f));
+    r = vec_fma(r, square, vec_all(-0x1.1058c8p-4f));
+    r = vec_fma(r, square, vec_all(0x1.988454p-2f));
+    return vec_fma(r, x, vec_all(0.5f));
+}
+
+/* x Phi(x), Phi the normal distribution function, (1 + erf(x / sqrt 2)) / 2. The sum cancels for negative x,
+ * so away from 0 the tail is computed itself: |x| < 1: x Phi(x);   x >= 1: x (1 - Phi(-x));   x <= -1: x
+ * Phi(x), its power of two last. Beyond |x| = 15, x Phi(-|x|) is below the smallest subnormal. */
+static inline vec element_gelu(vec x)
+{
+    vec a = vec_abs(element_clamp(x, 15.0f));
+    struct exponential tail = element_normal_tail(a);
+    vec right = x * (1.0f - tail.mantissa * tail.scale * tail.rest);
+    vec left = x * tail.mantissa * tail.scale * tail.rest;
+    left = vec_if_less(x, vec_all(-15.0f), x * 0.0f, left);
+    vec outside = vec_if_less(x, vec_all(0.0f), left, right);
+    return vec_if_less(a, vec_all(1.0f), x * element_normal_middle(x), outside);
 }
 
 #endif
