@@ -1,1 +1,3 @@
 /* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */
+SOLVER(ddim)
+SOLVER(pndm)

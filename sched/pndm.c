@@ -1,0 +1,285 @@
+/*
+ * PNDMScheduler: pseudo numerical methods for diffusion models (Liu et al. 2022, arXiv:2202.09778).
+ *
+ * The transfer from t to t' is DDIM's without noise, written as eq. 11 of the paper, with alpha_t being
+ * alphas_cumprod[t] (transfer() below). What goes in as epsilon is not one prediction but a combination of
+ * several, as in classical methods for differential equations:
+ *
+ *   PRK    pseudo Runge-Kutta, eq. 13: four predictions for one step: at t, twice at t - T//N//2, at t -
+ * T//N, weighted 1/6, 1/3, 1/3, 1/6. The first three steps, so that four predictions at whole steps are
+ * known. PLMS   pseudo linear multistep, eq. 12: (55 e_t - 59 e_(t+1) + 37 e_(t+2) - 9 e_(t+3)) / 24.
+ *
+ * With skip_prk_steps, as Stable Diffusion's checkpoints have it, PLMS starts itself with the multistep
+ * formulas of orders 1 to 3; its first step is made twice, the second time from the first sample with the
+ * mean of the predictions at both ends. So a schedule of N steps has N + 1 timesteps, the second of them
+ * twice; with PRK, N + 9.
+ *
+ *     paper            diffusers
+ *     e_t              model_output; ets holds the earlier ones
+ *     the current step counter
+ */
+#include "real.h"
+#include "integer_steps.h"
+#include "noise_schedule.h"
+#include "timesteps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PNDM_ORDER = 4,
+    PRK_STEPS = 3,                      /* the steps that Runge-Kutta takes */
+    PRK_CALLS = PRK_STEPS * PNDM_ORDER, /* of the model */
+    BUFFERS = PNDM_ORDER + 2
+};
+
+struct pndm_config {
+    struct scheduler_config base;
+    bool skip_prk_steps;
+};
+
+struct pndm_state {
+    int counter;                     /* calls of step() since set_timesteps */
+    double prk_timesteps[PRK_CALLS]; /* the model's timesteps in the Runge-Kutta steps */
+
+    /* Buffers of `size` numbers each, in one allocation at `memory`. */
+    size_t size;
+    real *memory;
+    real *ets[PNDM_ORDER]; /* predictions at whole steps, the newest first; num_ets are there */
+    int num_ets;
+    real *cur_sample;       /* where the step began that takes more than one call */
+    real *cur_model_output; /* the weighted sum of the Runge-Kutta step so far */
+};
+
+static const struct option options[] = {
+    {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "leading",
+        .nullable = true},
+    {OPTION_MEMBER(scheduler_config, steps_offset), .type = OPTION_INT, .minimum = -MAX_TRAIN_TIMESTEPS,
+        .maximum = MAX_TRAIN_TIMESTEPS},
+    {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon",
+        .nullable = true},
+    {OPTION_MEMBER(scheduler_config, set_alpha_to_one), .type = OPTION_BOOL, .nullable = true},
+    {OPTION_MEMBER(pndm_config, skip_prk_steps), .type = OPTION_BOOL, .nullable = true},
+};
+
+static bool skips_prk(const struct scheduler *scheduler)
+{
+    return ((const struct pndm_config *)scheduler->config)->skip_prk_steps;
+}
+
+static void free_state(struct scheduler *scheduler)
+{
+    struct pndm_state *state = scheduler->state;
+    free(state->memory);
+    state->memory = NULL;
+    state->size = 0;
+}
+
+/* From the grid of whole steps [count], count >= 4, noisiest first: the Runge-Kutta calls, and what is left
+ * for PLMS. With half = T // N // 2 the calls for grid[0], grid[1] are at grid[0], grid[1] + half twice,
+ * grid[1]. */
+static void expand_prk(const double *grid, size_t count, int half, double *prk_timesteps, double *timesteps)
+{
+    for (size_t i = 0; i < PRK_STEPS; i++) {
+        double *call = prk_timesteps + i * PNDM_ORDER;
+        call[0] = grid[i];
+        call[1] = call[2] = grid[i + 1] + half;
+        call[3] = grid[i + 1];
+    }
+    memcpy(timesteps, prk_timesteps, PRK_CALLS * sizeof *timesteps);
+    memcpy(timesteps + PRK_CALLS, grid + PRK_STEPS, (count - PRK_STEPS) * sizeof *timesteps);
+}
+
+/* The grid with its second entry twice. */
+static void expand_plms(const double *grid, size_t count, double *timesteps)
+{
+    timesteps[0] = grid[0];
+    if (count > 1) timesteps[1] = grid[1];
+    for (size_t i = 1; i < count; i++) timesteps[i + 1] = grid[i];
+}
+
+static enum status set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
+    struct warnings *warnings, struct error *error)
+{
+    (void)warnings;
+    struct pndm_state *state = scheduler->state;
+    const int steps = request->num_inference_steps;
+    const struct spacing spacing = {
+        .timestep_spacing = scheduler->config->timestep_spacing,
+        .num_train_timesteps = scheduler->num_train_timesteps,
+        .last_timestep = scheduler->num_train_timesteps,
+        .num_inference_steps = steps,
+        .steps_offset = scheduler->config->steps_offset,
+    };
+    double *grid = NULL, *timesteps = NULL;
+    size_t count = 0;
+    enum status status = timesteps_spaced(&spacing, &grid, &count, error);
+    if (status != STATUS_OK) return status;
+    const bool skip = skips_prk(scheduler);
+    if (!skip && count < PNDM_ORDER) {
+        status = error_input(error,
+            "num_inference_steps: expected at least %d, which the Runge-Kutta steps need, or skip_prk_steps, "
+            "got %d",
+            PNDM_ORDER, steps);
+        goto done;
+    }
+    const size_t expanded = skip ? (count > 1 ? count + 1 : count) : PRK_CALLS + count - PRK_STEPS;
+    timesteps = malloc((expanded ? expanded : 1) * sizeof *timesteps);
+    if (!timesteps) {
+        status = error_memory(error, expanded * sizeof *timesteps);
+        goto done;
+    }
+    if (!skip)
+        expand_prk(grid, count, scheduler->num_train_timesteps / steps / 2, state->prk_timesteps, timesteps);
+    else if (count > 0)
+        expand_plms(grid, count, timesteps);
+    scheduler_take_timesteps(scheduler, timesteps, expanded, TIMESTEP_INT64);
+    scheduler->num_inference_steps = steps;
+    free_state(scheduler);
+    state->counter = 0;
+    state->num_ets = 0;
+done:
+    free(grid);
+    return status;
+}
+
+/* The first step fixes the size of the tensors. */
+static enum status need_buffers(struct pndm_state *state, size_t n, struct error *error)
+{
+    if (state->memory && state->size == n) return STATUS_OK;
+    if (state->memory)
+        return error_input(
+            error, "sample: expected %zu numbers as in the steps before, got %zu", state->size, n);
+    state->memory = malloc(BUFFERS * n * sizeof(real));
+    if (!state->memory) return error_memory(error, BUFFERS * n * sizeof(real));
+    state->size = n;
+    for (size_t i = 0; i < PNDM_ORDER; i++) state->ets[i] = state->memory + i * n;
+    state->cur_sample = state->memory + PNDM_ORDER * n;
+    state->cur_model_output = state->cur_sample + n;
+    return STATUS_OK;
+}
+
+/* The oldest of the predictions makes room for `model_output`. */
+static void remember(struct pndm_state *state, const real *model_output)
+{
+    real *newest = state->ets[PNDM_ORDER - 1];
+    memmove(state->ets + 1, state->ets, (PNDM_ORDER - 1) * sizeof *state->ets);
+    state->ets[0] = newest;
+    memcpy(newest, model_output, state->size * sizeof *newest);
+    if (state->num_ets < PNDM_ORDER) state->num_ets++;
+}
+
+/* One call of a Runge-Kutta step: adds its share to cur_model_output, and gives the prediction to go on with.
+ */
+static void combine_prk(struct pndm_state *state, const struct step_input *input, real *combined)
+{
+    const real *model_output = input->model_output;
+    real *sum = state->cur_model_output;
+    const real sixth = (real)(1.0 / 6), third = (real)(1.0 / 3);
+    const int call = state->counter % PNDM_ORDER;
+    if (call == 0) {
+        remember(state, model_output);
+        memcpy(state->cur_sample, input->sample, state->size * sizeof *input->sample);
+        for (size_t i = 0; i < state->size; i++) sum[i] = 0;
+    }
+    const real weight = call == 0 || call == 3 ? sixth : third;
+    for (size_t i = 0; i < state->size; i++) {
+        sum[i] += weight * model_output[i];
+        combined[i] = call == 3 ? sum[i] : model_output[i];
+    }
+}
+
+/* The multistep formula of the order that the predictions allow. */
+static void combine_plms(struct pndm_state *state, const struct step_input *input, real *combined)
+{
+    const real *model_output = input->model_output;
+    if (state->counter == 1) { /* the first step's second try: the mean of both ends */
+        for (size_t i = 0; i < state->size; i++) combined[i] = (model_output[i] + state->ets[0][i]) / 2;
+        return;
+    }
+    if (state->counter == 0) memcpy(state->cur_sample, input->sample, state->size * sizeof *input->sample);
+    remember(state, model_output);
+    real *const *e = state->ets;
+    const real over_24 = (real)(1.0 / 24);
+    for (size_t i = 0; i < state->size; i++) {
+        if (state->num_ets == 1)
+            combined[i] = e[0][i];
+        else if (state->num_ets == 2)
+            combined[i] = (3 * e[0][i] - e[1][i]) / 2;
+        else if (state->num_ets == 3)
+            combined[i] = (23 * e[0][i] - 16 * e[1][i] + 5 * e[2][i]) / 12;
+        else
+            combined[i] = over_24 * (55 * e[0][i] - 59 * e[1][i] + 37 * e[2][i] - 9 * e[3][i]);
+    }
+}
+
+/* Eq. 11, both sides with x_t added: x_t' from x_t and epsilon. `prev_sample` [n] holds epsilon (or v) on
+ * entry. */
+static void transfer(
+    const struct step_alphas *alphas, bool predicts_v, const real *sample, size_t n, real *prev_sample)
+{
+    const real sqrt_alpha_prod_t = real_sqrt(alphas->alpha_prod_t),
+               sqrt_beta_prod_t = real_sqrt(alphas->beta_prod_t);
+    const real sample_coeff = real_sqrt(alphas->alpha_prod_t_prev / alphas->alpha_prod_t);
+    const real model_output_denom_coeff =
+        alphas->alpha_prod_t * real_sqrt(alphas->beta_prod_t_prev) +
+        real_sqrt(alphas->alpha_prod_t * alphas->beta_prod_t * alphas->alpha_prod_t_prev);
+    const real difference = alphas->alpha_prod_t_prev - alphas->alpha_prod_t;
+    for (size_t i = 0; i < n; i++) {
+        real epsilon = prev_sample[i];
+        if (predicts_v) epsilon = sqrt_alpha_prod_t * epsilon + sqrt_beta_prod_t * sample[i];
+        prev_sample[i] = sample_coeff * sample[i] - difference * epsilon / model_output_denom_coeff;
+    }
+}
+
+static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+    real *pred_original_sample, struct error *error)
+{
+    (void)pred_original_sample; /* this class has none */
+    struct pndm_state *state = scheduler->state;
+    const char *prediction_type = scheduler->config->prediction_type;
+    const bool predicts_v = option_is(prediction_type, "v_prediction");
+    const bool prk = !skips_prk(scheduler) && state->counter < PRK_CALLS;
+    const bool second_try = !prk && state->counter == 1;
+    struct step_alphas alphas;
+    int stride = 0;
+
+    if (!predicts_v && !option_is(prediction_type, "epsilon"))
+        return option_refuse("prediction_type", prediction_type, "\"epsilon\" or \"v_prediction\"", error);
+    enum status status = integer_steps_stride(scheduler, &stride, error);
+    if (status != STATUS_OK) return status;
+
+    double from = input->timestep, to = from - stride;
+    if (prk) { /* from where the step began, by a half step in even calls, and to the call's own timestep in
+                  odd ones */
+        from = state->prk_timesteps[state->counter / PNDM_ORDER * PNDM_ORDER];
+        to = input->timestep - (state->counter % 2 ? 0 : stride / 2);
+    } else if (second_try) {
+        from = input->timestep + stride;
+        to = input->timestep;
+    }
+    status = integer_steps_alphas(scheduler, from, to, &alphas, error);
+    if (status == STATUS_OK) status = need_buffers(state, input->batch * input->sample_size, error);
+    if (status != STATUS_OK) return status;
+
+    if (prk)
+        combine_prk(state, input, prev_sample);
+    else
+        combine_plms(state, input, prev_sample);
+    transfer(
+        &alphas, predicts_v, prk || second_try ? state->cur_sample : input->sample, state->size, prev_sample);
+    state->counter++;
+    return STATUS_OK;
+}
+
+const struct solver REAL_NAME(pndm_solver) = {
+    .class_name = "PNDMScheduler",
+    .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(options)},
+    .config_size = sizeof(struct pndm_config),
+    .state_size = sizeof(struct pndm_state),
+    .create = integer_steps_create,
+    .set_timesteps = set_timesteps,
+    .step = step,
+    .add_noise = noise_schedule_add_noise,
+    .free_state = free_state,
+};
