@@ -62,8 +62,11 @@ static enum status set_default(
     case OPTION_NUMBER:
     case OPTION_EXTENDED_NUMBER: *(double *)member = option->number; break;
     case OPTION_STRING: return copy_string(member, option->string, error);
-    case OPTION_OPTIONAL_NUMBER: /* not given: zero */
-    case OPTION_NUMBERS: break;
+    case OPTION_OPTIONAL_NUMBER:
+        *(struct optional_number *)member =
+            (struct optional_number){.given = option->number != 0, .value = option->number};
+        break;
+    case OPTION_NUMBERS: break; /* not given: empty */
     }
     return STATUS_OK;
 }
@@ -133,7 +136,11 @@ static const char *type_in_words(enum option_type type)
 static enum status read_null(
     struct scheduler_config *config, const struct option *option, struct error *error)
 {
-    if (option->type == OPTION_OPTIONAL_NUMBER || option->type == OPTION_NUMBERS) return STATUS_OK;
+    if (option->type == OPTION_NUMBERS) return STATUS_OK;
+    if (option->type == OPTION_OPTIONAL_NUMBER) {
+        *(struct optional_number *)member_of(config, option) = (struct optional_number){0};
+        return STATUS_OK;
+    }
     if (!option->nullable)
         return error_input(error, "%s: expected %s, got null", option->name, type_in_words(option->type));
     if (option->type == OPTION_BOOL) *(bool *)member_of(config, option) = false;

@@ -40,7 +40,7 @@ struct option {
     const char *name;
     size_t offset; /* of the member in the solver's struct */
     enum option_type type;
-    double number;        /* the default of a bool (0 or 1), an int or a number */
+    double number;        /* the default of a bool (0 or 1), an int or a number; 0 in an optional one: none */
     const char *string;   /* the default of a string */
     int minimum, maximum; /* of an int */
     bool nullable;        /* null is allowed: false, NULL, or not given */

@@ -1,4 +1,5 @@
 #include "known_options.h"
+#include "nearest.h"
 
 #include <string.h>
 
@@ -86,49 +87,9 @@ static const char *const known_options[] = {
 };
 #define KNOWN_OPTIONS (sizeof known_options / sizeof known_options[0])
 
-/* Longer names than any option's are near none of them. */
-#define LONGEST_NAME 40
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* The number of letters to put in, take out or change to make `b` of `a` (Levenshtein 1966), row by row. */
-static size_t edit_distance(const char *a, size_t a_length, const char *b, size_t b_length)
-{
-    size_t row[LONGEST_NAME + 1];
-    for (size_t j = 0; j <= b_length; j++) row[j] = j;
-    for (size_t i = 1; i <= a_length; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
-            size_t changed = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = smaller(changed, 1 + smaller(row[j], row[j - 1]));
-        }
-    }
-    return row[b_length];
-}
-
 bool scheduler_option_is_known(const char *name, const char **nearest)
 {
-    size_t length = strlen(name);
-    const char *best = NULL;
-    size_t best_distance = length / 3 + 2; /* as near as this, or nearer, counts as a slip of the pen */
-    for (size_t i = 0; i < KNOWN_OPTIONS; i++) {
-        if (strcmp(known_options[i], name) == 0) {
-            if (nearest) *nearest = known_options[i];
-            return true;
-        }
-        size_t known_length = strlen(known_options[i]);
-        if (length > LONGEST_NAME || known_length > LONGEST_NAME) continue;
-        size_t distance = edit_distance(name, length, known_options[i], known_length);
-        if (distance < best_distance || (distance == best_distance && !best)) {
-            best = known_options[i];
-            best_distance = distance;
-        }
-    }
-    if (nearest) *nearest = best;
-    return false;
+    const char *found = nearest_name(name, known_options, KNOWN_OPTIONS);
+    if (nearest) *nearest = found;
+    return found && strcmp(found, name) == 0;
 }

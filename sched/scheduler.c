@@ -201,24 +201,6 @@ void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t cou
     scheduler->num_sigmas = count;
 }
 
-/* A timestep as it compares with the entries of a list of this type: torch brings it to the list's. */
-static double as_dtype(double timestep, enum timestep_dtype dtype)
-{
-    return dtype == TIMESTEP_FLOAT32 ? (double)(real)timestep : timestep;
-}
-
-bool scheduler_index_for_timestep(const struct scheduler *scheduler, double timestep, size_t *index)
-{
-    size_t found = 0;
-    double wanted = as_dtype(timestep, scheduler->timestep_dtype);
-    for (size_t i = 0; i < scheduler->num_timesteps && found < 2; i++) {
-        if (scheduler->timesteps[i] != wanted) continue;
-        *index = i;
-        found++;
-    }
-    return found > 0;
-}
-
 bool scheduler_class_has_option(const char *class_name, const char *option)
 {
     for (size_t i = 0; i < scheduler_class_count(); i++) {

@@ -69,9 +69,4 @@ void scheduler_take_timesteps(
     struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype);
 void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t count);
 
-/* The entry of `timesteps` that equals `timestep`, as the families with a step index find it: where it stands
- * more than once, the second one, so that a run which starts in the middle of a schedule skips no sigma.
- * False where it stands nowhere. */
-bool scheduler_index_for_timestep(const struct scheduler *scheduler, double timestep, size_t *index);
-
 #endif

@@ -1,3 +1,5 @@
 /* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */
 SOLVER(ddim)
+SOLVER(dpmsolver_multistep)
+SOLVER(euler_discrete)
 SOLVER(pndm)

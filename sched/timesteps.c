@@ -13,6 +13,11 @@ void numpy_linspace(double start, double stop, size_t n, double *out)
     if (n > 1) out[n - 1] = stop; /* the end point is exact */
 }
 
+double timestep_truncated(double timestep)
+{
+    return fabs(timestep) < 0x1p63 ? trunc(timestep) : -0x1p63;
+}
+
 /* np.linspace(0, last - 1, points), noisiest first, rounded half to even; the first N of them. */
 static void fill_linspace(const struct spacing *spacing, size_t points, size_t count, double *timesteps)
 {
@@ -30,16 +35,16 @@ static void fill_linspace(const struct spacing *spacing, size_t points, size_t c
 /* Multiples of the whole step T // points, noisiest first, and the offset. */
 static void fill_leading(const struct spacing *spacing, size_t points, size_t count, double *timesteps)
 {
-    size_t step_ratio = (size_t)spacing->last_timestep / points;
+    double step_ratio = floor((double)spacing->last_timestep / (double)points);
     for (size_t i = 0; i < count; i++)
-        timesteps[i] = (double)((points - 1 - i) * step_ratio) + spacing->steps_offset;
+        timesteps[i] = (double)(points - 1 - i) * step_ratio + spacing->steps_offset;
 }
 
 /* How many numbers np.arange(start, 0, -step) has. */
 static size_t trailing_count(const struct spacing *spacing)
 {
     double step = (double)spacing->num_train_timesteps / spacing->num_inference_steps;
-    return (size_t)ceil((0.0 - spacing->last_timestep) / -step);
+    return spacing->last_timestep > 0 ? (size_t)ceil((0.0 - spacing->last_timestep) / -step) : 0;
 }
 
 /* round(T - i T/N) - 1. np.arange adds a step that it takes from its first two numbers. */

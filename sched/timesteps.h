@@ -26,6 +26,9 @@ struct spacing {
 enum status timesteps_spaced(
     const struct spacing *spacing, double **timesteps, size_t *count, struct error *error);
 
+/* As a cast to int64 leaves a number: cut towards zero; what does not fit is the most negative integer. */
+double timestep_truncated(double timestep);
+
 /* np.linspace(start, stop, n) in double: [n]. */
 void numpy_linspace(double start, double stop, size_t n, double *out);
 

@@ -1,0 +1,45 @@
+#include "sigma_kinds.h"
+#include "beta_distribution.h"
+#include "timesteps.h"
+
+#include <math.h>
+
+void sigmas_karras(double sigma_min, double sigma_max, size_t n, double *sigmas)
+{
+    const double rho = 7;
+    double min_inv_rho = pow(sigma_min, 1 / rho), max_inv_rho = pow(sigma_max, 1 / rho);
+    numpy_linspace(0, 1, n, sigmas);
+    for (size_t i = 0; i < n; i++)
+        sigmas[i] = pow(max_inv_rho + sigmas[i] * (min_inv_rho - max_inv_rho), rho);
+}
+
+void sigmas_exponential(double sigma_min, double sigma_max, size_t n, double *sigmas)
+{
+    numpy_linspace(log(sigma_max), log(sigma_min), n, sigmas);
+    for (size_t i = 0; i < n; i++) sigmas[i] = exp(sigmas[i]);
+}
+
+void sigmas_beta(double sigma_min, double sigma_max, size_t n, double *sigmas)
+{
+    numpy_linspace(0, 1, n, sigmas);
+    for (size_t i = 0; i < n; i++)
+        sigmas[i] = sigma_min + beta_ppf(1 - sigmas[i], 0.6, 0.6) * (sigma_max - sigma_min);
+}
+
+void sigmas_lu(double log_sigma_min, double log_sigma_max, size_t n, double *sigmas)
+{
+    numpy_linspace(0, 1, n, sigmas);
+    for (size_t i = 0; i < n; i++)
+        sigmas[i] = exp(log_sigma_max + sigmas[i] * (log_sigma_min - log_sigma_max));
+}
+
+void sigmas_flow(int num_train_timesteps, double flow_shift, size_t n, double *sigmas)
+{
+    double last = 1.0 / num_train_timesteps;
+    double step = (last - 1) / (n ? (double)n : 1);
+    for (size_t i = 0; i < n; i++) { /* point n - i of np.linspace(1, last, n + 1), whose end is exact */
+        double alpha = i == 0 ? last : 1 + (double)(n - i) * step;
+        double sigma = 1.0 - alpha;
+        sigmas[i] = flow_shift * sigma / (1 + (flow_shift - 1) * sigma);
+    }
+}

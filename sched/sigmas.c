@@ -1,0 +1,76 @@
+#include "sigmas.h"
+#include "config.h"
+#include "real.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+real sigma_of(real alpha_cumprod)
+{
+    return real_sqrt((1 - alpha_cumprod) / alpha_cumprod);
+}
+
+enum status sigma_table_create(
+    const struct scheduler *scheduler, struct sigma_table *table, struct error *error)
+{
+    size_t n = scheduler->num_betas;
+    *table = (struct sigma_table){.count = n};
+    table->sigmas = malloc(n * sizeof(real));
+    table->log_sigmas = malloc(n * sizeof(real));
+    if (!table->sigmas || !table->log_sigmas) {
+        sigma_table_free(table);
+        return error_memory(error, n * sizeof(real));
+    }
+    for (size_t i = 0; i < n; i++) {
+        table->sigmas[i] = sigma_of(scheduler->alphas_cumprod[i]);
+        table->log_sigmas[i] = real_log(table->sigmas[i]);
+    }
+    return STATUS_OK;
+}
+
+void sigma_table_free(struct sigma_table *table)
+{
+    free(table->sigmas);
+    free(table->log_sigmas);
+    *table = (struct sigma_table){0};
+}
+
+double sigma_table_interpolate(const struct sigma_table *table, double timestep)
+{
+    double last = (double)(table->count - 1);
+    if (timestep >= last) return (double)table->sigmas[table->count - 1];
+    if (!(timestep > 0)) return (double)table->sigmas[0];
+    size_t below = (size_t)timestep;
+    double low = (double)table->sigmas[below];
+    if (timestep == (double)below) return low;
+    double slope = (double)table->sigmas[below + 1] - low;
+    return slope * (timestep - (double)below) + low;
+}
+
+/* NumPy compares sigma's logarithm with the table's in the table's type, and interpolates in double. */
+double sigma_to_t(const struct sigma_table *table, double sigma)
+{
+    const real *log_sigmas = table->log_sigmas;
+    double log_sigma = log(fmax(sigma, 1e-10));
+    size_t low_index = 0;
+    for (size_t i = 0; i < table->count; i++)
+        if ((real)log_sigma >= log_sigmas[i]) low_index = i;
+    if (table->count == 1) return 0;
+    if (low_index > table->count - 2) low_index = table->count - 2;
+
+    real low = log_sigmas[low_index], high = log_sigmas[low_index + 1];
+    double w = ((double)low - log_sigma) / (double)(real)(low - high);
+    w = w < 0 ? 0 : w > 1 ? 1 : w;
+    return (1 - w) * (double)low_index + w * (double)(low_index + 1);
+}
+
+enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error)
+{
+    const char *type = scheduler->config->final_sigmas_type;
+    *sigma = 0;
+    if (option_is(type, "sigma_min"))
+        *sigma = sigma_of(scheduler->alphas_cumprod[0]);
+    else if (!option_is(type, "zero"))
+        return option_refuse("final_sigmas_type", type, "\"zero\" or \"sigma_min\"", error);
+    return STATUS_OK;
+}

@@ -1,0 +1,32 @@
+/*
+ * sigma, the noise level of a sample that is scaled so that the data keep their size: a noisy sample is
+ * x_0 + sigma noise, with sigma = sqrt((1 - alphas_cumprod) / alphas_cumprod).
+ */
+#ifndef SCHED_SIGMAS_H
+#define SCHED_SIGMAS_H
+
+#include "scheduler.h"
+
+/* sigma at a value of alphas_cumprod. */
+real sigma_of(real alpha_cumprod);
+
+/* The sigmas of all training timesteps, and their logarithms: [count], rising. */
+struct sigma_table {
+    size_t count;
+    real *sigmas, *log_sigmas;
+};
+
+enum status sigma_table_create(
+    const struct scheduler *scheduler, struct sigma_table *table, struct error *error);
+void sigma_table_free(struct sigma_table *table); /* accepts an empty one */
+
+/* sigma at a timestep between two of training, held at the ends: np.interp(t, arange(count), sigmas). */
+double sigma_table_interpolate(const struct sigma_table *table, double timestep);
+
+/* The timestep at which the training schedule has this sigma, by linear interpolation in its logarithm. */
+double sigma_to_t(const struct sigma_table *table, double sigma);
+
+/* What final_sigmas_type puts behind the schedule: 0, or the smallest sigma of training. */
+enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error);
+
+#endif

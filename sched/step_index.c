@@ -1,0 +1,50 @@
+#include "step_index.h"
+#include "real.h"
+
+static enum status find_timestep(const struct scheduler *scheduler, double timestep,
+    enum off_schedule off_schedule, size_t *index, struct error *error)
+{
+    /* torch compares in the type of the list. */
+    bool narrow = scheduler->timestep_dtype == TIMESTEP_FLOAT32;
+    double wanted = narrow ? (double)(real)timestep : timestep;
+    size_t found = 0;
+    for (size_t i = 0; i < scheduler->num_timesteps && found < 2; i++) {
+        if (scheduler->timesteps[i] != wanted) continue;
+        *index = i;
+        found++;
+    }
+    if (found) return STATUS_OK;
+    if (off_schedule == OFF_SCHEDULE_IS_ERROR || scheduler->num_timesteps == 0)
+        return error_input(error,
+            "timestep: %.9g is not on the schedule of %zu timesteps; expected one of them, not its index",
+            timestep, scheduler->num_timesteps);
+    *index = scheduler->num_timesteps - 1;
+    return STATUS_OK;
+}
+
+static enum status check_index(const struct scheduler *scheduler, size_t index, struct error *error)
+{
+    if (index < scheduler->num_sigmas) return STATUS_OK;
+    return error_input(error, "step %zu: the schedule has only %zu sigmas", index, scheduler->num_sigmas);
+}
+
+enum status step_index_now(const struct scheduler *scheduler, double timestep, enum off_schedule off_schedule,
+    size_t *index, struct error *error)
+{
+    enum status status = STATUS_OK;
+    if (scheduler->step_index >= 0)
+        *index = (size_t)scheduler->step_index;
+    else if (scheduler->begin_index >= 0)
+        *index = (size_t)scheduler->begin_index;
+    else
+        status = find_timestep(scheduler, timestep, off_schedule, index, error);
+    return status == STATUS_OK ? check_index(scheduler, *index, error) : status;
+}
+
+enum status step_index_for_noise(const struct scheduler *scheduler, double timestep,
+    enum off_schedule off_schedule, size_t *index, struct error *error)
+{
+    if (scheduler->begin_index >= 0) return step_index_now(scheduler, timestep, off_schedule, index, error);
+    enum status status = find_timestep(scheduler, timestep, off_schedule, index, error);
+    return status == STATUS_OK ? check_index(scheduler, *index, error) : status;
+}
