@@ -1,25 +1,41 @@
 #include "support.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PATH_SIZE 1024
 
 /* Paths are handed out in turn, so that a test can hold a few at once. */
-static const char *golden_path_v(const char *format, va_list arguments)
+static const char *path_v(const char *folder, const char *format, va_list arguments)
 {
-    static char paths[8][PATH_SIZE];
+    static char paths[16][PATH_SIZE];
     static unsigned next;
-    char *path = paths[next++ % 8];
-    const char *root = getenv("PLUMB_GOLDEN");
-    int used = snprintf(path, PATH_SIZE, "%s/", root && *root ? root : "golden");
+    char *path = paths[next++ % 16];
+    int used = snprintf(path, PATH_SIZE, "%s/", folder);
     ck_assert(used > 0 && used < PATH_SIZE);
     int length = vsnprintf(path + used, (size_t)(PATH_SIZE - used), format, arguments);
     ck_assert_msg(length >= 0 && length < PATH_SIZE - used, "the path is too long: %s", path);
+    return path;
+}
+
+static const char *golden_path_v(const char *format, va_list arguments)
+{
+    const char *root = getenv("PLUMB_GOLDEN");
+    return path_v(root && *root ? root : "golden", format, arguments);
+}
+
+const char *path_in(const char *folder, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *path = path_v(folder, format, arguments);
+    va_end(arguments);
     return path;
 }
 
@@ -96,6 +112,85 @@ void remove_folder(char *folder)
     int failed = nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     ck_assert_msg(failed == 0, "%s could not be removed", folder);
     free(folder);
+}
+
+void write_bytes(const char *path, const void *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    ck_assert_msg(file != NULL, "%s cannot be written", path);
+    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+unsigned char *read_bytes(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_msg(file != NULL, "%s cannot be read", path);
+    struct stat info;
+    ck_assert_int_eq(fstat(fileno(file), &info), 0);
+    *size = (size_t)info.st_size;
+    unsigned char *bytes = malloc(*size + 1);
+    ck_assert(bytes != NULL);
+    ck_assert_uint_eq(fread(bytes, 1, *size, file), *size);
+    fclose(file);
+    return bytes;
+}
+
+static void copy_entry(const char *from, const char *to)
+{
+    struct stat info;
+    ck_assert_msg(stat(from, &info) == 0, "%s is not there", from);
+    if (S_ISDIR(info.st_mode)) {
+        copy_folder(from, to);
+        return;
+    }
+    size_t size;
+    unsigned char *bytes = read_bytes(from, &size);
+    write_bytes(to, bytes, size);
+    free(bytes);
+}
+
+void copy_folder(const char *from, const char *to)
+{
+    ck_assert_msg(mkdir(to, 0777) == 0, "%s cannot be made", to);
+    DIR *folder = opendir(from);
+    ck_assert_msg(folder != NULL, "%s cannot be read", from);
+    struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        char source[PATH_SIZE], target[PATH_SIZE];
+        int length = snprintf(source, sizeof source, "%s/%s", from, entry->d_name);
+        ck_assert_int_lt(length, PATH_SIZE);
+        length = snprintf(target, sizeof target, "%s/%s", to, entry->d_name);
+        ck_assert_int_lt(length, PATH_SIZE);
+        copy_entry(source, target);
+    }
+    closedir(folder);
+}
+
+size_t count_entries(const char *path)
+{
+    DIR *folder = opendir(path);
+    ck_assert_msg(folder != NULL, "%s cannot be read", path);
+    size_t count = 0;
+    struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(folder);
+    return count;
+}
+
+void expect_error(enum status status, enum status expected, const struct error *error, ...)
+{
+    ck_assert_msg(status == expected, "expected status %d, got %d: %s", (int)expected, (int)status,
+        status == STATUS_OK ? "(no error)" : error->message);
+    va_list words;
+    va_start(words, error);
+    const char *word;
+    while ((word = va_arg(words, const char *)) != NULL)
+        ck_assert_msg(strstr(error->message, word) != NULL, "expected \"%s\" in the message, got: %s", word,
+            error->message);
+    va_end(words);
 }
 
 int run_suite(Suite *suite)

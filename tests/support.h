@@ -22,6 +22,20 @@ const struct tensor *need_tensor(const struct tensor_set *set, const char *forma
 char *temporary_folder(void);
 void remove_folder(char *folder);
 
+/* "<folder>/<format ...>", in one of a few static buffers. */
+const char *path_in(const char *folder, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Whole files; they fail the test where that fails. What read_bytes() returns is freed by the caller. */
+void write_bytes(const char *path, const void *bytes, size_t size);
+unsigned char *read_bytes(const char *path, size_t *size);
+/* Copies a folder with all that is in it to a place that is not there yet. */
+void copy_folder(const char *from, const char *to);
+/* How many entries a folder has: what a failure may not leave behind. */
+size_t count_entries(const char *folder);
+
+/* Fails the test unless `status` is `expected` and the message holds each of the words, up to a NULL. */
+void expect_error(enum status status, enum status expected, const struct error *error, ...)
+    __attribute__((sentinel));
+
 /* Runs a suite in Check's usual mode with a line a failure and the closing summary; returns main()'s exit
  * status. */
 int run_suite(Suite *suite);
