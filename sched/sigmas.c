@@ -1,5 +1,6 @@
 #include "sigmas.h"
 #include "config.h"
+#include "numpy_log.h"
 #include "real.h"
 
 #include <math.h>
@@ -23,7 +24,8 @@ enum status sigma_table_create(
     }
     for (size_t i = 0; i < n; i++) {
         table->sigmas[i] = sigma_of(scheduler->alphas_cumprod[i]);
-        table->log_sigmas[i] = real_log(table->sigmas[i]);
+        table->log_sigmas[i] =
+            PLUMB_REAL_IS_DOUBLE ? real_log(table->sigmas[i]) : (real)numpy_log((float)table->sigmas[i]);
     }
     return STATUS_OK;
 }
@@ -47,21 +49,22 @@ double sigma_table_interpolate(const struct sigma_table *table, double timestep)
     return slope * (timestep - (double)below) + low;
 }
 
-/* NumPy compares sigma's logarithm with the table's in the table's type, and interpolates in double. */
+/* NumPy takes the logarithm in double, compares and interpolates in the table's type, and weighs the indices in
+ * double. */
 double sigma_to_t(const struct sigma_table *table, double sigma)
 {
     const real *log_sigmas = table->log_sigmas;
-    double log_sigma = log(fmax(sigma, 1e-10));
+    real log_sigma = (real)log(fmax(sigma, 1e-10));
     size_t low_index = 0;
     for (size_t i = 0; i < table->count; i++)
-        if ((real)log_sigma >= log_sigmas[i]) low_index = i;
+        if (log_sigma >= log_sigmas[i]) low_index = i;
     if (table->count == 1) return 0;
     if (low_index > table->count - 2) low_index = table->count - 2;
 
     real low = log_sigmas[low_index], high = log_sigmas[low_index + 1];
-    double w = ((double)low - log_sigma) / (double)(real)(low - high);
+    real w = (low - log_sigma) / (low - high);
     w = w < 0 ? 0 : w > 1 ? 1 : w;
-    return (1 - w) * (double)low_index + w * (double)(low_index + 1);
+    return (double)(1 - w) * (double)low_index + (double)w * (double)(low_index + 1);
 }
 
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error)
