@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* The gate of the float build, of the tensor's peak: PyTorch's own float32 comes within 1e-6 of the truth
@@ -291,10 +290,11 @@ static void pooled_at(const char *model, const int64_t ids[16], int64_t position
 {
     /* With `position` known, ids after it cannot matter (the mask), and an id before it must. */
     struct trace *trace = run_ids(model, ids);
-    for (int64_t changed = 0; changed < 16; changed++) {
-        int64_t other[16];
+    const int64_t changes[] = {0, position - 1, position + 1, position + 2, 15};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        int64_t changed = changes[i], other[16];
         memcpy(other, ids, sizeof other);
-        if (changed == position) continue;
+        if (changed == position || changed < 0) continue;
         other[changed] = 40 + changed; /* small ids, no special tokens */
         struct trace *second = run_ids(model, other);
         struct difference pooled = tensor_difference(need_tensor(trace_tensors(second), "text_embeds"),
@@ -358,18 +358,6 @@ END_TEST
 /* --- Bad input
  * ---------------------------------------------------------------------------------------------- */
 
-static void copy_file(const char *from, const char *folder, const char *name)
-{
-    char path[600], bytes[4096];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *in = fopen(from, "rb"), *out = fopen(path, "wb");
-    ck_assert(in && out);
-    for (size_t n; (n = fread(bytes, 1, sizeof bytes, in)) > 0;)
-        ck_assert_uint_eq(fwrite(bytes, 1, n, out), n);
-    fclose(in);
-    ck_assert_int_eq(fclose(out), 0);
-}
-
 /* A checkpoint with nothing but tiny-sdxl's text_encoder_2, in a temporary folder. */
 static void temporary_checkpoint(struct checkpoint *checkpoint)
 {
@@ -377,11 +365,8 @@ static void temporary_checkpoint(struct checkpoint *checkpoint)
     ck_assert_int_eq(checkpoint_open(golden_path("models/tiny-sdxl"), checkpoint, &error), STATUS_OK);
     free(checkpoint->folder);
     checkpoint->folder = temporary_folder();
-    char folder[512];
-    snprintf(folder, sizeof folder, "%s/text_encoder_2", checkpoint->folder);
-    ck_assert_int_eq(mkdir(folder, 0700), 0);
-    copy_file(golden_path("models/tiny-sdxl/text_encoder_2/config.json"), folder, "config.json");
-    copy_file(golden_path("models/tiny-sdxl/text_encoder_2/model.safetensors"), folder, "model.safetensors");
+    copy_folder(
+        golden_path("models/tiny-sdxl/text_encoder_2"), path_in(checkpoint->folder, "text_encoder_2"));
 }
 
 static void remove_checkpoint(struct checkpoint *checkpoint)
@@ -401,8 +386,7 @@ static void edit_config(const struct checkpoint *checkpoint, const char *key, co
     cJSON_DeleteItemFromObjectCaseSensitive(config, key);
     if (value) cJSON_AddItemToObject(config, key, cJSON_Parse(value));
     char *text = cJSON_Print(config);
-    FILE *file = fopen(path, "wb");
-    ck_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
+    write_bytes(path, text, strlen(text));
     cJSON_free(text);
     cJSON_Delete(config);
     free(path);

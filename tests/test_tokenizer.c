@@ -86,7 +86,8 @@ END_TEST
  * ----------------------------------------------------------------------------- */
 
 /* What the rules give, piece by piece, for the texts whose recorded ids are the slow tokenizer's, and for
- * more. Bytes above 0x7F stand as GPT-2's symbols: 0xE4 is U+00E4, 0x80 is U+0122, and so on. */
+ * more; the tokenizers library itself (a 0.2x release), given the same vocabulary, agrees on each of them. A
+ * byte stands as its symbol: 0xE4 as U+00E4, 0x80 as U+0122, and so on. */
 static const struct expectation {
     const char *text, *pieces;
 } EXPECTATIONS[] = {
@@ -116,10 +117,10 @@ static const struct expectation {
     {"\u2019s", "â Ģ Ļ</w> s</w>"},
     /* White space is Unicode's; U+180E and U+001F are none. */
     {"a\u2028\xC2\x85\u205Fb", "a</w> b</w>"},
-    {"a\037b", "a</w> Ł</w> b</w>"},
+    {"a\037b", "a</w> ğ</w> b</w>"},
     /* The begin, end and unknown tokens are looked for after lower case, in the middle of words too. */
     {"a<|EndOfText|>b", "a</w> <|endoftext|> b</w>"},
-    {"<|startoftext", "< |</w> s t ar to ft ext</w>"},
+    {"<|startoftext", "< |</w> st ar t o f t ext</w>"},
 };
 
 /* The id that vocab.json gives a piece. */
@@ -166,19 +167,9 @@ END_TEST
 /* --- Folders made here
  * -------------------------------------------------------------------------------------- */
 
-static void write_bytes(const char *folder, const char *name, const char *bytes, size_t length)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    ck_assert_msg(file != NULL, "%s", path);
-    ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
 static void write_text(const char *folder, const char *name, const char *text)
 {
-    write_bytes(folder, name, text, strlen(text));
+    write_bytes(path_in(folder, "%s", name), text, strlen(text));
 }
 
 /* A vocabulary of a few letters: enough for every rule, small enough to read. "x" and most bytes are missing.
@@ -238,11 +229,8 @@ START_TEST(small_vocabulary)
     /* Only vocab.json and merges.txt are required, if the vocabulary has the class's default tokens. */
     write_text(
         folder, "vocab.json", "{\"a\": 0, \"a</w>\": 1, \"<|startoftext|>\": 2, \"<|endoftext|>\": 3}");
-    char path[512];
-    snprintf(path, sizeof path, "%s/special_tokens_map.json", folder);
-    ck_assert_int_eq(unlink(path), 0);
-    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
-    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(unlink(path_in(folder, "special_tokens_map.json")), 0);
+    ck_assert_int_eq(unlink(path_in(folder, "tokenizer_config.json")), 0);
     check_ids(folder, "aa", "2 0 1 3");
     struct tokenizer *tokenizer = open_tokenizer(folder);
     ck_assert_uint_eq(tokenizer_length(tokenizer), 77);
@@ -414,12 +402,10 @@ START_TEST(bad_files)
 {
     const struct bad_file *bad = &BAD_FILES[_i];
     char *folder = small_folder();
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, bad->file);
     if (bad->content)
         write_text(folder, bad->file, bad->content);
     else
-        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_int_eq(unlink(path_in(folder, "%s", bad->file)), 0);
 
     struct tokenizer *tokenizer = NULL;
     struct error error = {""};
@@ -471,20 +457,9 @@ static uint64_t random_next(uint64_t *state)
     return *state * 0x2545F4914F6CDD1DULL;
 }
 
-static char *read_golden(const char *name, size_t *length)
-{
-    FILE *file = fopen(golden_path("models/tiny-sdxl/tokenizer_2/%s", name), "rb");
-    ck_assert(file != NULL);
-    char *bytes = malloc(1 << 16);
-    *length = fread(bytes, 1, 1 << 16, file);
-    ck_assert(*length > 0 && *length < 1 << 16);
-    fclose(file);
-    return bytes;
-}
-
 /* Writes `bytes` with a few changed, or with a piece cut out or doubled, or cut off. */
 static void write_mutated(
-    const char *folder, const char *name, const char *bytes, size_t length, uint64_t *state)
+    const char *folder, const char *name, const unsigned char *bytes, size_t length, uint64_t *state)
 {
     static const char digits[] = "0123456789\"{}[]:, \n\r\\</w>\xC4\xFF";
     char *copy = malloc(2 * length);
@@ -497,7 +472,7 @@ static void write_mutated(
     if (kind == 3)
         for (int i = 0; i < 3; i++)
             copy[random_next(state) % length] = digits[random_next(state) % (sizeof digits - 1)];
-    write_bytes(folder, name, copy, length);
+    write_bytes(path_in(folder, "%s", name), copy, length);
     free(copy);
 }
 
@@ -544,11 +519,12 @@ START_TEST(random_files_and_prompts)
     static const char *const names[] = {
         "vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"};
     uint64_t state = 2487854446u + (uint64_t)_i;
-    char *bytes[4], *folder = temporary_folder(), prompt[1024];
+    unsigned char *bytes[4];
+    char *folder = temporary_folder(), prompt[1024];
     size_t lengths[4], opened = 0;
     for (size_t i = 0; i < 4; i++) {
-        bytes[i] = read_golden(names[i], &lengths[i]);
-        write_bytes(folder, names[i], bytes[i], lengths[i]);
+        bytes[i] = read_bytes(golden_path("models/tiny-sdxl/tokenizer_2/%s", names[i]), &lengths[i]);
+        write_bytes(path_in(folder, "%s", names[i]), bytes[i], lengths[i]);
     }
     for (int round = 0; round < 120; round++) {
         size_t file = (size_t)round % 4;
@@ -567,7 +543,7 @@ START_TEST(random_files_and_prompts)
             ck_assert_msg(strstr(error.message, folder), "%s", error.message);
         }
         tokenizer_free(tokenizer);
-        write_bytes(folder, names[file], bytes[file], lengths[file]);
+        write_bytes(path_in(folder, "%s", names[file]), bytes[file], lengths[file]);
     }
     ck_assert_msg(opened > 0 && opened < 120, "%zu of 120 mutations were accepted", opened);
     struct tokenizer *tokenizer = open_tokenizer(folder);
@@ -612,9 +588,8 @@ START_TEST(byte_pairs_by_definition)
 {
     struct vocabulary vocabulary;
     struct error error = {""};
-    char vocab_path[512], merges_path[512];
-    snprintf(vocab_path, sizeof vocab_path, "%s", golden_path("models/tiny-sd/tokenizer/vocab.json"));
-    snprintf(merges_path, sizeof merges_path, "%s", golden_path("models/tiny-sd/tokenizer/merges.txt"));
+    const char *vocab_path = golden_path("models/tiny-sd/tokenizer/vocab.json");
+    const char *merges_path = golden_path("models/tiny-sd/tokenizer/merges.txt");
     ck_assert_int_eq(vocabulary_open(vocab_path, merges_path, &vocabulary, &error), STATUS_OK);
     ck_assert_uint_eq(vocabulary.merge_count, 700);
     uint64_t state = 23;
