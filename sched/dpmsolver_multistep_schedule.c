@@ -111,6 +111,15 @@ static bool has_sigma_kind(const struct dpm_config *config)
            config->common.use_exponential_sigmas || config->common.use_beta_sigmas || config->use_flow_sigmas;
 }
 
+/* What is left of a timestep between two of training. In double the logarithms' own rounding must not decide:
+ * at the ends of the range, where the timestep is an integer but for that, it is that integer. In float32 it
+ * does decide, as in diffusers. */
+static double cut_to_integer(double t)
+{
+    double nearest = nearbyint(t);
+    return PLUMB_REAL_IS_DOUBLE && fabs(t - nearest) < 1e-9 ? nearest : timestep_truncated(t);
+}
+
 /* Sigmas of the kind that the config asks for, and their timesteps: [n] each. */
 static enum status fill_sigma_kind(const struct scheduler *scheduler, const struct sigma_table *table,
     size_t n, double *sigmas, double *timesteps, struct error *error)
@@ -147,7 +156,7 @@ static enum status fill_sigma_kind(const struct scheduler *scheduler, const stru
     rounded = rounded && !option_is(common->beta_schedule, "squaredcos_cap_v2");
     for (size_t i = 0; i < n; i++) {
         double t = sigma_to_t(table, sigmas[i]);
-        timesteps[i] = timestep_truncated(rounded ? nearbyint(t) : t);
+        timesteps[i] = rounded ? nearbyint(t) : cut_to_integer(t);
     }
     return STATUS_OK;
 }

@@ -1,10 +1,16 @@
 #include "step_index.h"
 #include "real.h"
 
-static enum status find_timestep(const struct scheduler *scheduler, double timestep,
-    enum off_schedule off_schedule, size_t *index, struct error *error)
+#include <math.h>
+
+/* Fractional timesteps come out of logarithms, so those of another machine, library or precision differ in
+ * their last digits; whole steps are at least this far apart. */
+#define SAME_TIMESTEP 1e-3
+
+/* The entry of `timesteps` that equals `timestep`, of several the second; torch compares in the type of the
+ * list. */
+static bool find_equal(const struct scheduler *scheduler, double timestep, size_t *index)
 {
-    /* torch compares in the type of the list. */
     bool narrow = scheduler->timestep_dtype == TIMESTEP_FLOAT32;
     double wanted = narrow ? (double)(real)timestep : timestep;
     size_t found = 0;
@@ -13,7 +19,28 @@ static enum status find_timestep(const struct scheduler *scheduler, double times
         *index = i;
         found++;
     }
-    if (found) return STATUS_OK;
+    return found > 0;
+}
+
+/* The fractional entry that is nearest, where it is near enough to mean the same timestep. */
+static bool find_nearest(const struct scheduler *scheduler, double timestep, size_t *index)
+{
+    double nearest = SAME_TIMESTEP;
+    bool found = false;
+    for (size_t i = 0; i < scheduler->num_timesteps; i++) {
+        double distance = fabs(scheduler->timesteps[i] - timestep);
+        if (!(distance < nearest)) continue;
+        nearest = distance;
+        *index = i;
+        found = true;
+    }
+    return found && scheduler->timestep_dtype != TIMESTEP_INT64;
+}
+
+static enum status find_timestep(const struct scheduler *scheduler, double timestep,
+    enum off_schedule off_schedule, size_t *index, struct error *error)
+{
+    if (find_equal(scheduler, timestep, index) || find_nearest(scheduler, timestep, index)) return STATUS_OK;
     if (off_schedule == OFF_SCHEDULE_IS_ERROR || scheduler->num_timesteps == 0)
         return error_input(error,
             "timestep: %.9g is not on the schedule of %zu timesteps; expected one of them, not its index",
