@@ -11,17 +11,23 @@
 
 #define PATH_SIZE 1024
 
-/* Paths are handed out in turn, so that a test can hold a few at once. */
+/* Paths are kept in a list until the program ends, so that a test can hold as many as it likes and frees
+ * none. */
 static const char *path_v(const char *folder, const char *format, va_list arguments)
 {
-    static char paths[16][PATH_SIZE];
-    static unsigned next;
-    char *path = paths[next++ % 16];
-    int used = snprintf(path, PATH_SIZE, "%s/", folder);
+    static struct kept {
+        struct kept *next;
+        char path[PATH_SIZE];
+    } * list;
+    struct kept *kept = malloc(sizeof *kept);
+    ck_assert(kept != NULL);
+    kept->next = list;
+    list = kept;
+    int used = snprintf(kept->path, PATH_SIZE, "%s/", folder);
     ck_assert(used > 0 && used < PATH_SIZE);
-    int length = vsnprintf(path + used, (size_t)(PATH_SIZE - used), format, arguments);
-    ck_assert_msg(length >= 0 && length < PATH_SIZE - used, "the path is too long: %s", path);
-    return path;
+    int length = vsnprintf(kept->path + used, (size_t)(PATH_SIZE - used), format, arguments);
+    ck_assert_msg(length >= 0 && length < PATH_SIZE - used, "the path is too long: %s", kept->path);
+    return kept->path;
 }
 
 static const char *golden_path_v(const char *format, va_list arguments)

@@ -10,7 +10,7 @@
 
 #include <check.h>
 
-/* Path of a file under golden/ (environment PLUMB_GOLDEN, or "golden"); in one of a few static buffers. */
+/* Path of a file under golden/ (environment PLUMB_GOLDEN, or "golden"). It lives until the program ends. */
 const char *golden_path(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Opens golden tensors, or reads golden JSON; fails the test where that fails. */
 struct tensor_set *golden_tensors(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -22,7 +22,7 @@ const struct tensor *need_tensor(const struct tensor_set *set, const char *forma
 char *temporary_folder(void);
 void remove_folder(char *folder);
 
-/* "<folder>/<format ...>", in one of a few static buffers. */
+/* "<folder>/<format ...>". It lives until the program ends. */
 const char *path_in(const char *folder, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Whole files; they fail the test where that fails. What read_bytes() returns is freed by the caller. */
 void write_bytes(const char *path, const void *bytes, size_t size);
