@@ -11,11 +11,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A device, a pipe: written where it is, since a renamed file would take its place instead of reaching it. */
+/* A device, a pipe, whatever a shell has put behind standard output: written where it is, since a renamed
+ * file would take its place instead of reaching it. */
 static bool is_special(const char *path)
 {
     struct stat info;
+    if (strcmp(path, "/dev/stdout") == 0 || strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0) return true;
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+/* A link stays, and what it points to is written: the path of that, or a copy of `path`. */
+static char *follow_link(const char *path)
+{
+    struct stat info;
+    char *target = lstat(path, &info) == 0 && S_ISLNK(info.st_mode) ? realpath(path, NULL) : NULL;
+    return target ? target : strdup(path);
 }
 
 static enum status open_special(struct output_file *file, struct error *error)
@@ -63,9 +73,7 @@ static enum status open_temporary(struct output_file *file, struct error *error)
 enum status output_file_open(struct output_file *file, const char *path, struct error *error)
 {
     *file = (struct output_file){0};
-    /* A link stays, and what it points to is written. */
-    file->path = realpath(path, NULL);
-    if (!file->path) file->path = strdup(path);
+    file->path = is_special(path) ? strdup(path) : follow_link(path);
     if (!file->path) return error_memory(error, strlen(path) + 1);
 
     enum status status;

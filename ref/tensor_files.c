@@ -100,9 +100,10 @@ static enum status read_file(struct tensor_set *set, const char *path, struct er
     struct bytes file;
     enum status status = tensor_set_map(set, path, &file, error);
     if (status != STATUS_OK) return status;
-    /* What it is, by its first bytes; where they say nothing, by its name, whose reader says what is wrong.
-     */
-    if (starts_with(file, "\x93NUMPY", 6))
+    /* By its first bytes; where they say nothing, by its name, whose reader then says what is wrong. */
+    if (starts_with(file, "version https://git-lfs", 23))
+        status = error_input(error, "a Git LFS pointer, not the file that it stands for (git lfs pull)");
+    else if (starts_with(file, "\x93NUMPY", 6))
         status = read_single_npy(set, file, path, error);
     else if (starts_with(file, "PK\x03\x04", 4) || starts_with(file, "PK\x05\x06", 4))
         status = npz_read(set, file, error);

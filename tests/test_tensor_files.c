@@ -261,6 +261,10 @@ START_TEST(what_is_no_tensor_file)
     const char *path = path_in(test_folder, "text.txt");
     write_bytes(path, "some text that is no container", 30);
     expect_open_error(path, "expected a .safetensors");
+    path = path_in(test_folder, "model.safetensors");
+    const char *pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    write_bytes(path, pointer, strlen(pointer));
+    expect_open_error(path, "a Git LFS pointer");
     static const char *const empty[] = {"e.safetensors", "e.npy", "e.npz", "e"};
     for (size_t i = 0; i < 4; i++) {
         write_bytes(path_in(test_folder, "%s", empty[i]), "", 0);
