@@ -30,7 +30,6 @@ enum status text_check(const char *text, size_t length, struct error *error)
     return STATUS_OK;
 }
 
-/* 0 where the bytes are not UTF-8. */
 size_t text_code_point(const char *text, size_t length, size_t at, int32_t *code_point)
 {
     utf8proc_ssize_t bytes =

@@ -27,7 +27,8 @@ enum status text_normalise(
  */
 bool text_next_word(const char *text, size_t length, size_t *start, size_t *end);
 
-/* The code point that starts at text[at], and its length in bytes; that which ends before text[at]. */
+/* The code point that starts at text[at], and its length in bytes (0 where there is no UTF-8); that which
+ * ends before text[at], where `at` is not 0. */
 size_t text_code_point(const char *text, size_t length, size_t at, int32_t *code_point);
 size_t text_code_point_before(const char *text, size_t at, int32_t *code_point);
 
