@@ -12,7 +12,7 @@ enum off_schedule { OFF_SCHEDULE_IS_ERROR, OFF_SCHEDULE_IS_LAST };
 
 /* The index of the step at `timestep`: that of the run, where it has begun; else begin_index, where it is
  * set; else that of the entry of `timesteps` that equals `timestep`, of two or more the second, so that a run
- * which starts in the middle of a schedule skips no sigma (a fractional timestep may be up to 1e-3 off, as
+ * which starts in the middle of a schedule skips no sigma (a fractional timestep may be up to 1e-2 off, as
  * another machine's logarithms leave it). Does not change the scheduler. An index at which there is no sigma
  * is an error. */
 enum status step_index_now(const struct scheduler *scheduler, double timestep, enum off_schedule off_schedule,

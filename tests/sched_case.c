@@ -1,0 +1,357 @@
+#include "sched_case.h"
+#include "sched/real.h"
+#include "sched/scheduler.h"
+#include "support.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One case while it runs. */
+struct run {
+    const char *name;
+    cJSON *json;
+    struct tensor_set *tensors;
+    struct scheduler *scheduler;
+    const struct case_limits *limits;
+    struct case_totals *totals;
+};
+
+static void PRINTF_LIKE(2, 3) complain(struct run *run, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    printf("  %s: ", run->name);
+    vprintf(format, arguments);
+    printf("\n");
+    va_end(arguments);
+    run->totals->failures++;
+}
+
+/* --- Distances ----------------------------------------------------------------------------------------- */
+
+/* How many float32 numbers lie between two of them, and one more. */
+static double ulp_distance(double a, double b)
+{
+    if (a == b) return 0;
+    float largest = (float)fmax(fabs(a), fabs(b));
+    return fabs(a - b) / (double)(nextafterf(largest, INFINITY) - largest);
+}
+
+static bool same(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+/* The largest distance of `actual` [count] from `expected`, in `unit`s, or in units in the last place where
+ * `unit` is 0. */
+static double compare(
+    const real *actual, const struct tensor *expected, double unit, struct nearness *nearness)
+{
+    double largest = 0;
+    for (size_t i = 0; i < tensor_count(expected); i++) {
+        double a = (double)actual[i], b = tensor_get_double(expected, i);
+        double distance = 0;
+        if (!same(a, b)) distance = unit > 0 ? fabs(a - b) / unit : ulp_distance(a, b);
+        if (isnan(distance)) distance = INFINITY;
+        nearness->count++;
+        nearness->equal += same((double)(float)a, b);
+        largest = fmax(largest, distance);
+    }
+    nearness->largest = fmax(nearness->largest, largest);
+    return largest;
+}
+
+static double largest_magnitude(const struct tensor *tensor)
+{
+    double largest = 0;
+    for (size_t i = 0; tensor && i < tensor_count(tensor); i++)
+        largest = fmax(largest, fabs(tensor_get_double(tensor, i)));
+    return isfinite(largest) ? largest : 1;
+}
+
+static real *reals_of(const struct tensor *tensor)
+{
+    size_t count = tensor_count(tensor);
+    real *values = malloc((count ? count : 1) * sizeof *values);
+    ck_assert(values != NULL);
+    for (size_t i = 0; i < count; i++) values[i] = (real)tensor_get_double(tensor, i);
+    return values;
+}
+
+/* --- Tables -------------------------------------------------------------------------------------------- */
+
+static void check_table(struct run *run, const char *name, const real *actual, size_t count, double limit_ulp,
+    struct nearness *nearness)
+{
+    const struct tensor *expected = need_tensor(run->tensors, "%s", name);
+    if (tensor_count(expected) != count) {
+        complain(run, "%s: expected %zu entries, got %zu", name, tensor_count(expected), count);
+        return;
+    }
+    double distance = compare(actual, expected, 0, nearness);
+    if (distance > limit_ulp) complain(run, "%s: %g ulp away", name, distance);
+}
+
+static void check_timesteps(struct run *run)
+{
+    const struct scheduler *scheduler = run->scheduler;
+    const struct tensor *expected = need_tensor(run->tensors, "timesteps");
+    bool integer = !dtype_is_float(expected->dtype);
+    struct nearness *nearness = integer ? &run->totals->integers : &run->totals->fractions;
+    if (integer != (scheduler->timestep_dtype == TIMESTEP_INT64))
+        complain(run, "timesteps: of the wrong type");
+    if (tensor_count(expected) != scheduler->num_timesteps) {
+        complain(run, "timesteps: expected %zu, got %zu", tensor_count(expected), scheduler->num_timesteps);
+        return;
+    }
+    for (size_t i = 0; i < scheduler->num_timesteps; i++) {
+        double a = scheduler->timesteps[i], b = tensor_get_double(expected, i), distance = fabs(a - b);
+        nearness->count++;
+        nearness->equal += (integer ? a : (double)(float)a) == b;
+        nearness->largest = fmax(nearness->largest, distance);
+        if (!(distance <= (integer ? 0 : run->limits->fraction)))
+            complain(run, "timesteps[%zu]: expected %.9g, got %.9g", i, b, a);
+    }
+}
+
+static void check_tables(struct run *run)
+{
+    const struct scheduler *scheduler = run->scheduler;
+    struct case_totals *totals = run->totals;
+    check_table(
+        run, "betas", scheduler->betas, scheduler->num_betas, run->limits->table_ulp, &totals->tables);
+    check_table(run, "alphas_cumprod", scheduler->alphas_cumprod, scheduler->num_betas,
+        run->limits->table_ulp, &totals->tables);
+    check_timesteps(run);
+    if (tensor_set_find(run->tensors, "sigmas"))
+        check_table(
+            run, "sigmas", scheduler->sigmas, scheduler->num_sigmas, run->limits->sigma_ulp, &totals->sigmas);
+    else if (scheduler->sigmas)
+        complain(run, "sigmas: expected none");
+    double init = tensor_get_double(need_tensor(run->tensors, "init_noise_sigma"), 0);
+    if (ulp_distance(scheduler->init_noise_sigma, init) > run->limits->sigma_ulp)
+        complain(run, "init_noise_sigma: expected %.9g, got %.9g", init, scheduler->init_noise_sigma);
+}
+
+/* --- Steps --------------------------------------------------------------------------------------------- */
+
+static struct step_options read_step_options(const cJSON *json)
+{
+    struct step_options options = STEP_OPTIONS_DEFAULT;
+    const cJSON *kwargs = cJSON_GetObjectItemCaseSensitive(json, "step_kwargs");
+    ck_assert_int_eq(json_get_double(kwargs, "eta", &options.eta, NULL, NULL), STATUS_OK);
+    ck_assert_int_eq(
+        json_get_bool(kwargs, "use_clipped_model_output", &options.use_clipped_model_output, NULL, NULL),
+        STATUS_OK);
+    ck_assert_int_eq(json_get_double(kwargs, "s_churn", &options.s_churn, NULL, NULL), STATUS_OK);
+    ck_assert_int_eq(json_get_double(kwargs, "s_tmin", &options.s_tmin, NULL, NULL), STATUS_OK);
+    ck_assert_int_eq(json_get_double(kwargs, "s_tmax", &options.s_tmax, NULL, NULL), STATUS_OK);
+    ck_assert_int_eq(json_get_double(kwargs, "s_noise", &options.s_noise, NULL, NULL), STATUS_OK);
+    return options;
+}
+
+/* A sample is alpha data + sigma noise. */
+struct level {
+    double alpha, sigma;
+};
+
+/* The level of the sample that step `i` starts from, from the recorded tables; `i` may be one more, for what
+ * the last step leads to. */
+static struct level level_at(const struct run *run, size_t i)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(run->json, "scheduler");
+    const struct tensor *sigmas = tensor_set_find(run->tensors, "sigmas");
+    if (sigmas) {
+        double sigma = tensor_get_double(sigmas, i);
+        bool flow = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "use_flow_sigmas"));
+        bool unscaled = run->scheduler->init_noise_sigma_is_f32; /* Euler's samples are x_0 + sigma noise */
+        double scale = unscaled ? 1 : 1 / sqrt(1 + sigma * sigma);
+        return flow ? (struct level){1 - sigma, sigma} : (struct level){scale, sigma * scale};
+    }
+    const struct tensor *timesteps = need_tensor(run->tensors, "timesteps");
+    const struct tensor *alphas_cumprod = need_tensor(run->tensors, "alphas_cumprod");
+    int64_t t = i < tensor_count(timesteps) ? tensor_get_int(timesteps, i) : -1;
+    double alpha_prod = t < 0 ? 1 : tensor_get_double(alphas_cumprod, (size_t)t);
+    return (struct level){sqrt(alpha_prod), sqrt(1 - alpha_prod)};
+}
+
+/* The largest term of step `i`'s sum: the sample, the model output (as the data or the noise that it means),
+ * and the noise, as they are scaled into the result. */
+static double largest_term(const struct run *run, size_t i, const struct tensor *sample,
+    const struct tensor *model_output, const struct tensor *noise, const struct tensor *prev_sample)
+{
+    struct level s = level_at(run, i), t = level_at(run, i + 1);
+    double alpha_s = fmax(s.alpha, 1e-3); /* at zero SNR nothing is divided by it */
+    double ratio = t.alpha / alpha_s;
+    double term = fmax(largest_magnitude(prev_sample), ratio * largest_magnitude(sample));
+    term = fmax(term, fmax(t.sigma, ratio * s.sigma) * largest_magnitude(model_output));
+    return fmax(term, t.sigma * largest_magnitude(noise));
+}
+
+static void check_model_input(struct run *run, size_t i, double timestep, const real *sample, size_t n)
+{
+    const struct tensor *expected = need_tensor(run->tensors, "step.%zu.scaled_input", i);
+    real *model_input = malloc(n * sizeof *model_input);
+    ck_assert(model_input != NULL);
+    struct error error = {""};
+    if (scheduler_scale_model_input(run->scheduler, timestep, sample, n, model_input, &error) != STATUS_OK) {
+        complain(run, "step %zu: %s", i, error.message);
+    } else {
+        double distance =
+            compare(model_input, expected, largest_magnitude(expected), &run->totals->model_input);
+        if (distance > run->limits->step)
+            complain(run, "step %zu: scale_model_input is %g away", i, distance);
+    }
+    free(model_input);
+}
+
+/* Step `i` from its recorded inputs; false where there is no such step. */
+static bool check_step(struct run *run, size_t i)
+{
+    char name[64];
+    snprintf(name, sizeof name, "step.%zu.sample", i);
+    const struct tensor *sample = tensor_set_find(run->tensors, name);
+    if (!sample) return false;
+    const struct tensor *model_output = need_tensor(run->tensors, "step.%zu.model_output", i);
+    const struct tensor *expected = need_tensor(run->tensors, "step.%zu.prev_sample", i);
+    snprintf(name, sizeof name, "step.%zu.noise", i);
+    const struct tensor *noise = tensor_set_find(run->tensors, name);
+    snprintf(name, sizeof name, "step.%zu.pred_original_sample", i);
+    const struct tensor *expected_original = tensor_set_find(run->tensors, name);
+
+    size_t batch = (size_t)sample->shape[0], n = tensor_count(sample);
+    real *inputs[] = {reals_of(sample), reals_of(model_output), noise ? reals_of(noise) : NULL};
+    real *prev_sample = malloc(n * sizeof *prev_sample), *original = malloc(n * sizeof *original);
+    ck_assert(prev_sample != NULL && original != NULL);
+    const struct step_input input = {
+        .timestep = run->scheduler->timesteps[i],
+        .sample = inputs[0],
+        .model_output = inputs[1],
+        .model_output_size = tensor_count(model_output) / batch,
+        .batch = batch,
+        .sample_size = n / batch,
+        .noise = inputs[2],
+        .options = read_step_options(run->json),
+    };
+    check_model_input(run, i, input.timestep, input.sample, n);
+    if (scheduler_needs_noise(run->scheduler, input.timestep, &input.options) != (noise != NULL))
+        complain(run, "step %zu: needs_noise is wrong; diffusers %s", i, noise ? "draws" : "does not draw");
+
+    struct error error = {""};
+    bool done = scheduler_step(run->scheduler, &input, prev_sample, original, &error) == STATUS_OK;
+    if (done) {
+        double term = largest_term(run, i, sample, model_output, noise, expected);
+        double distance = compare(prev_sample, expected, term, &run->totals->prev_sample);
+        if (distance > run->limits->step) complain(run, "step %zu: prev_sample is %g away", i, distance);
+        if (expected_original) {
+            double peak = fmax(largest_magnitude(expected_original),
+                fmax(largest_magnitude(sample), largest_magnitude(model_output)));
+            distance = compare(original, expected_original, peak, &run->totals->pred_original_sample);
+            if (distance > run->limits->step)
+                complain(run, "step %zu: pred_original_sample is %g away", i, distance);
+        }
+        run->totals->steps++;
+    } else {
+        complain(run, "step %zu: %s", i, error.message);
+    }
+    for (size_t k = 0; k < 3; k++) free(inputs[k]);
+    free(prev_sample);
+    free(original);
+    return done;
+}
+
+/* add_noise on a fresh schedule: the timesteps that were asked for, which are entries of the schedule. */
+static void check_add_noise(struct run *run)
+{
+    const struct tensor *original = tensor_set_find(run->tensors, "add_noise.original");
+    if (!original) return;
+    const struct tensor *expected = need_tensor(run->tensors, "add_noise.result");
+    const struct tensor *times = need_tensor(run->tensors, "add_noise.timesteps");
+    real *data = reals_of(original), *noise = reals_of(need_tensor(run->tensors, "add_noise.noise"));
+    size_t n = tensor_count(original), batch = tensor_count(times);
+    real *noised = malloc(n * sizeof *noised);
+    double *timesteps = malloc(batch * sizeof *timesteps);
+    ck_assert(noised != NULL && timesteps != NULL);
+    for (size_t i = 0; i < batch; i++) timesteps[i] = tensor_get_double(times, i);
+    struct error error = {""};
+    if (scheduler_add_noise(run->scheduler, data, noise, timesteps, batch, n / batch, noised, &error) ==
+        STATUS_OK) {
+        double distance = compare(noised, expected, largest_magnitude(expected), &run->totals->noised);
+        if (distance > run->limits->step) complain(run, "add_noise is %g away", distance);
+    } else {
+        complain(run, "add_noise: %s", error.message);
+    }
+    free(data);
+    free(noise);
+    free(noised);
+    free(timesteps);
+}
+
+/* --- A case -------------------------------------------------------------------------------------------- */
+
+/* set_timesteps and begin_index as they were asked for. */
+static enum status start(struct run *run, struct error *error)
+{
+    const cJSON *call = cJSON_GetObjectItemCaseSensitive(run->json, "set_timesteps");
+    struct schedule_request request = {0};
+    double *timesteps = NULL, *sigmas = NULL;
+    int64_t count = 0, begin_index = -1;
+    enum status status = json_get_int(
+        call, "num_inference_steps", INT32_MIN, INT32_MAX, &count, &request.has_num_inference_steps, error);
+    request.num_inference_steps = (int)count;
+    if (status == STATUS_OK) status = json_get_double(call, "mu", &request.mu, &request.has_mu, error);
+    if (status == STATUS_OK)
+        status = json_get_doubles(call, "timesteps", 100000, &timesteps, &request.num_timesteps, NULL, error);
+    if (status == STATUS_OK)
+        status = json_get_doubles(call, "sigmas", 100000, &sigmas, &request.num_sigmas, NULL, error);
+    request.timesteps = timesteps;
+    request.sigmas = sigmas;
+    if (status == STATUS_OK) status = scheduler_set_timesteps(run->scheduler, &request, NULL, error);
+    if (status == STATUS_OK)
+        status = json_get_int(run->json, "begin_index", 0, INT32_MAX, &begin_index, NULL, error);
+    scheduler_set_begin_index(run->scheduler, (int)begin_index);
+    free(timesteps);
+    free(sigmas);
+    return status;
+}
+
+#define sched_case_check REAL_NAME(sched_case_check)
+
+void sched_case_check(const char *name, const struct case_limits *limits, struct case_totals *totals)
+{
+    struct run run = {.name = name, .limits = limits, .totals = totals};
+    struct error error = {""};
+    run.json = golden_json("sched/%s.json", name);
+    run.tensors = golden_tensors("sched/%s.safetensors", name);
+    totals->cases++;
+    enum status status = scheduler_create(
+        cJSON_GetObjectItemCaseSensitive(run.json, "scheduler"), &run.scheduler, NULL, &error);
+    if (status == STATUS_OK) status = start(&run, &error);
+    if (status == STATUS_OK) {
+        check_tables(&run);
+        check_add_noise(&run);
+        for (size_t i = 0; i < run.scheduler->num_timesteps && check_step(&run, i); i++) continue;
+    } else {
+        complain(&run, "%s", error.message);
+    }
+    scheduler_free(run.scheduler);
+    tensor_set_free(run.tensors);
+    cJSON_Delete(run.json);
+}
+
+#if !PLUMB_REAL_IS_DOUBLE
+bool sched_case_is_known(const char *name)
+{
+    cJSON *json = golden_json("sched/%s.json", name);
+    const char *class_name = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "scheduler"), "_class_name"));
+    bool known = false;
+    for (size_t i = 0; class_name && i < scheduler_class_count(); i++)
+        known |= strcmp(scheduler_class_name(i), class_name) == 0;
+    cJSON_Delete(json);
+    return known;
+}
+#endif
