@@ -1,9 +1,7 @@
 /*
  * Checkpoint folders: what is a checkpoint, and what only looks like one.
  */
-#include "file_support.h"
-
-#include "ref/checkpoint.h"
+#include "weights_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,15 +12,6 @@
 static void write_text(const char *path, const char *text)
 {
     write_bytes(path, text, strlen(text));
-}
-
-static struct checkpoint open_checkpoint(const char *path)
-{
-    struct checkpoint checkpoint;
-    struct error error = {""};
-    enum status status = checkpoint_open(path, &checkpoint, &error);
-    ck_assert_msg(status == STATUS_OK, "%s", error.message);
-    return checkpoint;
 }
 
 static void expect_no_checkpoint(const char *path, const char *words)
@@ -36,8 +25,7 @@ static void expect_no_checkpoint(const char *path, const char *words)
 
 START_TEST(what_a_path_looks_like)
 {
-    const char *model = path_in(test_folder, "tiny-sd");
-    copy_folder(golden_path("models/tiny-sd"), model);
+    const char *model = copy_model("tiny-sd");
     expect_no_checkpoint(path_in(test_folder, "nothing"), "No such file");
     expect_no_checkpoint(
         path_in(model, "unet/diffusion_pytorch_model.safetensors"), "single-file checkpoint");

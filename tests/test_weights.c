@@ -2,9 +2,7 @@
  * The weights of a component: which files hold them, and files that do not fit the model. The checkpoints are
  * the golden ones, copied and changed.
  */
-#include "file_support.h"
-
-#include "ref/checkpoint.h"
+#include "weights_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,26 +12,9 @@
 
 /* --- Tools ----------------------------------------------------------------------------------- */
 
-/* A copy of a golden model in the test's folder. */
-static const char *copy_model(const char *name)
-{
-    const char *path = path_in(test_folder, "%s", name);
-    copy_folder(golden_path("models/%s", name), path);
-    return path;
-}
-
 static void write_text(const char *path, const char *text)
 {
     write_bytes(path, text, strlen(text));
-}
-
-static struct checkpoint open_checkpoint(const char *path)
-{
-    struct checkpoint checkpoint;
-    struct error error = {""};
-    enum status status = checkpoint_open(path, &checkpoint, &error);
-    ck_assert_msg(status == STATUS_OK, "%s", error.message);
-    return checkpoint;
 }
 
 static struct weights *open_weights(const char *path, const char *component, const char *variant)
@@ -66,42 +47,6 @@ static void take_all(struct weights *weights, const struct tensor_set *wanted)
         struct tensor tensor;
         weights_take(weights, &tensor, like->rank, like->shape, "%s", tensor_set_name(wanted, i));
     }
-}
-
-/* One tensor of a safetensors file changed, the file written again. */
-enum change { DROP, ADD, RESHAPE, TRANSPOSE, RETYPE, POISON };
-
-static void change_file(
-    const char *path, const char *name, enum change change, enum dtype dtype, uint64_t bits)
-{
-    struct tensor_set *old = open_set(path), *new = empty_set();
-    need_tensor(old, "%s", name);
-    for (size_t i = 0; i < tensor_set_count(old); i++) {
-        struct tensor tensor = *tensor_set_at(old, i);
-        const char *key = tensor_set_name(old, i);
-        size_t bytes = tensor_bytes(&tensor);
-        unsigned char *data = malloc(bytes + 1);
-        ck_assert(data != NULL);
-        memcpy(data, tensor.data, bytes);
-        tensor.data = data;
-        if (strcmp(key, name) == 0) {
-            if (change == RESHAPE) tensor.shape[tensor.rank++] = 1;
-            if (change == TRANSPOSE) {
-                int64_t first = tensor.shape[0];
-                tensor.shape[0] = tensor.shape[1];
-                tensor.shape[1] = first;
-            }
-            if (change == RETYPE) tensor.dtype = dtype;
-            size_t size = dtype_size(tensor.dtype);
-            if (change == POISON) memcpy(data + bytes - 2 * size, &bits, size); /* the last element but one */
-            if (change == ADD) add_tensor(new, "surplus.weight", &tensor);
-        }
-        if (change != DROP || strcmp(key, name) != 0) add_tensor(new, key, &tensor);
-        free(data);
-    }
-    write_set(new, path);
-    tensor_set_free(new);
-    tensor_set_free(old);
 }
 
 /* --- Whole components -------------------------------------------------------------------------- */
