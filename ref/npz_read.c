@@ -56,9 +56,9 @@ static enum status find_directory(struct bytes file, struct directory *directory
     } else if (read_u16(at + 4) != 0 || read_u16(at + 6) != 0) {
         return error_input(error, "zip archive: it is one of several disks");
     }
-    if (directory->offset > end || directory->size != end - directory->offset ||
+    if (directory->offset > end || directory->size > end - directory->offset ||
         directory->entries > directory->size / CENTRAL_SIZE)
-        return error_input(error, "zip archive: its directory does not lie right before its end record");
+        return error_input(error, "zip archive: its directory does not lie before its end record");
     return STATUS_OK;
 }
 
