@@ -210,6 +210,13 @@ static enum status read_entry(
         set, entry->name, entry->name_length - strlen(".npy"), &tensor, rows ? rows : unpacked, error);
 }
 
+/* Puts the entry's name, or the start of a long one, in front of a message. */
+static void name_entry(const struct zip_entry *entry, enum status status, struct error *error)
+{
+    int length = entry->name_length < 200 ? (int)entry->name_length : 200;
+    error_prefix(error, status, "entry %.*s: ", length, entry->name);
+}
+
 static enum status read_entries(struct bytes file, struct directory directory, struct zip_entry *entries,
     struct tensor_set *set, struct error *error)
 {
@@ -220,7 +227,7 @@ static enum status read_entries(struct bytes file, struct directory directory, s
         status = read_central(&at, end, &entries[i], error);
         if (status != STATUS_OK) return status;
         status = check_entry(file, directory.offset, &entries[i], error);
-        error_prefix(error, status, "entry %.*s: ", (int)entries[i].name_length, entries[i].name);
+        name_entry(&entries[i], status, error);
     }
     if (status == STATUS_OK && at != end)
         status = error_input(error, "zip archive: its directory holds more than it says");
@@ -232,7 +239,7 @@ static enum status read_entries(struct bytes file, struct directory directory, s
             status = error_input(error, "it overlaps another entry");
         else
             status = read_entry(set, file, &entries[i], error);
-        error_prefix(error, status, "entry %.*s: ", (int)entries[i].name_length, entries[i].name);
+        name_entry(&entries[i], status, error);
     }
     return status;
 }
