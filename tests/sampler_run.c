@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define run_sampler REAL_NAME(run_sampler)
+#define noise_and_step REAL_NAME(noise_and_step)
+#define noise_schedule_of REAL_NAME(noise_schedule_of)
 
 /* alphas_cumprod of the i-th step's start, or of the end where i is the number of timesteps. */
 static double level(const struct scheduler *scheduler, size_t i)
@@ -18,22 +20,38 @@ static double level(const struct scheduler *scheduler, size_t i)
     return (double)scheduler->alphas_cumprod[(size_t)timestep];
 }
 
-/* What a sample of this class is of the variance-preserving one. */
-static double scale(const struct sampler_run *run, double alpha_cumprod)
+static const char *text_of(const cJSON *config, const char *key, const char *absent)
 {
-    const char *name = cJSON_GetObjectItem(run->config, "_class_name")->valuestring;
-    return strcmp(name, "EulerDiscreteScheduler") == 0 ? 1 / sqrt(alpha_cumprod) : 1;
+    const cJSON *item = cJSON_GetObjectItem(config, key);
+    return item ? item->valuestring : absent;
 }
 
-static real told(const struct sampler_run *run, double alpha_cumprod, double x)
+/* What a sample of this class is of the variance-preserving one. */
+static double scale(const cJSON *config, double alpha_cumprod)
 {
-    const cJSON *type = cJSON_GetObjectItem(run->config, "prediction_type");
-    const char *name = type ? type->valuestring : "epsilon";
-    struct prediction p = run->model(run->context, alpha_cumprod, x);
-    if (strcmp(name, "sample") == 0) return (real)p.original;
-    if (strcmp(name, "v_prediction") == 0)
-        return (real)(sqrt(alpha_cumprod) * p.epsilon - sqrt(1 - alpha_cumprod) * p.original);
-    return (real)p.epsilon;
+    bool exploding = strcmp(text_of(config, "_class_name", ""), "EulerDiscreteScheduler") == 0;
+    return exploding ? 1 / sqrt(alpha_cumprod) : 1;
+}
+
+/* What the class takes for the model's output. */
+static real told(const cJSON *config, double alpha_cumprod, struct prediction prediction)
+{
+    const char *type = text_of(config, "prediction_type", "epsilon");
+    if (strcmp(type, "sample") == 0) return (real)prediction.original;
+    if (strcmp(type, "v_prediction") == 0)
+        return (
+            real)(sqrt(alpha_cumprod) * prediction.epsilon - sqrt(1 - alpha_cumprod) * prediction.original);
+    return (real)prediction.epsilon;
+}
+
+static struct scheduler *need_scheduler(const cJSON *config, const struct schedule_request *request)
+{
+    struct error error = {""};
+    struct scheduler *scheduler;
+    enum status status = scheduler_create(config, &scheduler, NULL, &error);
+    if (status == STATUS_OK && request) status = scheduler_set_timesteps(scheduler, request, NULL, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    return scheduler;
 }
 
 static real *need_reals(size_t n)
@@ -47,25 +65,23 @@ double run_sampler(const struct sampler_run *run, const double *z, double *out)
 {
     const size_t n = run->batch * run->size;
     struct error error = {""};
-    struct scheduler *scheduler;
-    enum status status = scheduler_create(run->config, &scheduler, NULL, &error);
-    if (status == STATUS_OK) status = scheduler_set_timesteps(scheduler, &run->request, NULL, &error);
-    ck_assert_msg(status == STATUS_OK, "%s", error.message);
-
+    enum status status = STATUS_OK;
+    struct scheduler *scheduler = need_scheduler(run->config, &run->request);
     real *sample = need_reals(n), *prev_sample = need_reals(n), *noise = need_reals(n);
     real *model_input = need_reals(n), *model_output = need_reals(n);
+
     const double first = level(scheduler, 0);
-    for (size_t j = 0; j < n; j++) {
-        sample[j] = (real)(run->solution(run->context, first, z[j]) * scale(run, first));
-        noise[j] = run->noise ? (real)run->noise[j] : 0;
-    }
+    for (size_t j = 0; j < n; j++)
+        sample[j] = (real)(run->solution(run->context, first, z[j]) * scale(run->config, first));
     for (size_t i = 0; status == STATUS_OK && i < scheduler->num_timesteps; i++) {
         const double t = scheduler->timesteps[i], here = level(scheduler, i);
         const bool draws = scheduler_needs_noise(scheduler, t, &run->options);
         ck_assert_msg(!draws || run->noise, "step %zu draws", i);
+        for (size_t j = 0; draws && j < n; j++) noise[j] = (real)run->noise[i * n + j];
         status = scheduler_scale_model_input(scheduler, t, sample, n, model_input, &error);
         if (status != STATUS_OK) break;
-        for (size_t j = 0; j < n; j++) model_output[j] = told(run, here, (double)model_input[j]);
+        for (size_t j = 0; j < n; j++)
+            model_output[j] = told(run->config, here, run->model(run->context, here, (double)model_input[j]));
         const struct step_input input = {
             .timestep = t,
             .model_output = model_output,
@@ -81,7 +97,7 @@ double run_sampler(const struct sampler_run *run, const double *z, double *out)
     }
     ck_assert_msg(status == STATUS_OK, "%s", error.message);
     const double last = level(scheduler, scheduler->num_timesteps);
-    for (size_t j = 0; j < n; j++) out[j] = (double)sample[j] / scale(run, last);
+    for (size_t j = 0; j < n; j++) out[j] = (double)sample[j] / scale(run->config, last);
 
     free(sample);
     free(prev_sample);
@@ -90,4 +106,52 @@ double run_sampler(const struct sampler_run *run, const double *z, double *out)
     free(model_output);
     scheduler_free(scheduler);
     return last;
+}
+
+double noise_and_step(const cJSON *config, const struct schedule_request *request,
+    const double *original_samples, const double *noise, size_t size, double *prev_sample)
+{
+    struct error error = {""};
+    struct scheduler *scheduler = need_scheduler(config, request);
+    real *original = need_reals(size), *drawn = need_reals(size), *sample = need_reals(size);
+    real *model_output = need_reals(size), *stepped = need_reals(size);
+    const double t = scheduler->timesteps[0], here = level(scheduler, 0);
+
+    for (size_t j = 0; j < size; j++) {
+        original[j] = (real)original_samples[j];
+        drawn[j] = (real)noise[j];
+        model_output[j] = told(config, here, (struct prediction){(double)drawn[j], (double)original[j]});
+    }
+    enum status status = scheduler_add_noise(scheduler, original, drawn, &t, 1, size, sample, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    const struct step_input input = {
+        .timestep = t,
+        .model_output = model_output,
+        .model_output_size = size,
+        .sample = sample,
+        .batch = 1,
+        .sample_size = size,
+        .options = STEP_OPTIONS_DEFAULT,
+    };
+    status = scheduler_step(scheduler, &input, stepped, NULL, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    for (size_t j = 0; j < size; j++) prev_sample[j] = (double)stepped[j];
+
+    free(original);
+    free(drawn);
+    free(sample);
+    free(model_output);
+    free(stepped);
+    scheduler_free(scheduler);
+    return here;
+}
+
+size_t noise_schedule_of(const cJSON *config, double *alphas_cumprod, size_t capacity)
+{
+    struct scheduler *scheduler = need_scheduler(config, NULL);
+    const size_t count = scheduler->num_betas;
+    for (size_t i = 0; i < count && i < capacity; i++)
+        alphas_cumprod[i] = (double)scheduler->alphas_cumprod[i];
+    scheduler_free(scheduler);
+    return count;
 }

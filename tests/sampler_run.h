@@ -22,7 +22,7 @@ struct sampler_run {
     struct schedule_request request;
     struct step_options options;
     size_t batch, size;
-    const double *noise; /* [batch, size], the same in every step that draws; may be NULL where none does */
+    const double *noise; /* [steps, batch, size], what a step draws; may be NULL where none does */
 
     struct prediction (*model)(const void *context, double alpha_cumprod, double x);
     /* Where the exact solution that is labelled by z passes a level. */
@@ -34,5 +34,16 @@ struct sampler_run {
  * the end: out [batch, size]. Returns the last level. Fails the test where the sampler fails. */
 double run_sampler_f32(const struct sampler_run *run, const double *z, double *out);
 double run_sampler_f64(const struct sampler_run *run, const double *z, double *out);
+
+/* add_noise at the schedule's first timestep, then one step with the exact model output for that data and
+ * noise: original_samples, noise and the result prev_sample are [size]. Returns the first level. */
+double noise_and_step_f32(const cJSON *config, const struct schedule_request *request,
+    const double *original_samples, const double *noise, size_t size, double *prev_sample);
+double noise_and_step_f64(const cJSON *config, const struct schedule_request *request,
+    const double *original_samples, const double *noise, size_t size, double *prev_sample);
+
+/* The class's alphas_cumprod, at most `capacity` of them; returns how many it has. */
+size_t noise_schedule_of_f32(const cJSON *config, double *alphas_cumprod, size_t capacity);
+size_t noise_schedule_of_f64(const cJSON *config, double *alphas_cumprod, size_t capacity);
 
 #endif
