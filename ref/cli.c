@@ -1,0 +1,329 @@
+#include "cli.h"
+
+#include "sched/nearest.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Values
+ * ---------------------------------------------------------------------------------------------------- */
+
+static enum status refuse_argument(
+    const struct cli_option *option, const char *expected, const char *text, struct error *error)
+{
+    return error_input(error, "--%s: expected %s, got \"%.80s\"", option->name, expected, text);
+}
+
+static enum status read_integer(const struct cli_option *option, const char *text, struct error *error)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno || value < option->minimum || value > option->maximum) {
+        char expected[96];
+        snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)option->minimum,
+            (long long)option->maximum);
+        return refuse_argument(option, expected, text, error);
+    }
+    *(int64_t *)option->value = value;
+    return STATUS_OK;
+}
+
+static enum status read_number(const struct cli_option *option, const char *text, struct error *error)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value) || value < 0)
+        return refuse_argument(option, "a number that is not negative", text, error);
+    *(double *)option->value = value;
+    return STATUS_OK;
+}
+
+static enum status read_choice(const struct cli_option *option, const char *text, struct error *error)
+{
+    char expected[256] = "one of ";
+    size_t count = 0;
+    for (; option->choices[count]; count++) {
+        if (strcmp(text, option->choices[count]) == 0) {
+            *(int *)option->value = (int)count;
+            return STATUS_OK;
+        }
+        size_t used = strlen(expected);
+        snprintf(expected + used, sizeof expected - used, "%s%s", count ? ", " : "", option->choices[count]);
+    }
+    return refuse_argument(option, expected, text, error);
+}
+
+/* The numbers of a JSON array, or of a list with commas made into one. */
+enum status cli_read_numbers(
+    const char *text, const char *name, struct cli_numbers *numbers, struct error *error)
+{
+    size_t length = strlen(text);
+    char *array = malloc(length + 16);
+    if (!array) return error_memory(error, length + 16);
+    const char *first = text + strspn(text, " \t\n");
+    int used = sprintf(array, *first == '[' ? "{\"list\":%s}" : "{\"list\":[%s]}", text);
+    cJSON *json = NULL;
+    double *values = NULL;
+    size_t count = 0;
+    enum status status = json_parse(array, (size_t)used, name, &json, NULL);
+    free(array);
+    if (status == STATUS_BAD_INPUT || (status == STATUS_OK && cJSON_GetArraySize(json) != 1))
+        status = error_input(error,
+            "%s: expected numbers with commas between them, or a JSON array, got \"%.80s\"", name, text);
+    else if (status != STATUS_OK)
+        status = error_memory(error, length);
+    if (status == STATUS_OK) {
+        status = json_get_doubles(json, "list", length + 1, &values, &count, NULL, error);
+        for (size_t i = 0; status == STATUS_OK && i < count; i++)
+            if (!isfinite(values[i])) status = error_input(error, "list[%zu]: expected a finite number", i);
+        if (status == STATUS_OK && count == 0) status = error_input(error, "expected at least one number");
+        error_prefix(error, status, "%s: ", name);
+    }
+    cJSON_Delete(json);
+    if (status != STATUS_OK) {
+        free(values);
+        return status;
+    }
+    free(numbers->values);
+    *numbers = (struct cli_numbers){values, count};
+    return STATUS_OK;
+}
+
+cJSON *cli_value(const char *text)
+{
+    if (strcmp(text, "None") == 0) return cJSON_CreateNull();
+    if (strcmp(text, "True") == 0) return cJSON_CreateTrue();
+    if (strcmp(text, "False") == 0) return cJSON_CreateFalse();
+    cJSON *value = NULL;
+    enum status status = json_parse(text, strlen(text), "value", &value, NULL);
+    return status == STATUS_BAD_INPUT ? cJSON_CreateString(text) : value;
+}
+
+/* Puts `value` (freed on failure; NULL where memory was out for it) under `key` of `*object`. */
+static enum status put(cJSON **object, const char *key, cJSON *value, struct error *error)
+{
+    if (!*object) *object = cJSON_CreateObject();
+    if (!*object || !value) {
+        cJSON_Delete(value);
+        return error_memory(error, sizeof(cJSON));
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(*object, key);
+    if (cJSON_AddItemToObject(*object, key, value)) return STATUS_OK;
+    cJSON_Delete(value);
+    return error_memory(error, sizeof(cJSON));
+}
+
+enum status cli_set(cJSON **object, const char *setting, struct error *error)
+{
+    const char *equals = strchr(setting, '=');
+    if (!equals || equals == setting)
+        return error_input(error, "--set: expected key=value, got \"%.80s\"", setting);
+    char *key = strndup(setting, (size_t)(equals - setting));
+    if (!key) return error_memory(error, strlen(setting));
+    enum status status = put(object, key, cli_value(equals + 1), error);
+    free(key);
+    return status;
+}
+
+static cJSON *list_of_strings(const char *text)
+{
+    if (!strchr(text, ',')) return cJSON_CreateString(text);
+    cJSON *list = cJSON_CreateArray();
+    char *copy = strdup(text), *rest = copy, *item;
+    while (list && rest && (item = strsep(&rest, ","))) {
+        cJSON *string = cJSON_CreateString(item + strspn(item, " "));
+        if (!string || !cJSON_AddItemToArray(list, string)) {
+            cJSON_Delete(string);
+            cJSON_Delete(list);
+            list = NULL;
+        }
+    }
+    if (!copy) {
+        cJSON_Delete(list);
+        list = NULL;
+    }
+    free(copy);
+    return list;
+}
+
+static enum status put_key(const struct cli_option *option, const char *text, struct error *error)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s", option->name);
+    for (char *c = key; *c; c++)
+        if (*c == '-') *c = '_';
+    cJSON **object = option->value;
+    switch (option->kind) {
+    case CLI_KEY_STRING: return put(object, key, cJSON_CreateString(text), error);
+    case CLI_KEY_STRINGS: return put(object, key, list_of_strings(text), error);
+    case CLI_KEY_NUMBERS: {
+        struct cli_numbers numbers = {0};
+        enum status status = cli_read_numbers(text, option->name, &numbers, error);
+        if (status == STATUS_OK)
+            status = put(object, key, cJSON_CreateDoubleArray(numbers.values, (int)numbers.count), error);
+        free(numbers.values);
+        return error_prefix(error, status, "--");
+    }
+    default: return put(object, key, cli_value(text), error);
+    }
+}
+
+static enum status read_argument(const struct cli_option *option, const char *text, struct error *error)
+{
+    if (option->given) *option->given = true;
+    switch (option->kind) {
+    case CLI_FLAG: *(bool *)option->value = true; return STATUS_OK;
+    case CLI_STRING: *(const char **)option->value = text; return STATUS_OK;
+    case CLI_INTEGER: return read_integer(option, text, error);
+    case CLI_NUMBER: return read_number(option, text, error);
+    case CLI_NUMBERS:
+        return error_prefix(error, cli_read_numbers(text, option->name, option->value, error), "--");
+    case CLI_CHOICE: return read_choice(option, text, error);
+    case CLI_SETTING: return cli_set(option->value, text, error);
+    default: return put_key(option, text, error);
+    }
+}
+
+/* --- Help
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Writes `text` in lines of up to 96 columns; the first begins at column `at`, the others at `indent`. */
+static void write_wrapped(FILE *out, const char *text, int at, int indent)
+{
+    int column = at;
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + length > 96) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", length, text);
+        column += length;
+        text += length;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+static void write_help(FILE *out, const char *command, const struct cli_usage *usage)
+{
+    enum { HELP_COLUMN = 28 };
+    fprintf(out, "usage: plumb %s %s\n\n%s\n\noptions:\n", command, usage->arguments, usage->description);
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        int used = fprintf(out, "  --%s%s%s", option->alias ? option->alias : option->name,
+            option->argument ? " " : "", option->argument ? option->argument : "");
+        if (used >= HELP_COLUMN) used = fprintf(out, "\n") - 1;
+        fprintf(out, "%*s", HELP_COLUMN - used, "");
+        write_wrapped(out, option->help, HELP_COLUMN, HELP_COLUMN);
+    }
+    fprintf(out, "  %-*s%s\n", HELP_COLUMN - 2, "--help", "this text");
+    fprintf(out, "\nexamples:\n%s\n", usage->examples);
+}
+
+/* --- The command line
+ * ------------------------------------------------------------------------------------------ */
+
+enum { HELP = 1, FIRST_OPTION = 1000 }; /* getopt's values: FIRST_OPTION + i stands for option i */
+
+/* getopt's own table: every name and every alias, and --help. */
+static struct option *long_options(const struct cli_usage *usage)
+{
+    struct option *table = calloc(2 * usage->option_count + 2, sizeof *table);
+    if (!table) return NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        int has_argument = option->kind == CLI_FLAG ? no_argument : required_argument;
+        table[n++] = (struct option){option->name, has_argument, NULL, FIRST_OPTION + (int)i};
+        if (option->alias)
+            table[n++] = (struct option){option->alias, has_argument, NULL, FIRST_OPTION + (int)i};
+    }
+    table[n] = (struct option){"help", no_argument, NULL, HELP};
+    return table;
+}
+
+static enum status refuse_option(
+    const char *word, const struct option *table, const char *command, struct error *error)
+{
+    const char *names[256];
+    size_t count = 0;
+    for (; table[count].name && count < 256; count++) names[count] = table[count].name;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    const char *bare = name + strspn(name, "-");
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(bare, names[i]) == 0)
+            return error_input(error, "--%s takes no value", bare); /* --flag=value */
+    const char *nearest = nearest_name(bare, names, count);
+    return error_input(error, "unknown option %s%s%s%s; see plumb %s --help", name,
+        nearest ? " (did you mean --" : "", nearest ? nearest : "", nearest ? "?)" : "", command);
+}
+
+static enum status parse(
+    struct invocation *invocation, const struct cli_usage *usage, const struct option *table)
+{
+    struct error *error = &invocation->error;
+    opterr = 0;
+    optind = 0; /* GNU getopt: begin anew */
+    int found;
+    while ((found = getopt_long(invocation->argc, invocation->argv, ":h", table, NULL)) != -1) {
+        const char *word = invocation->argv[optind - 1];
+        if (found == HELP || found == 'h') {
+            write_help(invocation->out, invocation->argv[0], usage);
+            invocation->helped = true;
+            return STATUS_OK;
+        }
+        if (found == ':')
+            return error_input(error, "%s needs a value; see plumb %s --help", word, invocation->argv[0]);
+        if (found == '?') return refuse_option(word, table, invocation->argv[0], error);
+        enum status status = read_argument(&usage->options[found - FIRST_OPTION], optarg, error);
+        if (status != STATUS_OK) return status;
+    }
+    invocation->positionals = invocation->argv + optind;
+    invocation->positional_count = (size_t)(invocation->argc - optind);
+    if (invocation->positional_count < usage->minimum_positionals)
+        return error_input(
+            error, "too few arguments; usage: plumb %s %s", invocation->argv[0], usage->arguments);
+    if (invocation->positional_count > usage->maximum_positionals)
+        return error_input(error, "one argument too many: %.80s; usage: plumb %s %s",
+            invocation->positionals[usage->maximum_positionals], invocation->argv[0], usage->arguments);
+    return STATUS_OK;
+}
+
+enum status cli_parse(struct invocation *invocation, const struct cli_usage *usage)
+{
+    struct option *table = long_options(usage);
+    if (!table) return error_memory(&invocation->error, (2 * usage->option_count + 2) * sizeof *table);
+    enum status status = parse(invocation, usage, table);
+    free(table);
+    return status;
+}
+
+/* --- Numbers
+ * --------------------------------------------------------------------------------------------------- */
+
+const char *show_float(float value, char buffer[32])
+{
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(buffer, 32, "%.*g", digits, (double)value);
+        if (isnan(value) || strtof(buffer, NULL) == value) break;
+    }
+    return buffer;
+}
+
+const char *show_double(double value, char buffer[32])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(buffer, 32, "%.*g", digits, value);
+        if (isnan(value) || strtod(buffer, NULL) == value) break;
+    }
+    return buffer;
+}

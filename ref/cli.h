@@ -1,0 +1,119 @@
+/*
+ * What the commands share: how a command line is described, read and explained, and how a command reports.
+ *
+ * A command is a function that reads its command line with cli_parse(), writes its results to `out`, and
+ * returns a status with `error` filled. Warnings are gathered. main() prints errors and warnings and exits;
+ * nothing else does.
+ */
+#ifndef REF_CLI_H
+#define REF_CLI_H
+
+#include "sched/error.h"
+#include "sched/json.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* One run of one command. */
+struct invocation {
+    int argc; /* argv[0] is the command's name */
+    char **argv;
+    FILE *out;              /* results: standard output */
+    FILE *messages;         /* progress and remarks: standard error */
+    bool messages_are_seen; /* `messages` is a terminal: progress may be shown */
+    struct warnings warnings;
+    struct error error;
+
+    /* What cli_parse() leaves: */
+    bool helped; /* help was asked for and written; there is nothing else to do */
+    char **positionals;
+    size_t positional_count;
+};
+
+/* The commands, one file each. */
+enum status command_run(struct invocation *invocation);
+enum status command_schedule(struct invocation *invocation);
+enum status command_sample(struct invocation *invocation);
+enum status command_compare(struct invocation *invocation);
+enum status command_inspect(struct invocation *invocation);
+enum status command_info(struct invocation *invocation);
+enum status command_sheet(struct invocation *invocation);
+
+/* --- Describing a command line
+ * ------------------------------------------------------------------------------- */
+
+/* What an option's argument is, and the type that `value` points to. */
+enum cli_kind {
+    CLI_FLAG,    /* bool; no argument */
+    CLI_STRING,  /* const char *, which points into argv */
+    CLI_INTEGER, /* int64_t, from minimum to maximum */
+    CLI_NUMBER,  /* double: finite, and not negative */
+    CLI_NUMBERS, /* struct cli_numbers: "a,b,c" or a JSON array */
+    CLI_CHOICE,  /* int: which of `choices` */
+    CLI_SETTING, /* cJSON *: key=value is put into this object; may be given again and again */
+
+    /* cJSON *: put into this object under the option's name, with underscores for the hyphens; an object is
+     * made where there is none yet. So a command line becomes a recipe. */
+    CLI_KEY_STRING,  /* a string, as it stands */
+    CLI_KEY_STRINGS, /* "a,b,c" as a list of strings; one alone as a string */
+    CLI_KEY_VALUE,   /* as after `=` in key=value: cli_value() */
+    CLI_KEY_NUMBERS, /* a list of numbers */
+};
+
+struct cli_numbers {
+    double *values; /* NULL where the option is not given; the command frees it */
+    size_t count;
+};
+
+struct cli_option {
+    const char *name;  /* "num-inference-steps" */
+    const char *alias; /* another name, "steps", shown in its place in help; NULL where there is none */
+    enum cli_kind kind;
+    void *value;
+    const char *argument; /* what help calls the argument, "N"; NULL for a flag */
+    const char *help;
+    int64_t minimum, maximum;   /* CLI_INTEGER */
+    const char *const *choices; /* CLI_CHOICE; ends with NULL */
+    bool *given;                /* set to true where the option stands; may be NULL */
+};
+
+struct cli_usage {
+    const char *arguments;   /* "A B [options]" */
+    const char *description; /* paragraphs; starts with the one-line summary */
+    const char *examples;    /* lines */
+    const struct cli_option *options;
+    size_t option_count;
+    size_t minimum_positionals, maximum_positionals;
+};
+
+/* Reads the command line into the options' values, and what is no option into `positionals`. On `--help`
+ * writes the help text to `out` and sets `helped`. */
+enum status cli_parse(struct invocation *invocation, const struct cli_usage *usage);
+
+/* --- Values
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* "a,b,c" or "[a, b, c]": finite numbers, at least one. `name` is for messages. */
+enum status cli_read_numbers(
+    const char *text, const char *name, struct cli_numbers *numbers, struct error *error);
+
+/* A value as one types it: JSON where it is JSON (2, true, null, [1, 2], "text"), None, True and False as in
+ * Python, anything else a string. NULL where memory is out. */
+cJSON *cli_value(const char *text);
+
+/* Puts "key=value" into `*object`, in place of what the key had before; makes the object where it is NULL. */
+enum status cli_set(cJSON **object, const char *setting, struct error *error);
+
+/* A scheduler's config from what stands on the command line: a JSON file, a checkpoint folder (its
+ * scheduler/scheduler_config.json), or a class, with or without the word Scheduler at its end: all its
+ * options are then the class's defaults. `settings` (may be NULL) go over it. The caller frees `*config` with
+ * cJSON_Delete. */
+enum status cli_scheduler_config(
+    const char *argument, const cJSON *settings, cJSON **config, struct error *error);
+
+/* The shortest decimal number that reads back as the same float or the same double; "inf", "-inf", "nan". At
+ * most 32 characters with the NUL. Returns `buffer`. */
+const char *show_float(float value, char buffer[32]);
+const char *show_double(double value, char buffer[32]);
+
+#endif

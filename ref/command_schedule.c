@@ -1,0 +1,194 @@
+#include "cli.h"
+#include "paths.h"
+#include "schedule_plot.h"
+#include "schedule_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char description[] =
+    "The table of a schedule: for each step its timestep, its sigma (noise over signal), what is left of the "
+    "data's\n"
+    "variance (alpha_cumprod) and the logarithm of the signal-to-noise ratio, as the scheduler computes "
+    "them.\n\n"
+    "SCHEDULER is a Diffusers scheduler config (a JSON file), a checkpoint folder, or the name of a class "
+    "with or\n"
+    "without the word Scheduler, which then has its own defaults (not Stable Diffusion's betas: those stand "
+    "in\n"
+    "configs/schedulers/). Several schedulers can be drawn into one plot; the options apply to all of them.";
+
+static const char examples[] =
+    "  plumb schedule configs/schedulers/sdxl.json --steps 10\n"
+    "  plumb schedule configs/schedulers/sdxl.json \\\n"
+    "      --sigmas 14.615,6.315,3.771,2.181,1.342,0.862,0.555,0.380,0.234,0.113,0.0\n"
+    "  plumb schedule configs/schedulers/sdxl.json --set _class_name=DPMSolverMultistepScheduler \\\n"
+    "      --set use_karras_sigmas=true --steps 20 --coefficients\n"
+    "  plumb schedule configs/schedulers/sd21v.json --set timestep_spacing=trailing --format csv\n"
+    "  plumb schedule configs/schedulers/sd15.json configs/schedulers/sdxl.json --steps 20 --plot "
+    "schedules.png";
+
+struct arguments {
+    cJSON *settings;
+    int64_t steps;
+    bool has_steps, with_coefficients;
+    struct cli_numbers timesteps, sigmas;
+    int format, arithmetic;
+    const char *plot;
+};
+
+static enum status parse(struct invocation *invocation, struct arguments *arguments)
+{
+    static const char *const formats[] = {"table", "json", "csv", NULL};
+    static const char *const arithmetics[] = {"diffusers", "f64", NULL};
+    const struct cli_option options[] = {
+        {.name = "set",
+            .kind = CLI_SETTING,
+            .value = &arguments->settings,
+            .argument = "KEY=VALUE",
+            .help = "override an option of the config; may be given again and again"},
+        {.name = "num-inference-steps",
+            .alias = "steps",
+            .kind = CLI_INTEGER,
+            .value = &arguments->steps,
+            .argument = "N",
+            .help = "number of steps (50)",
+            .minimum = 1,
+            .maximum = 1000000,
+            .given = &arguments->has_steps},
+        {.name = "timesteps",
+            .kind = CLI_NUMBERS,
+            .value = &arguments->timesteps,
+            .argument = "LIST",
+            .help = "these timesteps: 999,845,... or [999,845,...]"},
+        {.name = "sigmas",
+            .kind = CLI_NUMBERS,
+            .value = &arguments->sigmas,
+            .argument = "LIST",
+            .help = "these sigmas, the last (0) with them"},
+        {.name = "format",
+            .kind = CLI_CHOICE,
+            .value = &arguments->format,
+            .argument = "FORMAT",
+            .help = "table, json or csv; json and csv give every number exactly",
+            .choices = formats},
+        {.name = "coefficients",
+            .kind = CLI_FLAG,
+            .value = &arguments->with_coefficients,
+            .help = "also what each step multiplies the sample, the model's outputs and the noise with; [-1] "
+                    "is one "
+                    "step earlier"},
+        {.name = "plot",
+            .kind = CLI_STRING,
+            .value = &arguments->plot,
+            .argument = "P.png",
+            .help = "draw timesteps and sigmas"},
+        {.name = "arithmetic",
+            .kind = CLI_CHOICE,
+            .value = &arguments->arithmetic,
+            .argument = "WHICH",
+            .help = "diffusers (as it computes on a CPU) or f64 (in double throughout)",
+            .choices = arithmetics},
+    };
+    const struct cli_usage usage = {
+        "SCHEDULER... [options]", description, examples, options, sizeof options / sizeof *options, 1, 32};
+    enum status status = cli_parse(invocation, &usage);
+    if (status != STATUS_OK || invocation->helped) return status;
+    int ways = arguments->has_steps + (arguments->timesteps.count > 0) + (arguments->sigmas.count > 0);
+    if (ways > 1)
+        return error_input(
+            &invocation->error, "--steps, --timesteps and --sigmas exclude each other: give one");
+    if (invocation->positional_count > 1 && !arguments->plot)
+        return error_input(&invocation->error, "several schedulers go into a plot: add --plot P.png");
+    return STATUS_OK;
+}
+
+/* What tells a schedule from the others in the plot: the argument without folders and ending, and the class.
+ */
+static char *make_label(const char *argument, const cJSON *config)
+{
+    const char *class_name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "_class_name"));
+    if (!class_name) class_name = "";
+    int class_length = (int)strlen(class_name);
+    if (path_ends_with(class_name, "Scheduler")) class_length -= (int)strlen("Scheduler");
+    const char *base = path_base_name(argument);
+    int base_length = (int)strlen(base);
+    if (path_ends_with(base, ".json")) base_length -= (int)strlen(".json");
+    bool is_class = strncmp(base, class_name, (size_t)class_length) == 0;
+    char *label = NULL;
+    int written = is_class ? asprintf(&label, "%.*s", class_length, class_name)
+                           : asprintf(&label, "%.*s (%.*s)", base_length, base, class_length, class_name);
+    return written < 0 ? NULL : label;
+}
+
+/* One scheduler: its config, its table, its label. */
+static enum status make_one(struct invocation *invocation, const struct arguments *arguments,
+    const char *argument, cJSON **config, struct schedule_table *table, char **label)
+{
+    struct error *error = &invocation->error;
+    struct schedule_request request = {
+        .has_num_inference_steps = !arguments->timesteps.count && !arguments->sigmas.count,
+        .num_inference_steps = (int)arguments->steps,
+        .timesteps = arguments->timesteps.values,
+        .num_timesteps = arguments->timesteps.count,
+        .sigmas = arguments->sigmas.values,
+        .num_sigmas = arguments->sigmas.count,
+    };
+    enum status status = cli_scheduler_config(argument, arguments->settings, config, error);
+    if (status != STATUS_OK) return status;
+    bool with = arguments->with_coefficients;
+    status = arguments->arithmetic == 0
+                 ? schedule_table_make_f32(*config, &request, with, table, &invocation->warnings, error)
+                 : schedule_table_make_f64(*config, &request, with, table, &invocation->warnings, error);
+    if (status != STATUS_OK) return error_prefix(error, status, "%s: ", argument);
+    *label = make_label(argument, *config);
+    return *label ? STATUS_OK : error_memory(error, strlen(argument));
+}
+
+static enum status make_all(struct invocation *invocation, const struct arguments *arguments, cJSON **configs,
+    struct schedule_table *tables, char **labels)
+{
+    enum status status = STATUS_OK;
+    size_t count = invocation->positional_count;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++)
+        status =
+            make_one(invocation, arguments, invocation->positionals[i], &configs[i], &tables[i], &labels[i]);
+    if (status == STATUS_OK && arguments->plot) {
+        status = schedule_plot_write(
+            arguments->plot, tables, (const char *const *)labels, count, &invocation->error);
+        if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", arguments->plot);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        if (i > 0) fputc('\n', invocation->out);
+        status = schedule_table_write(&tables[i], configs[i], (enum schedule_format)arguments->format,
+            invocation->out, &invocation->error);
+    }
+    return status;
+}
+
+enum status command_schedule(struct invocation *invocation)
+{
+    struct arguments arguments = {.steps = 50};
+    enum status status = parse(invocation, &arguments);
+    if (status == STATUS_OK && !invocation->helped) {
+        size_t count = invocation->positional_count;
+        cJSON **configs = calloc(count, sizeof *configs);
+        struct schedule_table *tables = calloc(count, sizeof *tables);
+        char **labels = calloc(count, sizeof *labels);
+        if (configs && tables && labels)
+            status = make_all(invocation, &arguments, configs, tables, labels);
+        else
+            status = error_memory(&invocation->error, count * sizeof *tables);
+        for (size_t i = 0; i < count; i++) {
+            if (configs) cJSON_Delete(configs[i]);
+            if (tables) schedule_table_free(&tables[i]);
+            if (labels) free(labels[i]);
+        }
+        free(configs);
+        free(tables);
+        free(labels);
+    }
+    cJSON_Delete(arguments.settings);
+    free(arguments.timesteps.values);
+    free(arguments.sigmas.values);
+    return status;
+}

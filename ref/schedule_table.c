@@ -1,0 +1,267 @@
+#include "schedule_table.h"
+
+#include "cli.h"
+#include "table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void schedule_table_free(struct schedule_table *table)
+{
+    free(table->timesteps);
+    free(table->sigmas);
+    free(table->alphas_cumprod);
+    free(table->log_snrs);
+    free(table->previous_timesteps);
+    free(table->previous_alphas_cumprod);
+    free(table->coefficients);
+    *table = (struct schedule_table){0};
+}
+
+/* --- Columns
+ * --------------------------------------------------------------------------------------------------- One
+ * list for the three formats: what a column is called, and its numbers. */
+
+#define MOST_COLUMNS (8 + 2 * SCHEDULE_HISTORY)
+
+struct column {
+    char name[32];
+    const char *list_name; /* in JSON, as Diffusers calls the list; NULL for a coefficient */
+    const double *values;
+    size_t stride; /* in doubles, from a step to the next */
+    bool is_f32;
+};
+
+static void add_column(struct column *columns, size_t *count, const double *values, bool is_f32,
+    const char *name, const char *list_name)
+{
+    struct column *column = &columns[(*count)++];
+    *column = (struct column){.values = values, .stride = 1, .is_f32 = is_f32, .list_name = list_name};
+    snprintf(column->name, sizeof column->name, "%s", name);
+}
+
+/* A coefficient that is 0 in all steps has no column. */
+static void add_coefficient(const struct schedule_table *table, struct column *columns, size_t *count,
+    const double *values, const char *name, size_t lag)
+{
+    const size_t stride = sizeof(struct step_coefficients) / sizeof(double);
+    bool used = false;
+    for (size_t i = 0; i < table->count; i++) used = used || values[i * stride] != 0;
+    if (!used) return;
+    struct column *column = &columns[(*count)++];
+    *column = (struct column){.values = values, .stride = stride, .is_f32 = table->is_f32};
+    snprintf(column->name, sizeof column->name, lag ? "%s[-%zu]" : "%s", name, lag);
+}
+
+static size_t list_columns(const struct schedule_table *table, struct column columns[MOST_COLUMNS])
+{
+    size_t n = 0;
+    bool f32 = table->is_f32;
+    add_column(columns, &n, table->timesteps, f32, "timestep", "timesteps");
+    if (table->has_sigmas) add_column(columns, &n, table->sigmas, f32, "sigma", "sigmas");
+    if (table->previous_timesteps)
+        add_column(columns, &n, table->previous_timesteps, f32, "previous_timestep", "previous_timesteps");
+    add_column(
+        columns, &n, table->alphas_cumprod, f32 && !table->has_sigmas, "alpha_cumprod", "alphas_cumprod");
+    if (table->previous_alphas_cumprod)
+        add_column(columns, &n, table->previous_alphas_cumprod, f32, "previous_alpha_cumprod",
+            "previous_alphas_cumprod");
+    if (!table->has_sigmas) add_column(columns, &n, table->sigmas, false, "sigma", "sigmas");
+    add_column(columns, &n, table->log_snrs, false, "log_snr", "log_snrs");
+    const struct step_coefficients *first = table->coefficients;
+    for (size_t lag = 0; first && lag < SCHEDULE_HISTORY; lag++) {
+        add_coefficient(table, columns, &n, &first->sample[lag], "sample", lag);
+        add_coefficient(table, columns, &n, &first->model_output[lag], "model_output", lag);
+    }
+    if (first) add_coefficient(table, columns, &n, &first->noise, "noise", 0);
+    return n;
+}
+
+static double column_at(const struct column *column, size_t i)
+{
+    return column->values[i * column->stride];
+}
+
+/* Python's json writes infinities and NaN as words; C's printf in lower case. */
+static const char *show_exact(double value, bool is_f32, bool json, char buffer[32])
+{
+    if (isfinite(value)) return is_f32 ? show_float((float)value, buffer) : show_double(value, buffer);
+    snprintf(buffer, 32, "%s%s", value < 0 ? "-" : "",
+        isnan(value) ? (json ? "NaN" : "nan") : (json ? "Infinity" : "inf"));
+    return buffer;
+}
+
+/* --- As a table
+ * ------------------------------------------------------------------------------------------------ */
+
+/* The options that were given, but for those that tell nothing. */
+static void write_options(const cJSON *config, FILE *out)
+{
+    const cJSON *item;
+    int column = 0;
+    cJSON_ArrayForEach(item, config)
+    {
+        if (item->string[0] == '_' || cJSON_IsNull(item)) continue;
+        char value[64], text[160];
+        int length = snprintf(text, sizeof text, "%s=%s", item->string, json_show(item, value, sizeof value));
+        if (column > 0 && column + length > 96) {
+            fputc('\n', out);
+            column = 0;
+        }
+        column += fprintf(out, "  %s", text);
+    }
+    if (column) fputc('\n', out);
+}
+
+/* DDIM's stride and the list disagree unless the number of steps divides T; say so, since ports differ in it.
+ */
+static void write_stride_note(const struct schedule_table *table, FILE *out)
+{
+    size_t unlike = 0, first = 0;
+    for (size_t i = 0; table->previous_timesteps && i + 1 < table->count; i++)
+        if (table->previous_timesteps[i] != table->timesteps[i + 1] && unlike++ == 0) first = i;
+    if (unlike)
+        fprintf(out,
+            "\n%zu of the steps go to a timestep that is not the list's next (DDIM goes to t - T // N): "
+            "first step %zu, to %g and not %g.\n",
+            unlike, first, table->previous_timesteps[first], table->timesteps[first + 1]);
+}
+
+static enum status write_as_table(
+    const struct schedule_table *table, const cJSON *config, FILE *out, struct error *error)
+{
+    struct column columns[MOST_COLUMNS];
+    size_t count = list_columns(table, columns);
+    char alignment[MOST_COLUMNS + 2] = "r", number[32];
+    memset(alignment + 1, '.', count);
+    alignment[count + 1] = '\0';
+
+    struct table cells = {.alignment = alignment};
+    table_add(&cells, "i");
+    for (size_t c = 0; c < count; c++) table_add(&cells, "%s", columns[c].name);
+    for (size_t i = 0; i < table->count; i++) {
+        table_add(&cells, "%zu", i);
+        for (size_t c = 0; c < count; c++) {
+            double value = column_at(&columns[c], i);
+            bool exact = columns[c].is_f32 || columns[c].values == table->timesteps;
+            if (exact)
+                table_add(&cells, "%s", show_exact(value, columns[c].is_f32, false, number));
+            else
+                table_add(&cells, "%.9g", value);
+        }
+    }
+    if (table->has_sigmas && !isnan(table->sigmas[table->count])) {
+        table_add(&cells, "final");
+        for (size_t c = 0; c < count; c++)
+            table_add(&cells, "%s",
+                columns[c].values == table->sigmas
+                    ? show_exact(table->sigmas[table->count], columns[c].is_f32, false, number)
+                    : "");
+    }
+
+    const char *name = "";
+    enum status status = json_get_string(config, "_class_name", &name, NULL, error);
+    if (status == STATUS_OK) {
+        fprintf(out, "%s, %zu steps, init_noise_sigma %s, %s arithmetic\n", name, table->count,
+            show_exact(table->init_noise_sigma, table->init_noise_sigma_is_f32, false, number),
+            table->is_f32 ? "diffusers" : "f64");
+        write_options(config, out);
+        fputc('\n', out);
+        status = table_write(&cells, out, "", error);
+        write_stride_note(table, out);
+    }
+    table_free(&cells);
+    return status;
+}
+
+/* --- As CSV and JSON
+ * ------------------------------------------------------------------------------------------- */
+
+static void write_as_csv(const struct schedule_table *table, FILE *out)
+{
+    struct column columns[MOST_COLUMNS];
+    size_t count = list_columns(table, columns);
+    char number[32];
+    fprintf(out, "i");
+    for (size_t c = 0; c < count; c++) fprintf(out, ",%s", columns[c].name);
+    fputc('\n', out);
+    for (size_t i = 0; i < table->count; i++) {
+        fprintf(out, "%zu", i);
+        for (size_t c = 0; c < count; c++)
+            fprintf(out, ",%s", show_exact(column_at(&columns[c], i), columns[c].is_f32, false, number));
+        fputc('\n', out);
+    }
+    if (!table->has_sigmas || isnan(table->sigmas[table->count])) return;
+    fprintf(out, "%zu", table->count);
+    for (size_t c = 0; c < count; c++)
+        fprintf(out, ",%s",
+            columns[c].values == table->sigmas
+                ? show_exact(table->sigmas[table->count], columns[c].is_f32, false, number)
+                : "");
+    fputc('\n', out);
+}
+
+static void write_json_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c < ' ')
+            fprintf(out, "\\u%04x", c);
+        else
+            fputc(c, out);
+    }
+    fputc('"', out);
+}
+
+static void write_json_list(FILE *out, const struct column *column, size_t count)
+{
+    char number[32];
+    fprintf(out, ",\n \"%s%s\": [", column->list_name ? "" : "coefficients.",
+        column->list_name ? column->list_name : column->name);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s%s", i ? ", " : "", show_exact(column_at(column, i), column->is_f32, true, number));
+    fputc(']', out);
+}
+
+/* The lists have Diffusers' names where it has one: `timesteps`, and `sigmas` with the last. */
+static void write_as_json(const struct schedule_table *table, const cJSON *config, FILE *out)
+{
+    struct column columns[MOST_COLUMNS];
+    size_t count = list_columns(table, columns);
+    bool first = true;
+    char number[32], value[4096];
+    fprintf(out, "{\n \"config\": {");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, config)
+    {
+        fprintf(out, "%s", first ? "" : ", ");
+        first = false;
+        write_json_string(out, item->string);
+        char *text = cJSON_IsNumber(item) ? NULL : cJSON_PrintUnformatted(item);
+        fprintf(out, ": %s", text ? text : json_show(item, value, sizeof value));
+        cJSON_free(text);
+    }
+    fprintf(out, "},\n \"arithmetic\": \"%s\",\n \"init_noise_sigma\": %s",
+        table->is_f32 ? "diffusers" : "f64",
+        show_exact(table->init_noise_sigma, table->init_noise_sigma_is_f32, true, number));
+    for (size_t c = 0; c < count; c++) {
+        bool has_last = columns[c].values == table->sigmas && !isnan(table->sigmas[table->count]);
+        write_json_list(out, &columns[c], table->count + has_last);
+    }
+    fprintf(out, "\n}\n");
+}
+
+enum status schedule_table_write(const struct schedule_table *table, const cJSON *config,
+    enum schedule_format format, FILE *out, struct error *error)
+{
+    switch (format) {
+    case SCHEDULE_AS_TABLE: return write_as_table(table, config, out, error);
+    case SCHEDULE_AS_CSV: write_as_csv(table, out); break;
+    case SCHEDULE_AS_JSON: write_as_json(table, config, out); break;
+    }
+    return STATUS_OK;
+}
