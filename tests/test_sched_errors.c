@@ -1,0 +1,618 @@
+/*
+ * What diffusers does with bad and with surprising scheduler calls (golden/sched_errors.json, every entry of
+ * which was executed): what it refuses is refused here, by the same call and for the same reason; what it
+ * accepts is accepted, with the same timesteps and sigmas. Then the warnings for options that do nothing.
+ */
+#include "sched/scheduler.h"
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The recorded loops run on ones(1, 3, 2, 2). */
+#define PICTURE 12
+
+static const cJSON *member(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+static bool is_known_class(const char *class_name)
+{
+    for (size_t i = 0; i < scheduler_class_count(); i++)
+        if (strcmp(scheduler_class_name(i), class_name) == 0) return true;
+    return false;
+}
+
+static enum status create(const char *class_name, const cJSON *options, struct scheduler **scheduler,
+    struct warnings *warnings, struct error *error)
+{
+    cJSON *config = cJSON_Duplicate(options, true);
+    ck_assert(config != NULL);
+    ck_assert(cJSON_AddStringToObject(config, "_class_name", class_name) != NULL);
+    enum status status = scheduler_create(config, scheduler, warnings, error);
+    cJSON_Delete(config);
+    return status;
+}
+
+static enum status create_from_text(
+    const char *text, struct scheduler **scheduler, struct warnings *warnings, struct error *error)
+{
+    cJSON *config = NULL;
+    *scheduler = NULL;
+    enum status status = json_parse(text, strlen(text), "config", &config, error);
+    if (status == STATUS_OK) status = scheduler_create(config, scheduler, warnings, error);
+    cJSON_Delete(config);
+    return status;
+}
+
+/* --- The recorded calls -------------------------------------------------------------------------------- */
+
+static enum status set_timesteps(struct scheduler *scheduler, const cJSON *arguments, struct error *error)
+{
+    struct schedule_request request = {0};
+    double *timesteps = NULL, *sigmas = NULL;
+    int64_t count = 0;
+    ck_assert_int_eq(json_get_int(arguments, "num_inference_steps", -1000000, 1000000, &count,
+                         &request.has_num_inference_steps, error),
+        STATUS_OK);
+    request.num_inference_steps = (int)count;
+    ck_assert_int_eq(json_get_double(arguments, "mu", &request.mu, &request.has_mu, error), STATUS_OK);
+    ck_assert_int_eq(
+        json_get_doubles(arguments, "timesteps", 10000, &timesteps, &request.num_timesteps, NULL, error),
+        STATUS_OK);
+    ck_assert_int_eq(
+        json_get_doubles(arguments, "sigmas", 10000, &sigmas, &request.num_sigmas, NULL, error), STATUS_OK);
+    request.timesteps = timesteps;
+    request.sigmas = sigmas;
+    enum status status = scheduler_set_timesteps(scheduler, &request, NULL, error);
+    free(timesteps);
+    free(sigmas);
+    return status;
+}
+
+/* One step of the recorded loop: the model gives a tenth of its input. `sample` becomes the previous sample.
+ */
+static enum status step_at(struct scheduler *scheduler, double timestep, real *sample, struct error *error)
+{
+    static const real no_noise[PICTURE];
+    real model_output[PICTURE], prev_sample[PICTURE];
+    enum status status =
+        scheduler_scale_model_input(scheduler, timestep, sample, PICTURE, model_output, error);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < PICTURE; i++) model_output[i] *= (real)0.1;
+    const struct step_input input = {
+        .timestep = timestep,
+        .model_output = model_output,
+        .model_output_size = PICTURE,
+        .sample = sample,
+        .batch = 1,
+        .sample_size = PICTURE,
+        .noise = no_noise,
+        .options = STEP_OPTIONS_DEFAULT,
+    };
+    status = scheduler_step(scheduler, &input, prev_sample, NULL, error);
+    if (status == STATUS_OK) memcpy(sample, prev_sample, sizeof prev_sample);
+    return status;
+}
+
+/* The whole loop; the sum of the last sample is compared with the recorded one. */
+static enum status loop(struct scheduler *scheduler, const cJSON *result, struct error *error)
+{
+    real sample[PICTURE];
+    for (size_t i = 0; i < PICTURE; i++) sample[i] = (real)scheduler->init_noise_sigma;
+    /* Before set_timesteps PNDM has no timesteps, and the loop would not begin. */
+    size_t steps = scheduler->num_timesteps ? scheduler->num_timesteps : 1;
+    for (size_t i = 0; i < steps; i++) {
+        double timestep = scheduler->num_timesteps ? scheduler->timesteps[i] : 0;
+        enum status status = step_at(scheduler, timestep, sample, error);
+        if (status != STATUS_OK) return status;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < PICTURE; i++) sum += (double)sample[i];
+    ck_assert_int_eq(isfinite(sum), cJSON_IsTrue(member(result, "finite")));
+    if (!isfinite(sum)) return STATUS_OK;
+    double expected = cJSON_GetNumberValue(member(result, "sum"));
+    ck_assert_msg(fabs(sum - expected) <= 1e-5 * fabs(expected), "the loop's sum: expected %.9g, got %.9g",
+        expected, sum);
+    return STATUS_OK;
+}
+
+/* A timestep off the schedule, written as "123.456 (not on the schedule)". */
+static enum status step_off_schedule(
+    struct scheduler *scheduler, const cJSON *arguments, const cJSON *result, struct error *error)
+{
+    real sample[PICTURE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    double timestep = strtod(cJSON_GetStringValue(member(arguments, "timestep")), NULL);
+    ck_assert(timestep > 0);
+    enum status status = step_at(scheduler, timestep, sample, error);
+    if (status == STATUS_OK)
+        ck_assert_int_eq(scheduler->step_index, member(result, "step_index_after")->valueint);
+    return status;
+}
+
+/* Makes one recorded call after __init__. */
+static enum status call(
+    struct scheduler *scheduler, const cJSON *recorded, const cJSON *result, struct error *error)
+{
+    if (cJSON_IsString(recorded)) {
+        ck_assert_str_eq(recorded->valuestring, "step(timesteps[0])");
+        real sample[PICTURE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+        enum status status = step_at(scheduler, scheduler->timesteps[0], sample, error);
+        ck_assert_int_eq(scheduler->step_index, member(result, "step_index_after_first_step")->valueint);
+        return status;
+    }
+    const char *method = recorded->child->string;
+    if (strcmp(method, "set_timesteps") == 0) return set_timesteps(scheduler, recorded->child, error);
+    if (strcmp(method, "loop") == 0) return loop(scheduler, result, error);
+    if (strcmp(method, "step") == 0) return step_off_schedule(scheduler, recorded->child, result, error);
+    ck_abort_msg("unknown call %s", method);
+    return STATUS_BAD_INPUT;
+}
+
+/* --- What came of them --------------------------------------------------------------------------------- */
+
+/* Our message names the option or argument that diffusers' message is about. */
+static void check_message(size_t entry, const char *theirs, const char *ours)
+{
+    static const struct {
+        const char *theirs, *ours;
+    } meanings[] = {
+        {"Only one of `timesteps` or `sigmas`", "timesteps, sigmas"},
+        {"Can only pass one of `num_inference_steps`", "num_inference_steps, timesteps"},
+        {"Must pass exactly one", "num_inference_steps, timesteps"},
+        {"use_karras_sigmas = True", "use_karras_sigmas"},
+        {"use_exponential_sigmas = True", "use_exponential_sigmas"},
+        {"use_beta_sigmas = True", "use_beta_sigmas"},
+        {"use_lu_lambdas = True", "use_lu_lambdas"},
+        {"timestep_type = 'continuous'", "timestep_type \"continuous\""},
+        {"integer division or modulo by zero", "num_inference_steps"},
+        {"division by zero", "num_inference_steps"},
+        {"uniform is not supported", "timestep_spacing: expected"},
+        {"linear is not supported", "timestep_spacing: expected"},
+        {"cubic is not implemented", "interpolation_type: expected"},
+        {"`final_sigmas_type` must be one of", "final_sigmas_type: expected"},
+        {"is not supported for `algorithm_type`", "final_sigmas_type: algorithm_type"},
+        {"prediction_type given as", "prediction_type: expected"},
+        {"unexpected keyword argument 'sigmas'", "sigmas"},
+        {"unexpected keyword argument 'timesteps'", "timesteps"},
+        {"unsupported operand type(s) for +: 'NoneType' and 'int'", "use_flow_sigmas"},
+        {"unipc is not implemented", "algorithm_type: expected"},
+        {"euler is not implemented", "solver_type: expected"},
+        {"cosine is not implemented", "beta_schedule: expected"},
+        {"sigmoid is not implemented", "beta_schedule: expected"},
+        {"Only one of `config.use_beta_sigmas`", "use_beta_sigmas"},
+        {"cannot access local variable 'x_t'", "no update of order 3"},
+        {"Number of inference steps is 'None'", "num_inference_steps: not set"},
+        {"cannot be larger than `self.config.train_timesteps`", "num_train_timesteps"},
+        {"operands could not be broadcast together", "num_inference_steps"},
+        {"out of bounds for dimension 0 with size 0", "not on the schedule"},
+        {"is out of bounds for dimension 0", "step"},
+    };
+    if (theirs[0] == '\0') theirs = "(an assertion)";
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
+        if (!strstr(theirs, meanings[i].theirs)) continue;
+        ck_assert_msg(strstr(ours, meanings[i].ours) != NULL,
+            "entry %zu: diffusers says \"%s\", we say \"%s\"", entry, theirs, ours);
+        return;
+    }
+    ck_assert_msg(strcmp(theirs, "(an assertion)") == 0 && strstr(ours, "mu: ") == ours,
+        "entry %zu: diffusers says \"%s\", which this test does not know; we say \"%s\"", entry, theirs,
+        ours);
+}
+
+/* A recorded list: whole, or its first and last four entries around "..."; null is a number that is not
+ * finite. Recorded values are rounded to 6 decimals. */
+static void check_list(
+    size_t entry, const char *name, const cJSON *expected, const double *actual, size_t count)
+{
+    if (!expected) return;
+    size_t items = (size_t)cJSON_GetArraySize(expected), i = 0;
+    bool cut = false;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, expected) cut |= cJSON_IsString(item);
+    if (cut) ck_assert_msg(count > items, "entry %zu: %s: got only %zu", entry, name, count);
+    if (!cut)
+        ck_assert_msg(count == items, "entry %zu: %s: expected %zu, got %zu", entry, name, items, count);
+    cJSON_ArrayForEach(item, expected)
+    {
+        size_t index = cut && i > items / 2 ? count - items + i : i;
+        if (cJSON_IsNull(item)) ck_assert_msg(!isfinite(actual[index]), "entry %zu: %s", entry, name);
+        if (cJSON_IsNumber(item))
+            ck_assert_msg(fabs(actual[index] - item->valuedouble) <= 6e-7 + 2e-7 * fabs(item->valuedouble),
+                "entry %zu: %s[%zu]: expected %.9g, got %.9g", entry, name, index, item->valuedouble,
+                actual[index]);
+        i++;
+    }
+}
+
+static void check_accepted(size_t entry, const struct scheduler *scheduler, const cJSON *result)
+{
+    check_list(
+        entry, "timesteps", member(result, "timesteps"), scheduler->timesteps, scheduler->num_timesteps);
+    double *sigmas = malloc((scheduler->num_sigmas + 1) * sizeof *sigmas);
+    ck_assert(sigmas != NULL);
+    for (size_t i = 0; i < scheduler->num_sigmas; i++) sigmas[i] = (double)scheduler->sigmas[i];
+    check_list(entry, "sigmas", member(result, "sigmas"), sigmas, scheduler->num_sigmas);
+    free(sigmas);
+}
+
+static void check_entry(size_t entry, const cJSON *recorded)
+{
+    const cJSON *calls = member(recorded, "call"), *raises = member(recorded, "raises");
+    const cJSON *result = member(recorded, "result");
+    const char *class_name = cJSON_GetStringValue(member(recorded, "class"));
+    struct scheduler *scheduler = NULL;
+    struct error error = {""};
+    enum status status = create(class_name, member(recorded, "config"), &scheduler, NULL, &error);
+    int made = 1, count = cJSON_GetArraySize(calls);
+    for (; status == STATUS_OK && made < count; made++)
+        status = call(scheduler, cJSON_GetArrayItem(calls, made), result, &error);
+
+    if (cJSON_IsNull(raises)) {
+        ck_assert_msg(status == STATUS_OK, "entry %zu is accepted by diffusers, refused here: %s", entry,
+            error.message);
+        check_accepted(entry, scheduler, result);
+    } else {
+        const char *theirs = cJSON_GetStringValue(member(raises, "message"));
+        ck_assert_msg(status == STATUS_BAD_INPUT, "entry %zu is refused by diffusers (%s), accepted here",
+            entry, theirs);
+        ck_assert_msg(made == count, "entry %zu is refused too early: %s", entry, error.message);
+        check_message(entry, theirs, error.message);
+    }
+    scheduler_free(scheduler);
+}
+
+/* Diffusers refuses an integer as Euler's timestep by its Python type. Here timesteps are doubles, and 801 is
+ * the timestep 801.0; what the refusal is there to catch, the index of a timestep in its place, is caught as
+ * a timestep that is not on the schedule. */
+static bool is_about_python_types(const cJSON *recorded)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member(recorded, "call")) if (member(item, "step_int")) return true;
+    return false;
+}
+
+START_TEST(every_recorded_call)
+{
+    cJSON *document = golden_json("sched_errors.json");
+    size_t entry = 0, checked = 0, refused = 0, skipped = 0;
+    const cJSON *recorded;
+    cJSON_ArrayForEach(recorded, member(document, "errors"))
+    {
+        if (is_known_class(cJSON_GetStringValue(member(recorded, "class")))) {
+            if (is_about_python_types(recorded)) {
+                skipped++;
+            } else {
+                check_entry(entry, recorded);
+                checked++;
+                refused += !cJSON_IsNull(member(recorded, "raises"));
+            }
+        }
+        entry++;
+    }
+    printf("sched_errors.json: %zu entries of our classes, %zu of them refused\n", checked, refused);
+    ck_assert_uint_ge(checked, 80);
+    ck_assert_uint_eq(skipped, 1);
+    cJSON_Delete(document);
+}
+END_TEST
+
+START_TEST(index_in_place_of_a_timestep)
+{
+    struct scheduler *scheduler = NULL;
+    struct error error = {""};
+    ck_assert_int_eq(create_from_text("{\"_class_name\": \"EulerDiscreteScheduler\", \"timestep_spacing\": "
+                                      "\"leading\", \"steps_offset\": 1}",
+                         &scheduler, NULL, &error),
+        STATUS_OK);
+    const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = 5};
+    ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, &error), STATUS_OK);
+    real sample[PICTURE] = {0};
+    expect_error(
+        step_at(scheduler, 0, sample, &error), STATUS_BAD_INPUT, &error, "not on the schedule", NULL);
+    scheduler_free(scheduler);
+}
+END_TEST
+
+/* Which options and which arguments each class has. */
+START_TEST(every_option_and_argument)
+{
+    cJSON *document = golden_json("sched_errors.json");
+    const cJSON *row;
+    size_t classes = 0;
+    cJSON_ArrayForEach(row, member(document, "set_timesteps_support"))
+    {
+        const cJSON *option;
+        bool known = is_known_class(row->string);
+        classes += known;
+        cJSON_ArrayForEach(option, member(row, "config_options"))
+        {
+            ck_assert_msg(scheduler_option_is_known(option->valuestring, NULL), "%s", option->valuestring);
+            if (known)
+                ck_assert_msg(scheduler_class_has_option(row->string, option->valuestring), "%s lacks %s",
+                    row->string, option->valuestring);
+        }
+        if (!known) continue;
+        cJSON *empty = cJSON_CreateObject();
+        for (int kind = 0; kind < 2; kind++) {
+            const double values[] = {999, 500, 13};
+            const struct schedule_request request = {
+                .timesteps = kind == 0 ? values : NULL,
+                .num_timesteps = kind == 0 ? 3 : 0,
+                .sigmas = kind == 1 ? values : NULL,
+                .num_sigmas = kind == 1 ? 3 : 0,
+            };
+            struct scheduler *scheduler = NULL;
+            struct error error = {""};
+            ck_assert_int_eq(create(row->string, empty, &scheduler, NULL, &error), STATUS_OK);
+            bool takes = cJSON_IsTrue(member(row, kind == 0 ? "timesteps" : "sigmas"));
+            enum status status = scheduler_set_timesteps(scheduler, &request, NULL, &error);
+            ck_assert_msg(
+                status == (takes ? STATUS_OK : STATUS_BAD_INPUT), "%s: %s", row->string, error.message);
+            scheduler_free(scheduler);
+        }
+        cJSON_Delete(empty);
+    }
+    ck_assert_uint_eq(classes, scheduler_class_count());
+    cJSON_Delete(document);
+}
+END_TEST
+
+/* --- Values of the wrong type -------------------------------------------------------------------------- */
+
+START_TEST(wrong_types)
+{
+    static const struct {
+        const char *options, *name, *expected;
+    } cases[] = {
+        {"\"num_train_timesteps\": \"1000\"", "num_train_timesteps: ", "\"1000\""},
+        {"\"num_train_timesteps\": 0", "num_train_timesteps: ", "got 0"},
+        {"\"num_train_timesteps\": 1e9", "num_train_timesteps: ", "1000000"},
+        {"\"num_train_timesteps\": 10.5", "num_train_timesteps: ", "10.5"},
+        {"\"beta_start\": true", "beta_start: expected a number", "true"},
+        {"\"beta_start\": null", "beta_start: expected a number", "null"},
+        {"\"beta_end\": Infinity", "beta_end: expected a finite number", "Infinity"},
+        {"\"beta_start\": -0.1, \"beta_schedule\": \"scaled_linear\"", "beta_start", "negative"},
+        {"\"beta_schedule\": null", "beta_schedule: expected a string", "null"},
+        {"\"trained_betas\": []", "trained_betas: ", "[]"},
+        {"\"trained_betas\": [0.1, \"a\"]", "trained_betas[1]: expected a number", "\"a\""},
+        {"\"use_karras_sigmas\": 1", "use_karras_sigmas: expected true or false", "1"},
+        {"\"use_karras_sigmas\": null", "use_karras_sigmas: expected true or false", "null"},
+        {"\"prediction_type\": 3", "prediction_type: expected a string", "3"},
+        {"\"steps_offset\": [1]", "steps_offset: expected an integer", "[1]"},
+        {"\"solver_order\": 0", "solver_order: expected an integer from 1", "got 0"},
+        {"\"lambda_min_clipped\": \"-inf\"", "lambda_min_clipped: expected a number", "\"-inf\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        snprintf(
+            text, sizeof text, "{\"_class_name\": \"DPMSolverMultistepScheduler\", %s}", cases[i].options);
+        struct scheduler *scheduler = NULL;
+        struct error error = {""};
+        enum status status = create_from_text(text, &scheduler, NULL, &error);
+        ck_assert(scheduler == NULL);
+        expect_error(status, STATUS_BAD_INPUT, &error, cases[i].name, cases[i].expected, NULL);
+    }
+}
+END_TEST
+
+START_TEST(accepted_nulls_and_infinities)
+{
+    static const char *const options[] = {
+        "\"trained_betas\": null",
+        "\"variance_type\": null",
+        "\"use_lu_lambdas\": null",
+        "\"use_flow_sigmas\": null",
+        "\"flow_shift\": null",
+        "\"lambda_min_clipped\": -Infinity",
+        "\"_diffusers_version\": \"0.35.1\"",
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "{\"_class_name\": \"DPMSolverMultistepScheduler\", %s}", options[i]);
+        struct scheduler *scheduler = NULL;
+        struct warnings warnings = {0};
+        struct error error = {""};
+        ck_assert_msg(
+            create_from_text(text, &scheduler, &warnings, &error) == STATUS_OK, "%s", error.message);
+        ck_assert_uint_eq(warnings.count, 0);
+        scheduler_free(scheduler);
+    }
+}
+END_TEST
+
+START_TEST(unknown_classes)
+{
+    struct scheduler *scheduler = NULL;
+    struct error error = {""};
+    expect_error(create_from_text("{\"_class_name\": \"EulerScheduler\"}", &scheduler, NULL, &error),
+        STATUS_BAD_INPUT, &error, "_class_name", "\"EulerScheduler\"", "EulerDiscreteScheduler", NULL);
+    expect_error(
+        create_from_text("{}", &scheduler, NULL, &error), STATUS_BAD_INPUT, &error, "_class_name", NULL);
+    expect_error(create_from_text("[]", &scheduler, NULL, &error), STATUS_BAD_INPUT, &error, "object", NULL);
+}
+END_TEST
+
+/* --- Requests and steps that no class can serve -------------------------------------------------------- */
+
+START_TEST(absurd_requests)
+{
+    const double nan_list[] = {(double)NAN}, huge_list[] = {1e300};
+    const struct {
+        struct schedule_request request;
+        const char *word;
+    } cases[] = {
+        {{.has_num_inference_steps = true, .num_inference_steps = -1}, "num_inference_steps"},
+        {{.has_num_inference_steps = true, .num_inference_steps = 2000000000}, "num_inference_steps"},
+        {{.timesteps = nan_list, .num_timesteps = 1}, "timesteps[0]"},
+        {{.timesteps = huge_list, .num_timesteps = 1}, "timesteps[0]"},
+        {{.sigmas = nan_list, .num_sigmas = 1}, "sigmas[0]"},
+        {{.sigmas = huge_list, .num_sigmas = 0}, "sigmas"},
+        {{.has_mu = true, .mu = 0.5}, "mu"},
+    };
+    struct scheduler *scheduler = NULL;
+    struct error error = {""};
+    ck_assert_int_eq(
+        create_from_text("{\"_class_name\": \"EulerDiscreteScheduler\"}", &scheduler, NULL, &error),
+        STATUS_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_error(scheduler_set_timesteps(scheduler, &cases[i].request, NULL, &error), STATUS_BAD_INPUT,
+            &error, cases[i].word, NULL);
+    scheduler_free(scheduler);
+}
+END_TEST
+
+START_TEST(steps_that_do_not_fit)
+{
+    struct scheduler *scheduler = NULL;
+    struct error error = {""};
+    ck_assert_int_eq(create_from_text("{\"_class_name\": \"DPMSolverMultistepScheduler\", "
+                                      "\"algorithm_type\": \"sde-dpmsolver++\"}",
+                         &scheduler, NULL, &error),
+        STATUS_OK);
+    const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = 3};
+    ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, &error), STATUS_OK);
+    const real numbers[2 * PICTURE] = {1};
+    real prev_sample[PICTURE];
+    struct step_input input = {
+        .timestep = scheduler->timesteps[0],
+        .model_output = numbers,
+        .model_output_size = PICTURE,
+        .sample = numbers,
+        .batch = 1,
+        .sample_size = PICTURE,
+        .options = STEP_OPTIONS_DEFAULT,
+    };
+    expect_error(scheduler_step(scheduler, &input, prev_sample, NULL, &error), STATUS_BAD_INPUT, &error,
+        "noise", NULL);
+    input.noise = numbers;
+    input.model_output_size = PICTURE + 1;
+    expect_error(scheduler_step(scheduler, &input, prev_sample, NULL, &error), STATUS_BAD_INPUT, &error,
+        "model_output", NULL);
+    input.model_output_size = 2 * PICTURE; /* a variance that this config does not expect */
+    expect_error(scheduler_step(scheduler, &input, prev_sample, NULL, &error), STATUS_BAD_INPUT, &error,
+        "variance_type", NULL);
+    input.model_output_size = PICTURE;
+    ck_assert_int_eq(scheduler->step_index, -1); /* nothing has been done yet */
+    ck_assert_int_eq(scheduler_step(scheduler, &input, prev_sample, NULL, &error), STATUS_OK);
+    input.sample_size = input.model_output_size = PICTURE / 2; /* another size than the history's */
+    expect_error(scheduler_step(scheduler, &input, prev_sample, NULL, &error), STATUS_BAD_INPUT, &error,
+        "sample", NULL);
+    scheduler_free(scheduler);
+}
+END_TEST
+
+/* --- Warnings ------------------------------------------------------------------------------------------ */
+
+START_TEST(options_that_do_nothing)
+{
+    static const struct {
+        const char *config, *warning; /* NULL: none */
+    } cases[] = {
+        {"\"_class_name\": \"DDIMScheduler\", \"use_karras_sigmas\": true",
+            "option use_karras_sigmas is ignored by DDIMScheduler"},
+        {"\"_class_name\": \"EulerDiscreteScheduler\", \"clip_sample\": false",
+            "option clip_sample is ignored by EulerDiscreteScheduler"},
+        {"\"_class_name\": \"PNDMScheduler\", \"timestep_spacng\": \"leading\"",
+            "did you mean timestep_spacing?"},
+        {"\"_class_name\": \"PNDMScheduler\", \"qwertyuiop\": 1", "option qwertyuiop is unknown"},
+        {"\"_class_name\": \"PNDMScheduler\", \"_anything\": 1", NULL},
+        {"\"_class_name\": \"DDIMScheduler\", \"beta_schedule\": \"cosine\", \"num_train_timesteps\": 2, "
+         "\"trained_betas\": [0.1, 0.2]",
+            "beta_schedule is ignored"},
+        {"\"_class_name\": \"DDIMScheduler\", \"trained_betas\": [0.1, 0.2]", "num_train_timesteps is 1000"},
+        {"\"_class_name\": \"EulerDiscreteScheduler\", \"timestep_type\": \"other\"", "timestep_type"},
+        {"\"_class_name\": \"EulerDiscreteScheduler\", \"interpolation_type\": \"log_linear\"", "log_linear"},
+        {"\"_class_name\": \"EulerDiscreteScheduler\", \"sigma_max\": 10", "sigma_max"},
+        {"\"_class_name\": \"EulerDiscreteScheduler\", \"sigma_max\": 10, \"use_karras_sigmas\": true", NULL},
+        {"\"_class_name\": \"DPMSolverMultistepScheduler\", \"solver_order\": 4", "solver_order"},
+        {"\"_class_name\": \"DPMSolverMultistepScheduler\"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "{%s}", cases[i].config);
+        struct scheduler *scheduler = NULL;
+        struct warnings warnings = {0};
+        struct error error = {""};
+        ck_assert_msg(
+            create_from_text(text, &scheduler, &warnings, &error) == STATUS_OK, "%s", error.message);
+        ck_assert_msg(warnings.count == (cases[i].warning ? 1 : 0), "%s: %zu warnings", text, warnings.count);
+        if (cases[i].warning)
+            ck_assert_msg(strstr(warnings.items[0], cases[i].warning) != NULL, "%s", warnings.items[0]);
+        warnings_free(&warnings);
+        scheduler_free(scheduler);
+    }
+}
+END_TEST
+
+/* Of two kinds of sigmas one wins, and custom sigmas win over all. */
+START_TEST(sigma_kinds_that_lose)
+{
+    static const double sigmas[] = {10, 1, 0};
+    const struct schedule_request steps = {.has_num_inference_steps = true, .num_inference_steps = 3};
+    const struct schedule_request custom = {.sigmas = sigmas, .num_sigmas = 3};
+    const struct {
+        const char *config;
+        const struct schedule_request *request;
+        const char *warning;
+    } cases[] = {
+        {"{\"_class_name\": \"DPMSolverMultistepScheduler\", \"use_karras_sigmas\": true, "
+         "\"use_lu_lambdas\": true}",
+            &steps, "use_lu_lambdas"},
+        {"{\"_class_name\": \"DPMSolverMultistepScheduler\", \"use_karras_sigmas\": true, "
+         "\"use_flow_sigmas\": true}",
+            &steps, "use_flow_sigmas"},
+        {"{\"_class_name\": \"DPMSolverMultistepScheduler\", \"use_lu_lambdas\": true, \"use_beta_sigmas\": "
+         "true}",
+            &steps, "use_beta_sigmas"},
+        {"{\"_class_name\": \"EulerDiscreteScheduler\", \"use_karras_sigmas\": true}", &custom,
+            "use_karras_sigmas"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scheduler *scheduler = NULL;
+        struct warnings warnings = {0};
+        struct error error = {""};
+        ck_assert_int_eq(create_from_text(cases[i].config, &scheduler, &warnings, &error), STATUS_OK);
+        ck_assert_uint_eq(warnings.count, 0);
+        ck_assert_int_eq(scheduler_set_timesteps(scheduler, cases[i].request, &warnings, &error), STATUS_OK);
+        ck_assert_uint_eq(warnings.count, 1);
+        ck_assert_msg(strstr(warnings.items[0], cases[i].warning) != NULL, "%s", warnings.items[0]);
+        warnings_free(&warnings);
+        scheduler_free(scheduler);
+    }
+}
+END_TEST
+
+START_TEST(names_of_options)
+{
+    const char *nearest = NULL;
+    ck_assert(scheduler_option_is_known("use_karras_sigmas", &nearest));
+    ck_assert_str_eq(nearest, "use_karras_sigmas");
+    ck_assert(!scheduler_option_is_known("use_karas_sigmas", &nearest));
+    ck_assert_str_eq(nearest, "use_karras_sigmas");
+    ck_assert(!scheduler_option_is_known("zzzzzzzzzzzzzzzzzzzz", &nearest));
+    ck_assert(nearest == NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sched_errors");
+    TCase *tcase = tcase_create("errors");
+    tcase_add_test(tcase, every_recorded_call);
+    tcase_add_test(tcase, index_in_place_of_a_timestep);
+    tcase_add_test(tcase, every_option_and_argument);
+    tcase_add_test(tcase, wrong_types);
+    tcase_add_test(tcase, accepted_nulls_and_infinities);
+    tcase_add_test(tcase, unknown_classes);
+    tcase_add_test(tcase, absurd_requests);
+    tcase_add_test(tcase, steps_that_do_not_fit);
+    tcase_add_test(tcase, options_that_do_nothing);
+    tcase_add_test(tcase, sigma_kinds_that_lose);
+    tcase_add_test(tcase, names_of_options);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
