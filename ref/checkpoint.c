@@ -217,12 +217,16 @@ enum status checkpoint_open(const char *folder, struct checkpoint *checkpoint, s
     while (length > 1 && checkpoint->folder[length - 1] == '/') checkpoint->folder[--length] = '\0';
 
     enum status status;
-    if (!is_there(checkpoint, NULL, "model_index.json")) {
+    char *path = checkpoint_path(checkpoint, NULL, "model_index.json");
+    if (!path) {
+        status = error_memory(error, length);
+    } else if (stat(path, &info) != 0) {
         status = say_what_folder(checkpoint, error);
     } else {
         status = checkpoint_read_json(checkpoint, NULL, "model_index.json", &checkpoint->model_index, error);
         if (status == STATUS_OK) status = read_model_index(checkpoint, error);
     }
+    free(path);
     if (status != STATUS_OK) checkpoint_close(checkpoint);
     return status;
 }

@@ -9,6 +9,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,15 +86,30 @@ static enum status write_one(const struct tensor_entry *entry, const char *folde
     return status;
 }
 
-/* Removes the first `count` files of the set from a folder that is not to stay, and the folder. */
-static void remove_partial(const struct tensor_set *set, const char *folder, size_t count)
+/* PATH.partial-PID-N, made anew. */
+static enum status make_partial(const char *place, char *partial, size_t size, struct error *error)
 {
-    for (size_t i = 0; i < count; i++) {
-        char *path = join(folder, set->by_name[i]->name, ".npy");
-        if (path) unlink(path);
-        free(path);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(partial, size, "%s.partial-%ld-%u", place, (long)getpid(), i);
+        if (mkdir(partial, 0777) == 0) return STATUS_OK;
+        if (errno != EEXIST) break;
     }
-    rmdir(folder);
+    return error_file(error, place, "cannot be written", errno);
+}
+
+/* Removes the first `count` files of the set from a folder that is not to stay, and the folder. Asks for no
+ * memory, which may be what was missing. */
+static void remove_partial(const struct tensor_set *set, const char *path, size_t count)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return;
+    for (size_t i = 0; i < count; i++) {
+        char name[NAME_MAX + 1]; /* they were written, so they fit */
+        snprintf(name, sizeof name, "%s.npy", set->by_name[i]->name);
+        unlinkat(folder, name, 0);
+    }
+    close(folder);
+    rmdir(path);
 }
 
 enum status npy_folder_write(const struct tensor_set *set, const char *path, struct error *error)
@@ -107,9 +124,8 @@ enum status npy_folder_write(const struct tensor_set *set, const char *path, str
         status = error_memory(error, size);
         goto end;
     }
-    snprintf(partial, size, "%s.partial-%ld", place, (long)getpid());
-    made = mkdir(partial, 0777) == 0;
-    if (!made) status = error_file(error, place, "cannot be written", errno);
+    status = make_partial(place, partial, size, error);
+    made = status == STATUS_OK;
     while (status == STATUS_OK && written < set->count) {
         status = write_one(set->by_name[written], partial, error);
         if (status == STATUS_OK) written++;

@@ -1,5 +1,10 @@
 /*
  * A file that appears whole or not at all: written beside its place, flushed to the disk, renamed over it.
+ * What is no regular file (/dev/stdout, a pipe) is written where it is. A symbolic link stays, and its target
+ * is replaced.
+ *
+ * Errors name the path: STATUS_BAD_INPUT where nothing can be written there (no such folder, not permitted),
+ * STATUS_MACHINE where writing fails (disk full, an I/O error).
  */
 #ifndef REF_OUTPUT_FILE_H
 #define REF_OUTPUT_FILE_H

@@ -32,14 +32,16 @@ const char *tensor_set_metadata(const struct tensor_set *set, const char *key);
 enum status tensor_set_put_metadata(
     struct tensor_set *set, const char *key, const char *value, struct error *error);
 
-/* Adds a copy of `tensor`; a name that is there already is an error. */
+/* Adds a copy of `tensor`; a name that is there already is an error. What tensor_set_at() and
+ * tensor_set_find() gave before stays valid. */
 enum status tensor_set_add(
     struct tensor_set *set, const char *name, const struct tensor *tensor, struct error *error);
 
 /* Writes the set whole or not at all (beside its place, flushed, renamed): `.safetensors`, `.npz`, `.npy`
- * (one tensor) by the ending of `path`, a folder of .npy where it ends in '/'. In safetensors, data are
- * sorted by element size, then name, and start on their natural alignment; metadata keys in order: so the
- * bytes depend on the content alone. */
+ * (one tensor) by the ending of `path`; safetensors for any other; a folder of .npy, which must not be there
+ * yet or be empty, where it ends in '/'. BF16 goes into safetensors only. In safetensors, data are sorted by
+ * element size, then name, and start on their natural alignment; metadata keys in order: so the bytes depend
+ * on the content alone. */
 enum status tensor_set_write(const struct tensor_set *set, const char *path, struct error *error);
 
 #endif
