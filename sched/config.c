@@ -20,6 +20,14 @@ const struct option thresholding_options[3] = {
     {OPTION_MEMBER(scheduler_config, sample_max_value), .type = OPTION_NUMBER, .number = 1.0},
 };
 
+const struct option sigma_grid_options[4] = {
+    {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon"},
+    {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "linspace"},
+    {OPTION_MEMBER(scheduler_config, steps_offset), .type = OPTION_INT, .minimum = -MAX_TRAIN_TIMESTEPS,
+        .maximum = MAX_TRAIN_TIMESTEPS},
+    {OPTION_MEMBER(scheduler_config, rescale_betas_zero_snr), .type = OPTION_BOOL},
+};
+
 /* None is refused here although the signatures say Optional: the constructors add the three up. */
 const struct option sigma_options[4] = {
     {OPTION_MEMBER(scheduler_config, use_karras_sigmas), .type = OPTION_BOOL},

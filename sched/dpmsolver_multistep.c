@@ -26,9 +26,7 @@
  */
 #include "dpmsolver_multistep.h"
 #include "real.h"
-#include "sigmas.h"
 #include "solver.h"
-#include "noise_schedule.h"
 #include "step_index.h"
 #include "thresholding.h"
 
@@ -52,105 +50,19 @@ static const struct option dpm_options[] = {
     {OPTION_MEMBER(dpm_config, use_dynamic_shifting), .type = OPTION_BOOL},
     {OPTION_MEMBER(dpm_config, time_shift_type), .type = OPTION_STRING, .string = "exponential"},
 };
-static const struct option dpm_common_options[] = {
-    {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon"},
-    {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "linspace"},
-    {OPTION_MEMBER(scheduler_config, steps_offset), .type = OPTION_INT, .minimum = -MAX_TRAIN_TIMESTEPS,
-        .maximum = MAX_TRAIN_TIMESTEPS},
-    {OPTION_MEMBER(scheduler_config, rescale_betas_zero_snr), .type = OPTION_BOOL},
-};
-
-enum algorithm { DPMSOLVER, DPMSOLVER_PP, SDE_DPMSOLVER, SDE_DPMSOLVER_PP };
-
-/* algorithm_type, where `deis` is another name of dpmsolver++. False where it is none of them. */
-static bool find_algorithm(const struct dpm_config *config, enum algorithm *algorithm)
-{
-    static const struct {
-        const char *name;
-        enum algorithm algorithm;
-    } names[] = {{"dpmsolver", DPMSOLVER}, {"dpmsolver++", DPMSOLVER_PP}, {"sde-dpmsolver", SDE_DPMSOLVER},
-        {"sde-dpmsolver++", SDE_DPMSOLVER_PP}, {"deis", DPMSOLVER_PP}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        *algorithm = names[i].algorithm;
-        if (option_is(config->algorithm_type, names[i].name)) return true;
-    }
-    return false;
-}
-
-/* Of a config that the constructor has let pass. */
-static enum algorithm algorithm_of(const struct dpm_config *config)
-{
-    enum algorithm algorithm;
-    find_algorithm(config, &algorithm);
-    return algorithm;
-}
-
-static bool predicts_data(enum algorithm algorithm)
+static bool predicts_data(enum dpm_algorithm algorithm)
 {
     return algorithm == DPMSOLVER_PP || algorithm == SDE_DPMSOLVER_PP;
 }
 
-static enum status check_options(const struct dpm_config *config, struct error *error)
+static bool is_stochastic(enum dpm_algorithm algorithm)
 {
-    const struct scheduler_config *common = &config->common;
-    enum algorithm algorithm;
-    if (common->use_karras_sigmas + common->use_exponential_sigmas + common->use_beta_sigmas > 1)
-        return error_input(error,
-            "use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas: only one of them may be true");
-    if (!find_algorithm(config, &algorithm))
-        return option_refuse("algorithm_type", config->algorithm_type,
-            "\"dpmsolver\", \"dpmsolver++\", \"sde-dpmsolver\" or \"sde-dpmsolver++\"", error);
-    if (!option_is(config->solver_type, "midpoint") && !option_is(config->solver_type, "heun") &&
-        !option_is(config->solver_type, "logrho") && !option_is(config->solver_type, "bh1") &&
-        !option_is(config->solver_type, "bh2"))
-        return option_refuse("solver_type", config->solver_type,
-            "\"midpoint\" (or \"logrho\", \"bh1\", \"bh2\", which mean the same) or \"heun\"", error);
-    /* Diffusers looks at the name as it is given, so `deis` is refused too. */
-    bool named_pp = option_is(config->algorithm_type, "dpmsolver++") ||
-                    option_is(config->algorithm_type, "sde-dpmsolver++");
-    if (!named_pp && option_is(common->final_sigmas_type, "zero"))
-        return error_input(error,
-            "final_sigmas_type: algorithm_type \"%s\" cannot step to sigma 0; expected \"sigma_min\", got "
-            "\"zero\"",
-            config->algorithm_type);
-    return STATUS_OK;
+    return algorithm == SDE_DPMSOLVER || algorithm == SDE_DPMSOLVER_PP;
 }
 
-static void warn_of_options(const struct dpm_config *config, const char *name, struct warnings *warnings)
+static const struct dpm_state *dpm_state_of(const struct scheduler *scheduler)
 {
-    if (config->solver_order > MAX_DPM_ORDER)
-        warnings_add(warnings,
-            "option solver_order is ignored by %s above %d: there is no update of order %d", name,
-            MAX_DPM_ORDER, config->solver_order);
-    if (config->solver_order >= 3 && algorithm_of(config) == SDE_DPMSOLVER)
-        warnings_add(warnings, "solver_order: algorithm_type \"sde-dpmsolver\" has no update of order 3, and "
-                               "a run that comes to one "
-                               "ends there");
-}
-
-static enum status dpm_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
-{
-    const struct dpm_config *config = dpm_config_of(scheduler);
-    enum status status = check_options(config, error);
-    if (status == STATUS_OK) status = noise_schedule_create(scheduler, warnings, error);
-    if (status != STATUS_OK) return status;
-    if (config->common.rescale_betas_zero_snr) noise_schedule_avoid_zero(scheduler);
-    warn_of_options(config, scheduler_name(scheduler), warnings);
-
-    /* Before set_timesteps: the training timesteps from the last down, but the sigmas from the first up. */
-    size_t n = (size_t)scheduler->num_train_timesteps;
-    double *timesteps = malloc(n * sizeof *timesteps);
-    real *sigmas = malloc(scheduler->num_betas * sizeof *sigmas);
-    if (!timesteps || !sigmas) {
-        free(timesteps);
-        free(sigmas);
-        return error_memory(error, n * sizeof *timesteps);
-    }
-    for (size_t i = 0; i < n; i++) timesteps[i] = (double)(n - 1 - i);
-    for (size_t i = 0; i < scheduler->num_betas; i++) sigmas[i] = sigma_of(scheduler->alphas_cumprod[i]);
-    scheduler_take_timesteps(scheduler, timesteps, n, TIMESTEP_FLOAT32);
-    scheduler_take_sigmas(scheduler, sigmas, scheduler->num_betas);
-    return STATUS_OK;
+    return scheduler->state;
 }
 
 static void dpm_free_state(struct scheduler *scheduler)
@@ -207,10 +119,10 @@ static void predict_noise(const char *prediction_type, struct level level, const
 }
 
 static enum status check_prediction(
-    const struct dpm_config *config, const struct step_input *input, struct error *error)
+    const struct dpm_config *config, bool data, const struct step_input *input, struct error *error)
 {
     const char *type = config->common.prediction_type;
-    bool data = predicts_data(algorithm_of(config)), epsilon = option_is(type, "epsilon");
+    bool epsilon = option_is(type, "epsilon");
     if (!epsilon && !option_is(type, "sample") && !option_is(type, "v_prediction") &&
         !(data && option_is(type, "flow_prediction")))
         return option_refuse("prediction_type", type,
@@ -242,13 +154,12 @@ static enum status threshold_noise(const struct dpm_config *config, struct level
     return status;
 }
 
-/* The model's output at `sigma` as data (++) or noise: [batch, sample_size]. A predicted variance behind each
- * picture's mean is left out. */
-static enum status convert_model_output(const struct dpm_config *config, real sigma,
+/* The model's output at `sigma` as `data` (++) or as noise: [batch, sample_size]. A predicted variance behind
+ * each picture's mean is left out. */
+static enum status convert_model_output(const struct dpm_config *config, bool data, real sigma,
     const struct step_input *input, real *converted, struct error *error)
 {
     const char *type = config->common.prediction_type;
-    bool data = predicts_data(algorithm_of(config));
     struct level level = level_of(config, sigma);
     if (option_is(type, "flow_prediction")) { /* x_0 = x - sigma v, whatever the levels are */
         type = "epsilon";
@@ -276,7 +187,7 @@ struct coefficients {
 };
 
 static struct coefficients coefficients_of(
-    enum algorithm algorithm, struct level t, struct level s, bool midpoint)
+    enum dpm_algorithm algorithm, struct level t, struct level s, bool midpoint)
 {
     real h = t.lambda - s.lambda;
     real two = 2, half = (real)0.5;
@@ -321,8 +232,8 @@ static struct coefficients coefficients_of(
 
 /* The divided differences and the sum, for one step of `order` from x_s = `sample` [n] at level s[0]; m[0] is
  * the converted output there, m[1] and m[2] those of the steps before, at s[1] and s[2]. */
-static void update(enum algorithm algorithm, int order, bool midpoint, struct level t, const struct level *s,
-    real *const *m, const real *sample, const real *noise, size_t n, real *x_t)
+static void update(enum dpm_algorithm algorithm, int order, bool midpoint, struct level t,
+    const struct level *s, real *const *m, const real *sample, const real *noise, size_t n, real *x_t)
 {
     struct coefficients c = coefficients_of(algorithm, t, s[0], midpoint && order < 3);
     real h = t.lambda - s[0].lambda;
@@ -347,8 +258,7 @@ static void update(enum algorithm algorithm, int order, bool midpoint, struct le
 static bool dpm_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options)
 {
     (void)timestep, (void)options;
-    enum algorithm algorithm = algorithm_of(dpm_config_of(scheduler));
-    return algorithm == SDE_DPMSOLVER || algorithm == SDE_DPMSOLVER_PP;
+    return is_stochastic(dpm_state_of(scheduler)->algorithm);
 }
 
 /* The order of the step at `index`: the configured one, less where there is no history yet, and at the end
@@ -356,7 +266,7 @@ static bool dpm_needs_noise(struct scheduler *scheduler, double timestep, const 
 static int order_of_step(const struct scheduler *scheduler, size_t index)
 {
     const struct dpm_config *config = dpm_config_of(scheduler);
-    const struct dpm_state *state = scheduler->state;
+    const struct dpm_state *state = dpm_state_of(scheduler);
     size_t left = scheduler->num_timesteps - index; /* 1 at the last step; unused where it wraps */
     bool few = config->lower_order_final && scheduler->num_timesteps < 15;
     bool first_order_final =
@@ -391,9 +301,10 @@ static enum status dpm_step(struct scheduler *scheduler, const struct step_input
     (void)pred_original_sample; /* this class returns none */
     const struct dpm_config *config = dpm_config_of(scheduler);
     struct dpm_state *state = scheduler->state;
-    enum algorithm algorithm = algorithm_of(config);
+    enum dpm_algorithm algorithm = state->algorithm;
+    bool data = predicts_data(algorithm);
     size_t n = input->batch * input->sample_size, index = 0;
-    enum status status = check_prediction(config, input, error);
+    enum status status = check_prediction(config, data, input, error);
     if (status == STATUS_OK)
         status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
     if (status == STATUS_OK) status = prepare_history(state, config->solver_order, n, error);
@@ -411,7 +322,7 @@ static enum status dpm_step(struct scheduler *scheduler, const struct step_input
     /* The oldest output's memory takes the new one, which then stands first. */
     int kept = config->solver_order < MAX_DPM_ORDER ? config->solver_order : MAX_DPM_ORDER;
     real *newest = state->model_outputs[kept - 1];
-    status = convert_model_output(config, scheduler->sigmas[index], input, newest, error);
+    status = convert_model_output(config, data, scheduler->sigmas[index], input, newest, error);
     if (status != STATUS_OK) return status;
     memmove(
         state->model_outputs + 1, state->model_outputs, (size_t)(kept - 1) * sizeof *state->model_outputs);
@@ -419,9 +330,8 @@ static enum status dpm_step(struct scheduler *scheduler, const struct step_input
 
     struct level t = level_of(config, scheduler->sigmas[index + 1]), s[MAX_DPM_ORDER] = {0};
     for (int i = 0; i < order; i++) s[i] = level_of(config, scheduler->sigmas[index - (size_t)i]);
-    bool noisy = algorithm == SDE_DPMSOLVER || algorithm == SDE_DPMSOLVER_PP;
     update(algorithm, order, !option_is(config->solver_type, "heun"), t, s, state->model_outputs,
-        input->sample, noisy ? input->noise : NULL, n, prev_sample);
+        input->sample, is_stochastic(algorithm) ? input->noise : NULL, n, prev_sample);
     if (state->lower_order_nums < config->solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
     return STATUS_OK;
@@ -445,7 +355,7 @@ static enum status dpm_add_noise(struct scheduler *scheduler, const real *origin
 const struct solver REAL_NAME(dpmsolver_multistep_solver) = {
     .class_name = "DPMSolverMultistepScheduler",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
-        OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(dpm_common_options), OPTION_TABLE_OF(dpm_options)},
+        OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(sigma_grid_options), OPTION_TABLE_OF(dpm_options)},
     .config_size = sizeof(struct dpm_config),
     .takes_timesteps = true,
     .takes_mu = true,

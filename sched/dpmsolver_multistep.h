@@ -1,6 +1,6 @@
 /*
- * What the two files of DPMSolverMultistepScheduler share: the schedule is in dpmsolver_multistep_schedule.c,
- * the steps are in dpmsolver_multistep.c.
+ * What the two files of DPMSolverMultistepScheduler share: constructor and schedule are in
+ * dpmsolver_multistep_schedule.c, the steps are in dpmsolver_multistep.c.
  */
 #ifndef SCHED_DPMSOLVER_MULTISTEP_H
 #define SCHED_DPMSOLVER_MULTISTEP_H
@@ -23,7 +23,10 @@ struct dpm_config {
     char *time_shift_type;
 };
 
+enum dpm_algorithm { DPMSOLVER, DPMSOLVER_PP, SDE_DPMSOLVER, SDE_DPMSOLVER_PP };
+
 struct dpm_state {
+    enum dpm_algorithm algorithm; /* what algorithm_type names */
     /* The last converted model outputs, newest first; the last one's memory is the next step's. */
     real *model_outputs[MAX_DPM_ORDER];
     size_t size;          /* elements of each, 0 before the first step */
@@ -34,6 +37,9 @@ static inline struct dpm_config *dpm_config_of(const struct scheduler *scheduler
 {
     return (struct dpm_config *)scheduler->config;
 }
+
+#define dpm_create REAL_NAME(dpm_create)
+enum status dpm_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error);
 
 #define dpm_set_timesteps REAL_NAME(dpm_set_timesteps)
 enum status dpm_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,

@@ -1,5 +1,5 @@
 /*
- * The schedule of DPMSolverMultistepScheduler: which timesteps, and which sigmas.
+ * The constructor and the schedule of DPMSolverMultistepScheduler: which options, timesteps and sigmas.
  *
  * The grids have N + 1 points, of which the least noisy is dropped. The sigma kinds that span a range
  * (Karras, exponential, beta, Lu) take the whole range of training, whatever the spacing says, and bring
@@ -7,6 +7,7 @@
  * and Lu are rounded (but not where beta_schedule is squaredcos_cap_v2), the others are cut.
  */
 #include "dpmsolver_multistep.h"
+#include "noise_schedule.h"
 #include "real.h"
 #include "sigma_kinds.h"
 #include "sigmas.h"
@@ -16,6 +17,92 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- The constructor ----------------------------------------------------------------------------------- */
+
+/* algorithm_type, where `deis` is another name of dpmsolver++. False where it is none of them. */
+static bool find_algorithm(const struct dpm_config *config, enum dpm_algorithm *algorithm)
+{
+    static const struct {
+        const char *name;
+        enum dpm_algorithm algorithm;
+    } names[] = {{"dpmsolver", DPMSOLVER}, {"dpmsolver++", DPMSOLVER_PP}, {"sde-dpmsolver", SDE_DPMSOLVER},
+        {"sde-dpmsolver++", SDE_DPMSOLVER_PP}, {"deis", DPMSOLVER_PP}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        *algorithm = names[i].algorithm;
+        if (option_is(config->algorithm_type, names[i].name)) return true;
+    }
+    return false;
+}
+
+static enum status check_options(
+    const struct dpm_config *config, enum dpm_algorithm *algorithm, struct error *error)
+{
+    const struct scheduler_config *common = &config->common;
+    if (common->use_karras_sigmas + common->use_exponential_sigmas + common->use_beta_sigmas > 1)
+        return error_input(error,
+            "use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas: only one of them may be true");
+    if (!find_algorithm(config, algorithm))
+        return option_refuse("algorithm_type", config->algorithm_type,
+            "\"dpmsolver\", \"dpmsolver++\", \"sde-dpmsolver\" or \"sde-dpmsolver++\"", error);
+    if (!option_is(config->solver_type, "midpoint") && !option_is(config->solver_type, "heun") &&
+        !option_is(config->solver_type, "logrho") && !option_is(config->solver_type, "bh1") &&
+        !option_is(config->solver_type, "bh2"))
+        return option_refuse("solver_type", config->solver_type,
+            "\"midpoint\" (or \"logrho\", \"bh1\", \"bh2\", which mean the same) or \"heun\"", error);
+    /* Diffusers looks at the name as it is given, so `deis` is refused too. */
+    bool named_pp = option_is(config->algorithm_type, "dpmsolver++") ||
+                    option_is(config->algorithm_type, "sde-dpmsolver++");
+    if (!named_pp && option_is(common->final_sigmas_type, "zero"))
+        return error_input(error,
+            "final_sigmas_type: algorithm_type \"%s\" cannot step to sigma 0; expected \"sigma_min\", got "
+            "\"zero\"",
+            config->algorithm_type);
+    return STATUS_OK;
+}
+
+static void warn_of_options(const struct scheduler *scheduler, struct warnings *warnings)
+{
+    const struct dpm_config *config = dpm_config_of(scheduler);
+    const struct dpm_state *state = scheduler->state;
+    const char *name = scheduler_name(scheduler);
+    if (config->solver_order > MAX_DPM_ORDER)
+        warnings_add(warnings,
+            "option solver_order is ignored by %s above %d: there is no update of order %d", name,
+            MAX_DPM_ORDER, config->solver_order);
+    if (config->solver_order >= 3 && state->algorithm == SDE_DPMSOLVER)
+        warnings_add(warnings, "solver_order: algorithm_type \"sde-dpmsolver\" has no update of order 3, and "
+                               "a run that comes to one "
+                               "ends there");
+}
+
+enum status dpm_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
+{
+    const struct dpm_config *config = dpm_config_of(scheduler);
+    struct dpm_state *state = scheduler->state;
+    enum status status = check_options(config, &state->algorithm, error);
+    if (status == STATUS_OK) status = noise_schedule_create(scheduler, warnings, error);
+    if (status != STATUS_OK) return status;
+    if (config->common.rescale_betas_zero_snr) noise_schedule_avoid_zero(scheduler);
+    warn_of_options(scheduler, warnings);
+
+    /* Before set_timesteps: the training timesteps from the last down, but the sigmas from the first up. */
+    size_t n = (size_t)scheduler->num_train_timesteps;
+    double *timesteps = malloc(n * sizeof *timesteps);
+    real *sigmas = malloc(scheduler->num_betas * sizeof *sigmas);
+    if (!timesteps || !sigmas) {
+        free(timesteps);
+        free(sigmas);
+        return error_memory(error, n * sizeof *timesteps);
+    }
+    for (size_t i = 0; i < n; i++) timesteps[i] = (double)(n - 1 - i);
+    for (size_t i = 0; i < scheduler->num_betas; i++) sigmas[i] = sigma_of(scheduler->alphas_cumprod[i]);
+    scheduler_take_timesteps(scheduler, timesteps, n, TIMESTEP_FLOAT32);
+    scheduler_take_sigmas(scheduler, sigmas, scheduler->num_betas);
+    return STATUS_OK;
+}
+
+/* --- set_timesteps ------------------------------------------------------------------------------------- */
 
 static enum status check_request(
     const struct dpm_config *config, const struct schedule_request *request, struct error *error)
