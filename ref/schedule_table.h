@@ -8,8 +8,9 @@
 
 #include <stdio.h>
 
-/* How many steps back a step may look for earlier samples and model outputs (PNDM's four points). */
-#define SCHEDULE_HISTORY 4
+/* How many steps back a step may look for earlier samples and model outputs: PNDM's first multistep looks at
+ * the model outputs that began its three Runge-Kutta steps of four stages each. */
+#define SCHEDULE_HISTORY 16
 
 /* A step of a linear solver is prev_sample = sum over the lags of sample[lag] * (the sample `lag` steps ago)
  * + model_output[lag] * (the model's output `lag` steps ago), + noise * (this step's draw). */

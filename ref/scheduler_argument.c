@@ -7,6 +7,7 @@
 #include "sched/nearest.h"
 #include "sched/scheduler.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,25 +15,51 @@
 
 #define MOST_CLASSES 64
 
+/* A class name for comparing what people type: lower case, without "Scheduler". */
+static void shorten(const char *name, char *buffer, size_t size)
+{
+    size_t length = strlen(name);
+    if (path_ends_with(name, "Scheduler")) length -= strlen("Scheduler");
+    snprintf(buffer, size, "%.*s", (int)length, name);
+    for (char *c = buffer; *c; c++) *c = (char)tolower((unsigned char)*c);
+}
+
+/* The class that a misspelt name may mean: the nearest, or the first that begins so; NULL where none is near.
+ */
+static const char *guess_class(const char *name)
+{
+    char wanted[64], shorts[MOST_CLASSES][64];
+    const char *candidates[MOST_CLASSES];
+    size_t count = 0;
+    shorten(name, wanted, sizeof wanted);
+    for (; count < scheduler_class_count() && count < MOST_CLASSES; count++) {
+        shorten(scheduler_class_name(count), shorts[count], sizeof shorts[count]);
+        candidates[count] = shorts[count];
+        if (strcmp(wanted, candidates[count]) == 0) return scheduler_class_name(count);
+    }
+    const char *nearest = nearest_name(wanted, candidates, count);
+    for (size_t i = 0; i < count; i++)
+        if (nearest ? candidates[i] == nearest
+                    : *wanted && strncmp(candidates[i], wanted, strlen(wanted)) == 0)
+            return scheduler_class_name(i);
+    return NULL;
+}
+
 /* A class by its name, with or without "Scheduler"; the config then has the class's defaults throughout. */
 static enum status config_of_class(const char *name, cJSON **config, struct error *error)
 {
-    char full[128];
+    char full[128], list[512] = "";
     snprintf(full, sizeof full, "%.100s%s", name, path_ends_with(name, "Scheduler") ? "" : "Scheduler");
-    const char *classes[MOST_CLASSES];
-    size_t count = 0;
     bool known = false;
-    for (; count < scheduler_class_count() && count < MOST_CLASSES; count++) {
-        classes[count] = scheduler_class_name(count);
-        known = known || strcmp(full, classes[count]) == 0;
+    for (size_t i = 0; i < scheduler_class_count(); i++) {
+        const char *class_name = scheduler_class_name(i);
+        known = known || strcmp(full, class_name) == 0;
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", class_name);
     }
     if (!known) {
-        char list[512] = "";
-        for (size_t i = 0; i < count; i++)
-            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", classes[i]);
-        const char *nearest = nearest_name(full, classes, count);
+        const char *guess = guess_class(name);
         return error_input(error, "%.100s: neither a file nor a scheduler class%s%s%s; the classes are %s",
-            name, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "", list);
+            name, guess ? " (did you mean " : "", guess ? guess : "", guess ? "?)" : "", list);
     }
     *config = cJSON_CreateObject();
     if (*config && cJSON_AddStringToObject(*config, "_class_name", full)) return STATUS_OK;

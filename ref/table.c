@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_COLUMNS 64
+
 void table_add(struct table *table, const char *format, ...)
 {
     if (table->count == table->capacity) {
@@ -74,10 +76,10 @@ static struct column measure(const struct table *table, size_t column)
 enum status table_write(const struct table *table, FILE *out, const char *indent, struct error *error)
 {
     size_t columns = strlen(table->alignment);
-    struct column sizes[32] = {{0}};
+    struct column sizes[MOST_COLUMNS] = {{0}};
     if (table->out_of_memory) return error_memory(error, 0);
-    if (columns == 0 || columns > sizeof sizes / sizeof *sizes)
-        return error_input(error, "a table has 1 to 32 columns, not %zu", columns);
+    if (columns == 0 || columns > MOST_COLUMNS)
+        return error_input(error, "a table has 1 to %d columns, not %zu", MOST_COLUMNS, columns);
     for (size_t column = 0; column < columns; column++) sizes[column] = measure(table, column);
     int owed = 0; /* spaces that are written once something follows them */
     for (size_t i = 0; i < table->count; i++) {
