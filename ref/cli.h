@@ -116,4 +116,7 @@ enum status cli_scheduler_config(
 const char *show_float(float value, char buffer[32]);
 const char *show_double(double value, char buffer[32]);
 
+/* `text` in quotes, as JSON writes it. */
+void cli_write_json_string(FILE *out, const char *text);
+
 #endif

@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"schedule", "SCHEDULER", "the table of a schedule: timesteps, sigmas, alphas; JSON, CSV or a plot",
         command_schedule},
+    {"compare", "A B", "two sets of tensors, tensor by tensor", command_compare},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

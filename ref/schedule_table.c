@@ -202,21 +202,6 @@ static void write_as_csv(const struct schedule_table *table, FILE *out)
     fputc('\n', out);
 }
 
-static void write_json_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < ' ')
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
-
 static void write_json_list(FILE *out, const struct column *column, size_t count)
 {
     char number[32];
@@ -240,7 +225,7 @@ static void write_as_json(const struct schedule_table *table, const cJSON *confi
     {
         fprintf(out, "%s", first ? "" : ", ");
         first = false;
-        write_json_string(out, item->string);
+        cli_write_json_string(out, item->string);
         char *text = cJSON_IsNumber(item) ? NULL : cJSON_PrintUnformatted(item);
         fprintf(out, ": %s", text ? text : json_show(item, value, sizeof value));
         cJSON_free(text);
