@@ -52,6 +52,22 @@ static const struct ddim_config *config_of(const struct scheduler *scheduler)
     return (const struct ddim_config *)scheduler->config;
 }
 
+static void warn_of_options(const struct scheduler *scheduler, struct warnings *warnings)
+{
+    const struct ddim_config *config = config_of(scheduler);
+    const char *name = scheduler_name(scheduler);
+    const bool clips = config->clip_sample && !config->base.thresholding;
+    if (config->clip_sample_range != 1 && !clips)
+        warnings_add(warnings, "option clip_sample_range is ignored by %s %s", name,
+            config->base.thresholding ? "where thresholding is true" : "unless clip_sample is true");
+    if (config->base.rescale_betas_zero_snr && option_is(config->base.prediction_type, "epsilon") && !clips)
+        warnings_add(warnings,
+            "rescale_betas_zero_snr: with prediction_type \"epsilon\" %s divides by alphas_cumprod 0 at the "
+            "last "
+            "timestep of training",
+            name);
+}
+
 static enum status create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
 {
     enum status status = integer_steps_create(scheduler, warnings, error);
@@ -63,6 +79,7 @@ static enum status create(struct scheduler *scheduler, struct warnings *warnings
     if (!timesteps) return error_memory(error, count * sizeof *timesteps);
     for (size_t i = 0; i < count; i++) timesteps[i] = (double)(count - 1 - i);
     scheduler_take_timesteps(scheduler, timesteps, count, TIMESTEP_INT64);
+    warn_of_options(scheduler, warnings);
     return STATUS_OK;
 }
 

@@ -376,6 +376,17 @@ START_TEST(pcg64_known_answer)
 }
 END_TEST
 
+/* A seed of seven words, more than the pool holds. The words are what NumPy 1.24.2 gives for
+ * np.random.PCG64(2**200 + 2**130 + 5).random_raw(3). */
+START_TEST(pcg64_long_seed)
+{
+    static const uint64_t numpy[] = {
+        UINT64_C(0x7d7f9f36bc88e7a4), UINT64_C(0x1203e2167895ac8f), UINT64_C(0xe278d16d43467443)};
+    struct numpy_pcg64 generator = numpy_seeded("0x100000000000000000400000000000000000000000000000005");
+    for (int i = 0; i < 3; i++) ck_assert_uint_eq(numpy_pcg64_next(&generator), numpy[i]);
+}
+END_TEST
+
 /* The stored layers are those of the definition. Each was rounded to a double, after a computation that was
  * itself good to a few units of 2^-53; the gates allow 32 of them (relative), where 14 is the worst and libm
  * adds a few here. In an area an error is magnified by the difference of two heights, by at most 124. */
@@ -544,6 +555,7 @@ int main(void)
     tcase_add_loop_test(torch, torch_normals, 0, TORCH_SEEDS);
     tcase_add_test(principles, mt19937_known_answer);
     tcase_add_test(principles, pcg64_known_answer);
+    tcase_add_test(principles, pcg64_long_seed);
     tcase_add_test(principles, ziggurat_layers);
     tcase_add_test(principles, avx2_polynomials);
     tcase_add_loop_test(principles, moments, 0, GENERATOR_KINDS);
