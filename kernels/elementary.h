@@ -5,15 +5,17 @@
  * instruction set computes the same bits. No tables and no branches.
  *
  *   function            largest error (ulp, against the exact function of the float argument)
- *   element_exp         0.9
- *   element_silu        2.4
- *   element_quick_gelu  2.6
- *   element_gelu_tanh   2.9
- *   element_gelu        3.4
+ *   element_exp         0.8
+ *   element_silu        3.2
+ *   element_quick_gelu  3.2
+ *   element_gelu_tanh   3.2
+ *   element_gelu        2.6 for x >= -1, 6.3 in the tail below
  *
- * These bounds hold for results down to the smallest subnormal, where an ulp is 2^-149.
- * tests/test_elementary.c measures and enforces them. NaN gives NaN; +infinity gives +infinity; -infinity
- * gives 0 in exp and, as in PyTorch, NaN in the activations (infinity times 0).
+ * These bounds hold for results down to the smallest subnormal, where an ulp is 2^-149. All floats with
+ * 2^-12 <= |x| < 192 were tried; the largest errors found are 0.78, 3.11, 3.19, 3.18, 2.56 and 6.21 ulp.
+ * tests/test_elementary.c measures and enforces the bounds over a stride of all floats. NaN gives NaN;
+ * +infinity gives +infinity; -infinity gives 0 in exp and, as in PyTorch, NaN in the activations (infinity
+ * times 0).
  */
 #ifndef KERNELS_ELEMENTARY_H
 #define KERNELS_ELEMENTARY_H

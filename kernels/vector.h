@@ -24,7 +24,7 @@
 enum { VECTOR_SUMS = 16 };
 
 struct vector_set {
-    /* The activations of kernels.h. Float: within 3 ulp of the exact function (kernels/elementary.h). */
+    /* The activations of kernels.h. kernels/elementary.h has the errors of the float ones. */
     void (*silu)(const real *x, size_t n, real *y);
     void (*gelu)(const real *x, size_t n, real *y);
     void (*gelu_tanh)(const real *x, size_t n, real *y);

@@ -1,0 +1,276 @@
+/*
+ * The kernels that are matrix products: linear, convolution, attention.
+ *
+ * Bound: a sum of K products, each rounded and added in some order, is off by at most about sqrt(K) u times
+ * the sum of the products' magnitudes when the roundings are independent, K u when they all go the same way,
+ * as they do for equal numbers (u = half an ulp of 1; Higham, Accuracy and Stability of Numerical
+ * Algorithms, 3.1). Underflow adds at most half the smallest number for each product.
+ */
+#include "kernels/real.h"
+
+#include "tests/kernel_check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static exact product_bound(enum input_kind kind, size_t depth, exact size)
+{
+    exact growth = kind == INPUT_EQUAL ? (exact)depth : 2 * sqrtl((exact)depth);
+    return (growth + 3) * unit_roundoff() * size + (exact)(depth + 1) * smallest_number();
+}
+
+/* Shapes of the models scaled down, sizes that no block divides, and sizes that are cut into several blocks.
+ */
+struct linear_shape {
+    size_t rows, in, out;
+    bool bias;
+};
+static const struct linear_shape linear_shapes[] = {
+    {1, 1, 1, true},
+    {1, 7, 15, false},
+    {7, 33, 17, true},
+    {2, 320, 1280, true}, /* time embedding */
+    {77, 48, 48, false},  /* text projection */
+    {77, 64, 256, true},  /* CLIP's first feed-forward layer */
+    {600, 33, 100, true}, /* two blocks of rows */
+    {1030, 40, 320, false},
+};
+enum { LINEAR_SHAPES = sizeof linear_shapes / sizeof *linear_shapes };
+
+static void call_linear(const struct kernel_run *run, real *y, real *scratch)
+{
+    const struct linear_shape *s = run->shape;
+    (void)scratch;
+    kernel_linear(run->inputs[0], run->inputs[1], run->inputs[2], s->rows, s->in, s->out, y);
+}
+
+static void check_linear(const struct linear_shape *s, enum input_kind kind, unsigned seed)
+{
+    size_t n = s->rows * s->out;
+    real *x = make_input(kind, seed, s->rows * s->in), *w = make_input(kind, seed + 1, s->out * s->in);
+    real *bias = s->bias ? make_input(INPUT_NORMAL, seed + 2, s->out) : NULL;
+    exact *ex = make_exact(x, s->rows * s->in), *ew = make_exact(w, s->out * s->in),
+          *eb = make_exact(bias, s->out);
+    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
+    ck_assert(want != NULL && bound != NULL);
+
+    twin_linear(ex, ew, eb, s->rows, s->in, s->out, want, bound);
+    for (size_t i = 0; i < n; i++) bound[i] = product_bound(kind, s->in, bound[i]);
+    char name[80];
+    snprintf(name, sizeof name, "linear %zux%zux%zu", s->rows, s->in, s->out);
+    struct kernel_run run = {.name = name,
+        .kind = kind,
+        .seed = seed,
+        .shape = s,
+        .inputs = {x, w, bias},
+        .n = n,
+        .call = call_linear};
+    check_run(&run, want, bound);
+    free(x), free(w), free(bias), free(ex), free(ew), free(eb), free(want), free(bound);
+}
+
+START_TEST(linear)
+{
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_linear(&linear_shapes[_i], (enum input_kind)kind, 100 * (unsigned)_i + 1);
+}
+END_TEST
+
+/* batch, in: channels, height, width; out: channels, kernel height, width, stride; pad: top, bottom, left,
+ * right. */
+static const struct conv2d_shape conv2d_shapes[] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, {1, 4, 7, 15, 33, 3, 3, 1, 1, 1, 1, 1}, /* conv_in */
+    {2, 17, 15, 17, 7, 3, 3, 1, 1, 1, 1, 1},  /* nothing divides anything */
+    {1, 48, 24, 24, 64, 3, 3, 1, 1, 1, 1, 1}, /* two chunks of K, two tiles of positions */
+    {1, 100, 8, 8, 200, 3, 3, 1, 1, 1, 1, 1}, /* the finest levels: few positions, cut by channels */
+    {2, 96, 33, 17, 40, 1, 1, 1, 0, 0, 0, 0}, /* a shortcut: no copy */
+    {1, 700, 9, 9, 130, 1, 1, 1, 0, 0, 0, 0},
+    {2, 16, 16, 17, 16, 3, 3, 2, 1, 1, 1, 1}, /* the UNet's downsampler */
+    {1, 16, 16, 16, 16, 3, 3, 2, 0, 1, 0, 1}, /* the encoder's: bottom and right only */
+    {1, 3, 33, 31, 8, 1, 1, 2, 0, 0, 0, 0},
+    {1, 3, 5, 4, 7, 3, 3, 1, 2, 0, 3, 1},      /* padding as wide as the kernel */
+    {1, 3, 2, 1, 7, 3, 3, 1, 1, 1, 1, 1},      /* input smaller than the kernel */
+    {1, 2, 9, 40, 5, 5, 2, 3, 4, 1, 0, 7},     /* neither square nor symmetric */
+    {1, 8, 23, 23, 12, 16, 32, 1, 0, 0, 9, 9}, /* a kernel larger than a chunk */
+};
+enum { CONV2D_SHAPES = sizeof conv2d_shapes / sizeof *conv2d_shapes };
+
+static size_t scratch_conv2d(const struct kernel_run *run)
+{
+    return kernel_conv2d_scratch(run->shape);
+}
+
+static void call_conv2d(const struct kernel_run *run, real *y, real *scratch)
+{
+    kernel_conv2d(run->shape, run->inputs[0], run->inputs[1], run->inputs[2], y, scratch);
+}
+
+static void check_conv2d(const struct conv2d_shape *s, enum input_kind kind, unsigned seed, bool with_bias)
+{
+    size_t depth = s->in_channels * s->kernel_height * s->kernel_width;
+    size_t in = s->batch * s->in_channels * s->in_height * s->in_width;
+    size_t n = s->batch * s->out_channels * conv2d_out_height(s) * conv2d_out_width(s);
+    real *x = make_input(kind, seed, in), *w = make_input(kind, seed + 1, s->out_channels * depth);
+    real *bias = with_bias ? make_input(INPUT_NORMAL, seed + 2, s->out_channels) : NULL;
+    exact *ex = make_exact(x, in), *ew = make_exact(w, s->out_channels * depth);
+    exact *eb = make_exact(bias, s->out_channels);
+    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
+    ck_assert(want != NULL && bound != NULL);
+
+    twin_conv2d(s, ex, ew, eb, want, bound);
+    for (size_t i = 0; i < n; i++) bound[i] = product_bound(kind, depth, bound[i]);
+    char name[120];
+    snprintf(name, sizeof name, "conv2d [%zu, %zu, %zu, %zu] to %zu, kernel %zux%zu, stride %zu", s->batch,
+        s->in_channels, s->in_height, s->in_width, s->out_channels, s->kernel_height, s->kernel_width,
+        s->stride);
+    struct kernel_run run = {.name = name,
+        .kind = kind,
+        .seed = seed,
+        .shape = s,
+        .inputs = {x, w, bias},
+        .n = n,
+        .call = call_conv2d,
+        .scratch = scratch_conv2d};
+    check_run(&run, want, bound);
+    free(x), free(w), free(bias), free(ex), free(ew), free(eb), free(want), free(bound);
+}
+
+START_TEST(conv2d)
+{
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_conv2d(&conv2d_shapes[_i], (enum input_kind)kind, 7000 + 100 * (unsigned)_i, kind % 2 == 0);
+}
+END_TEST
+
+/* batch, heads, q_len, kv_len, dim, causal, scale */
+static const struct attention_shape attention_shapes[] = {
+    {1, 1, 1, 1, 1, false, 1}, {2, 3, 15, 7, 17, false, 0.25},
+    {1, 5, 64, 64, 40, false, 0.158113883}, /* self-attention, SD 1.x's dim */
+    {2, 2, 100, 77, 64, false, 0.125},      /* cross-attention */
+    {1, 1, 300, 300, 33, false, 0.174},     /* the decoder's single head */
+    {1, 4, 77, 77, 16, true, 1},            /* CLIP: q is scaled beforehand */
+    {1, 1, 560, 560, 8, true, -0.35},       /* blocks of queries with different last keys */
+    {1, 2, 33, 17, 15, true, 0.5},          /* more queries than keys */
+    {1, 1, 17, 33, 7, true, 0.5},           /* fewer */
+    {1, 1, 70, 4500, 4, false, 0.5},        /* the least block of queries */
+};
+enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof *attention_shapes };
+
+static size_t scratch_attention(const struct kernel_run *run)
+{
+    return kernel_attention_scratch(run->shape);
+}
+
+static void call_attention(const struct kernel_run *run, real *y, real *scratch)
+{
+    kernel_attention(run->shape, run->inputs[0], run->inputs[1], run->inputs[2], y, scratch);
+}
+
+/* Each score is off by at most d, so each weight by a factor in [exp(-2 d), exp(2 d)] (once itself, once
+ * through the sum), and by a few roundings: subtraction of the largest score, exponential, inverse, final
+ * product. */
+static exact attention_bound(
+    const struct attention_shape *s, enum input_kind kind, exact size, exact score_size)
+{
+    exact d = product_bound(kind, s->dim, score_size) + 4 * unit_roundoff() * score_size;
+    return size * (expm1l(2 * d) + 8 * unit_roundoff()) + product_bound(kind, s->kv_len, size * expl(2 * d));
+}
+
+/* With `causal`, only the queries take infinities and NaN: a weight of zero times an infinite value is NaN,
+ * in PyTorch for every query, here for those of the value's own block. */
+static void check_attention(const struct attention_shape *s, enum input_kind kind, unsigned seed)
+{
+    enum input_kind others = s->causal && (kind == INPUT_INFINITE || kind == INPUT_NAN) ? INPUT_NORMAL : kind;
+    size_t n = s->batch * s->q_len * s->heads * s->dim, m = s->batch * s->kv_len * s->heads * s->dim;
+    real *q = make_input(kind, seed, n), *k = make_input(others, seed + 1, m),
+         *v = make_input(others, seed + 2, m);
+    exact *eq = make_exact(q, n), *ek = make_exact(k, m), *ev = make_exact(v, m);
+    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound),
+          *scores = calloc(n, sizeof *scores);
+    ck_assert(want != NULL && bound != NULL && scores != NULL);
+
+    twin_attention(s, eq, ek, ev, want, bound, scores);
+    for (size_t i = 0; i < n; i++) bound[i] = attention_bound(s, kind, bound[i], scores[i]);
+    char name[120];
+    snprintf(name, sizeof name, "attention batch %zu, heads %zu, %zu by %zu, dim %zu%s", s->batch, s->heads,
+        s->q_len, s->kv_len, s->dim, s->causal ? ", causal" : "");
+    struct kernel_run run = {.name = name,
+        .kind = kind,
+        .seed = seed,
+        .shape = s,
+        .inputs = {q, k, v},
+        .n = n,
+        .call = call_attention,
+        .scratch = scratch_attention};
+    check_run(&run, want, bound);
+    free(q), free(k), free(v), free(eq), free(ek), free(ev), free(want), free(bound), free(scores);
+}
+
+START_TEST(attention)
+{
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_attention(&attention_shapes[_i], (enum input_kind)kind, 9000 + 100 * (unsigned)_i);
+}
+END_TEST
+
+/* What comes after a causal query does not matter: here the last key, which only the last query sees. */
+START_TEST(attention_causal_ignores_the_future)
+{
+    const struct attention_shape shape = {1, 2, 40, 40, 8, true, 0.5};
+    size_t n = shape.q_len * shape.heads * shape.dim, last = (shape.q_len - 1) * shape.heads * shape.dim;
+    real *q = make_input(INPUT_NORMAL, 1, n), *k = make_input(INPUT_NORMAL, 2, n),
+         *v = make_input(INPUT_NORMAL, 3, n);
+    real *y = malloc(n * sizeof *y), *changed = malloc(n * sizeof *changed);
+    real *scratch = malloc(kernel_attention_scratch(&shape) * sizeof *scratch);
+    ck_assert(y != NULL && changed != NULL && scratch != NULL);
+    kernel_attention(&shape, q, k, v, y, scratch);
+    for (size_t i = last; i < n; i++) {
+        k[i] = (real)1e4;
+        v[i] = -(real)1e4;
+    }
+    kernel_attention(&shape, q, k, v, changed, scratch);
+    struct kernel_run run = {.name = "causal attention", .n = last};
+    check_equal_bits(&run, "future keys changed", changed, y);
+    for (size_t i = last; i < n; i++) ck_assert(changed[i] != y[i]);
+    free(q), free(k), free(v), free(y), free(changed), free(scratch);
+}
+END_TEST
+
+/* Kernels called from inside a parallel region, each thread with its own buffers: the same bits as outside.
+ */
+START_TEST(nested)
+{
+    enum { CALLERS = 4 };
+    const struct conv2d_shape *shape = &conv2d_shapes[3];
+    size_t in = shape->in_channels * shape->in_height * shape->in_width, depth = shape->in_channels * 9;
+    size_t n = shape->out_channels * shape->in_height * shape->in_width;
+    real *x = make_input(INPUT_NORMAL, 1, in), *w = make_input(INPUT_NORMAL, 2, shape->out_channels * depth);
+    real *y[CALLERS], *scratch[CALLERS];
+    for (int i = 0; i < CALLERS; i++) {
+        y[i] = malloc(n * sizeof(real));
+        scratch[i] = malloc(kernel_conv2d_scratch(shape) * sizeof(real));
+        ck_assert(y[i] != NULL && scratch[i] != NULL);
+    }
+#pragma omp parallel for num_threads(CALLERS)
+    for (int i = 0; i < CALLERS; i++) kernel_conv2d(shape, x, w, NULL, y[i], scratch[i]);
+
+    struct kernel_run run = {.name = "nested conv2d", .n = n};
+    kernel_conv2d(shape, x, w, NULL, y[0], scratch[0]);
+    for (int i = 1; i < CALLERS; i++) check_equal_bits(&run, "in a parallel region", y[i], y[0]);
+    for (int i = 0; i < CALLERS; i++) free(y[i]), free(scratch[i]);
+    free(x), free(w);
+}
+END_TEST
+
+TCase *kernel_products_tcase(void)
+{
+    TCase *tcase = tcase_create(PLUMB_REAL_IS_DOUBLE ? "products, double" : "products, float");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, linear, 0, LINEAR_SHAPES);
+    tcase_add_loop_test(tcase, conv2d, 0, CONV2D_SHAPES);
+    tcase_add_loop_test(tcase, attention, 0, ATTENTION_SHAPES);
+    tcase_add_test(tcase, attention_causal_ignores_the_future);
+    tcase_add_test(tcase, nested);
+    return tcase;
+}
