@@ -26,10 +26,11 @@
 
 #define FILE_NAME_SIZE 256
 
-static bool is_file(const char *path)
+/* A link counts even where it leads nowhere, as in a cache that lost its files: opening it says so. */
+static bool is_listed(const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    return lstat(path, &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
 static const char *stem_of(const char *component)
@@ -62,20 +63,23 @@ static size_t candidate_names(const char *component, const char *variant, char n
 
 /* What a folder holds instead of what was looked for. */
 struct found {
-    bool plain, pickle;
-    char variant[64];             /* the first one, in order; empty where there is none */
-    char weights[FILE_NAME_SIZE]; /* the first file of weights of any kind; empty where there is none */
+    bool plain;
+    /* Of each kind the first one, in order; empty where there is none. */
+    char variant[64], safetensors[FILE_NAME_SIZE], pickle[FILE_NAME_SIZE];
 };
+
+static void keep_first(char *kept, const char *name, size_t size)
+{
+    if (!*kept || strcmp(name, kept) < 0) snprintf(kept, size, "%s", name);
+}
 
 static void note_file(struct found *found, const char *name, const char *stem)
 {
-    bool safetensors = path_ends_with(name, ".safetensors"), pickle = path_ends_with(name, ".bin");
-    if (!safetensors && !pickle) return;
-    if (!*found->weights || strcmp(name, found->weights) < 0)
-        snprintf(found->weights, sizeof found->weights, "%s", name);
-    if (pickle) found->pickle = true;
+    if (path_ends_with(name, ".bin")) keep_first(found->pickle, name, sizeof found->pickle);
+    if (!path_ends_with(name, ".safetensors")) return;
+    keep_first(found->safetensors, name, sizeof found->safetensors);
     size_t stem_length = strlen(stem);
-    if (pickle || strncmp(name, stem, stem_length) != 0) return;
+    if (strncmp(name, stem, stem_length) != 0) return;
     /* "<stem>.safetensors", "<stem>-00001-of-00002.safetensors"; "<stem>.fp16.safetensors",
      * "<stem>.fp16-00001-of-00002.safetensors" */
     const char *rest = name + stem_length;
@@ -83,8 +87,7 @@ static void note_file(struct found *found, const char *name, const char *stem)
     if (*rest != '.' || strcmp(rest, ".safetensors") == 0) return;
     char variant[sizeof found->variant];
     snprintf(variant, sizeof variant, "%.*s", (int)strcspn(rest + 1, "-."), rest + 1);
-    if (!*found->variant || strcmp(variant, found->variant) < 0)
-        memcpy(found->variant, variant, sizeof variant);
+    keep_first(found->variant, variant, sizeof found->variant);
 }
 
 static enum status say_what_is_there(
@@ -109,13 +112,13 @@ static enum status say_what_is_there(
     if (*found.variant)
         return error_input(
             error, "%s: there is no %s, but the variant %s", folder_path, wanted, found.variant);
-    if (found.pickle)
+    if (*found.pickle)
         return error_input(error,
             "%s: there is no %s, but %s, a pickle, which Plumb does not read: save it with "
             "safe_serialization=True",
-            folder_path, wanted, found.weights);
-    return error_input(
-        error, "%s: there is no %s%s%s", folder_path, wanted, *found.weights ? ", only " : "", found.weights);
+            folder_path, wanted, found.pickle);
+    return error_input(error, "%s: there is no %s%s%s", folder_path, wanted,
+        *found.safetensors ? ", only " : "", found.safetensors);
 }
 
 /* The path of the file or the index, allocated. */
@@ -130,7 +133,7 @@ static enum status choose(const struct checkpoint *checkpoint, const char *compo
     for (size_t i = 0; i < count; i++) {
         *path = checkpoint_path(checkpoint, component, names[i]);
         if (!*path) return error_memory(error, strlen(checkpoint->folder) + FILE_NAME_SIZE);
-        if (is_file(*path)) return STATUS_OK;
+        if (is_listed(*path)) return STATUS_OK;
         free(*path);
         *path = NULL;
     }
@@ -157,7 +160,7 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of the shards in `weight_map`, each once, in order; as many as `*count` at most on entry. */
+/* The names of the shards in `weight_map`, each once, in order. `names` has room for one a tensor. */
 static enum status shard_names(
     const cJSON *weight_map, const char **names, size_t *count, struct error *error)
 {

@@ -343,6 +343,8 @@ START_TEST(weights_that_are_not_there)
     expect_no_weights(model, "vae", NULL, "there is no diffusion_pytorch_model.safetensors");
     write_text(path_in(model, "vae/other.safetensors"), "");
     expect_no_weights(model, "vae", NULL, "only other.safetensors");
+    ck_assert_int_eq(symlink("nowhere", path_in(model, "vae/diffusion_pytorch_model.safetensors")), 0);
+    expect_no_weights(model, "vae", NULL, "diffusion_pytorch_model.safetensors: cannot be read");
     expect_no_weights(model, "no_such_component", NULL, "cannot be read");
 }
 END_TEST
