@@ -215,7 +215,8 @@ static void write_wrapped(FILE *out, const char *text, int at, int indent)
 static void write_help(FILE *out, const char *command, const struct cli_usage *usage)
 {
     enum { HELP_COLUMN = 28 };
-    fprintf(out, "usage: plumb %s %s\n\n%s\n\noptions:\n", command, usage->arguments, usage->description);
+    fprintf(out, "usage: plumb %s%s%s\n\n%s\n\noptions:\n", command, *usage->arguments ? " " : "",
+        usage->arguments, usage->description);
     for (size_t i = 0; i < usage->option_count; i++) {
         const struct cli_option *option = &usage->options[i];
         int used = fprintf(out, "  --%s%s%s", option->alias ? option->alias : option->name,

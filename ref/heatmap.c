@@ -93,17 +93,20 @@ static void draw_panel(struct raster *raster, const struct comparison_row *row, 
         }
 }
 
-static void draw_scale(struct raster *raster, double top)
+/* The scale of colours, to the right of the panels. */
+static void draw_scale(struct raster *raster, const struct layout *layout, double top)
 {
     const struct colour ink = {40, 44, 52};
-    const int x = WIDTH - 104, y = 66, height = HEIGHT - 100, width = 18;
+    const int x = layout->left + layout->across * (layout->panel_width + GAP) + 20, y = layout->top,
+              width = 18;
+    const int height = layout->down * (layout->panel_height + GAP) - GAP;
     for (int i = 0; i < height; i++)
-        raster_fill(raster, x, y + i, width, 1, plot_heat(1 - (double)i / (height - 1)));
+        raster_fill(raster, x, y + i, width, 1, plot_heat(1 - (i + 0.5) / height));
     double ticks[PLOT_MAX_TICKS];
-    size_t count = plot_ticks(0, top, false, 8, ticks);
+    size_t count = plot_ticks(0, top, false, height / 50 + 2, ticks);
     for (size_t i = 0; i < count; i++) {
         char text[32];
-        int at = y + (int)lround((1 - ticks[i] / top) * (height - 1));
+        int at = y + (int)lround((1 - ticks[i] / top) * (height - 1.0));
         raster_fill(raster, x + width, at, 4, 1, ink);
         snprintf(text, sizeof text, "%.3g", ticks[i]);
         font_draw(raster, x + width + 8, at + 4.5, text, 9, TEXT_LEFT, ink);
@@ -130,7 +133,7 @@ static enum status draw_and_write(
                                                                    : "");
     font_draw(raster, layout.left, 50, text, 9, TEXT_LEFT, pale);
     for (size_t panel = 0; panel < layout.panels; panel++) draw_panel(raster, row, &layout, panel, top);
-    if (top > 0) draw_scale(raster, top);
+    if (top > 0) draw_scale(raster, &layout, top);
     return png_write(path, raster->pixels, raster->width, raster->height,
         &(struct png_text){"Software", "plumb compare"}, 1, error);
 }

@@ -19,7 +19,10 @@ static const struct {
 } commands[] = {
     {"schedule", "SCHEDULER", "the table of a schedule: timesteps, sigmas, alphas; JSON, CSV or a plot",
         command_schedule},
+    {"sample", "CASE", "the sampler alone, on recorded model outputs", command_sample},
     {"compare", "A B", "two sets of tensors, tensor by tensor", command_compare},
+    {"sheet", "OUT PICTURE...", "several pictures side by side, enlarged, with labels", command_sheet},
+    {"info", "", "CPU, kernels, BLAS, versions: what a result depends on", command_info},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -1,0 +1,71 @@
+#include "cli.h"
+#include "sample_case.h"
+
+static const char description[] = "The sampler alone, on recorded model outputs: from x_T, each step on the "
+                                  "sample that the step before has made.\n\n"
+                                  "CASE is a JSON object with `scheduler` (a Diffusers scheduler config), "
+                                  "`set_timesteps` (its arguments), `step_kwargs`,\n"
+                                  "`shape` and `seed`; IN has the tensors `x_T`, `step.0.model_output`, "
+                                  "`step.0.noise` and so on (golden/sched/ is full of\n"
+                                  "both). OUT gets the tables and every step's tensors under the names of "
+                                  "the golden files, so that `plumb compare` can\n"
+                                  "say where two samplers part. Noise that IN does not have is drawn with "
+                                  "the case's seed (numpy-pcg64); a warning says\n"
+                                  "so.";
+
+static const char examples[] =
+    "  plumb sample golden/sched/doc_ays_sigmas_euler.json \\\n"
+    "      --tensors golden/sched/doc_ays_sigmas_euler.safetensors --out mine.safetensors\n"
+    "  plumb compare mine.safetensors golden/sched/doc_ays_sigmas_euler.safetensors\n"
+    "  plumb sample case.json --tensors in.npz --out truth.safetensors --arithmetic f64";
+
+enum status command_sample(struct invocation *invocation)
+{
+    static const char *const arithmetics[] = {"diffusers", "f64", NULL};
+    const char *tensors = NULL, *out = NULL;
+    int arithmetic = 0;
+    const struct cli_option options[] = {
+        {.name = "tensors",
+            .kind = CLI_STRING,
+            .value = &tensors,
+            .argument = "IN",
+            .help = "the recorded tensors: safetensors, .npz, a folder of .npy"},
+        {.name = "out",
+            .kind = CLI_STRING,
+            .value = &out,
+            .argument = "OUT.safetensors",
+            .help = "where the results go"},
+        {.name = "arithmetic",
+            .kind = CLI_CHOICE,
+            .value = &arithmetic,
+            .argument = "WHICH",
+            .help = "diffusers (as it computes on a CPU) or f64 (in double throughout)",
+            .choices = arithmetics},
+    };
+    const struct cli_usage usage = {"CASE.json --tensors IN --out OUT.safetensors [options]", description,
+        examples, options, sizeof options / sizeof *options, 1, 1};
+    struct error *error = &invocation->error;
+    enum status status = cli_parse(invocation, &usage);
+    if (status != STATUS_OK || invocation->helped) return status;
+    if (!tensors || !out)
+        return error_input(error, "--%s is missing; see plumb sample --help", tensors ? "out" : "tensors");
+
+    struct sample_case sample_case = {0};
+    struct tensor_set *inputs = NULL, *outputs = NULL;
+    const char *path = invocation->positionals[0];
+    status = sample_case_read(path, &sample_case, error);
+    if (status == STATUS_OK) status = tensor_set_open(tensors, &inputs, error);
+    if (status == STATUS_OK) status = tensor_set_create(&outputs, error);
+    if (status == STATUS_OK) {
+        status = arithmetic == 0
+                     ? sample_case_run_f32(&sample_case, inputs, outputs, &invocation->warnings, error)
+                     : sample_case_run_f64(&sample_case, inputs, outputs, &invocation->warnings, error);
+        error_prefix(error, status, "%s: ", path);
+    }
+    if (status == STATUS_OK) status = tensor_set_write(outputs, out, error);
+    if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", out);
+    tensor_set_free(outputs);
+    tensor_set_free(inputs);
+    sample_case_free(&sample_case);
+    return status;
+}

@@ -1,0 +1,272 @@
+#include "sched/real.h"
+#include "sample_case.h"
+
+#include "sched/generator.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const enum dtype dtype_of_real = sizeof(real) == sizeof(float) ? DTYPE_F32 : DTYPE_F64;
+
+/* What a run works with. `n` elements are in a sample. */
+struct sampling {
+    const struct sample_case *sample_case;
+    const struct tensor_set *inputs;
+    struct tensor_set *outputs;
+    struct warnings *warnings;
+    struct error *error;
+    struct scheduler *scheduler;
+    struct generator *generator; /* NULL where the case has no seed */
+    size_t n;
+    real *memory; /* the six below: n elements each, model_output 2n */
+    real *sample, *scaled_input, *prev_sample, *pred_original_sample, *noise, *model_output;
+    float *draw; /* [n] */
+};
+
+/* --- Reading and writing tensors
+ * --------------------------------------------------------------------------------- */
+
+static enum status put_numbers(
+    struct sampling *s, const char *name, enum dtype dtype, int rank, const int64_t *shape, const void *data)
+{
+    struct tensor tensor = {.dtype = dtype, .rank = rank, .data = (void *)(uintptr_t)data};
+    for (int i = 0; i < rank; i++) tensor.shape[i] = shape[i];
+    return tensor_set_add(s->outputs, name, &tensor, s->error);
+}
+
+static enum status put_list(struct sampling *s, const char *name, const real *values, size_t count)
+{
+    int64_t length = (int64_t)count;
+    return values ? put_numbers(s, name, dtype_of_real, 1, &length, values) : STATUS_OK;
+}
+
+static enum status put_sample(struct sampling *s, size_t step, const char *what, const real *values)
+{
+    char name[64];
+    snprintf(name, sizeof name, "step.%zu.%s", step, what);
+    return put_numbers(s, name, dtype_of_real, s->sample_case->rank, s->sample_case->shape, values);
+}
+
+/* Timesteps in the type in which Diffusers keeps them. */
+static enum status put_timesteps(
+    struct sampling *s, const char *name, const double *timesteps, size_t count, int rank)
+{
+    int64_t length = (int64_t)count;
+    enum timestep_dtype kept = s->scheduler->timestep_dtype;
+    enum dtype dtype = kept == TIMESTEP_INT64     ? DTYPE_I64
+                       : kept == TIMESTEP_FLOAT32 ? dtype_of_real
+                                                  : DTYPE_F64;
+    size_t bytes = (count ? count : 1) * sizeof(double);
+    void *converted = malloc(bytes);
+    if (!converted) return error_memory(s->error, bytes);
+    for (size_t i = 0; i < count; i++) {
+        if (dtype == DTYPE_I64)
+            ((int64_t *)converted)[i] = (int64_t)timesteps[i];
+        else if (dtype == DTYPE_F32)
+            ((float *)converted)[i] = (float)timesteps[i];
+        else
+            ((double *)converted)[i] = timesteps[i];
+    }
+    enum status status = put_numbers(s, name, dtype, rank, &length, converted);
+    free(converted);
+    return status;
+}
+
+static enum status put_tables(struct sampling *s)
+{
+    const struct scheduler *scheduler = s->scheduler;
+    size_t trained = (size_t)scheduler->num_train_timesteps;
+    enum status status = put_list(s, "betas", scheduler->betas, trained);
+    if (status == STATUS_OK) status = put_list(s, "alphas", scheduler->alphas, trained);
+    if (status == STATUS_OK) status = put_list(s, "alphas_cumprod", scheduler->alphas_cumprod, trained);
+    if (status == STATUS_OK) status = put_list(s, "sigmas", scheduler->sigmas, scheduler->num_sigmas);
+    if (status == STATUS_OK && !scheduler->sigmas)
+        status =
+            put_numbers(s, "final_alpha_cumprod", dtype_of_real, 0, NULL, &scheduler->final_alpha_cumprod);
+    if (status == STATUS_OK)
+        status = put_timesteps(s, "timesteps", scheduler->timesteps, scheduler->num_timesteps, 1);
+    if (status != STATUS_OK) return status;
+    float narrow = (float)scheduler->init_noise_sigma;
+    bool is_f32 = scheduler->init_noise_sigma_is_f32 && dtype_of_real == DTYPE_F32;
+    return put_numbers(s, "init_noise_sigma", is_f32 ? DTYPE_F32 : DTYPE_F64, 0, NULL,
+        is_f32 ? (const void *)&narrow : (const void *)&scheduler->init_noise_sigma);
+}
+
+/* Reads the tensor `name`, of `count` elements; false in `*found` where there is none. */
+static enum status get(struct sampling *s, const char *name, size_t count, real *values, bool *found)
+{
+    const struct tensor *tensor = tensor_set_find(s->inputs, name);
+    *found = tensor != NULL;
+    if (!tensor) return STATUS_OK;
+    if (tensor_count(tensor) != count)
+        return error_input(s->error, "%s: expected %zu elements, got %zu", name, count, tensor_count(tensor));
+    for (size_t i = 0; i < count; i++) values[i] = (real)tensor_get_double(tensor, i);
+    return STATUS_OK;
+}
+
+/* A draw: the recorded tensor, or the generator's numbers. The stream moves on either way. */
+static enum status draw(struct sampling *s, const char *name, real *values)
+{
+    bool found;
+    if (s->generator) generator_normal_f32(s->generator, s->draw, s->n);
+    enum status status = get(s, name, s->n, values, &found);
+    if (status != STATUS_OK || found) return status;
+    if (!s->generator)
+        return error_input(s->error, "%s: not recorded, and the case has no seed to draw it with", name);
+    for (size_t i = 0; i < s->n; i++) values[i] = (real)s->draw[i];
+    warnings_add(s->warnings, "%s is not recorded: drawn with %s, seed %s", name,
+        generator_name(s->sample_case->generator), s->sample_case->seed);
+    return STATUS_OK;
+}
+
+/* --- The run
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* The recorded output of the model: of the sample's size, or twice that with a variance. */
+static enum status get_model_output(struct sampling *s, size_t step, size_t *size)
+{
+    char name[64];
+    bool found = false;
+    snprintf(name, sizeof name, "step.%zu.model_output", step);
+    const struct tensor *tensor = tensor_set_find(s->inputs, name);
+    bool twice = tensor && tensor_count(tensor) == 2 * s->n;
+    *size = (twice ? 2 : 1) * s->sample_case->sample_size;
+    enum status status = get(s, name, (twice ? 2 : 1) * s->n, s->model_output, &found);
+    if (status == STATUS_OK && !found)
+        return error_input(
+            s->error, "%s: missing; the schedule has %zu timesteps", name, s->scheduler->num_timesteps);
+    if (status == STATUS_OK)
+        status = put_numbers(s, name, dtype_of_real, tensor->rank, tensor->shape, s->model_output);
+    return status;
+}
+
+static enum status run_step(struct sampling *s, size_t i)
+{
+    const struct sample_case *c = s->sample_case;
+    struct step_input input = {
+        .timestep = s->scheduler->timesteps[i],
+        .model_output = s->model_output,
+        .sample = s->sample,
+        .batch = c->batch,
+        .sample_size = c->sample_size,
+        .options = c->options,
+    };
+    char name[64];
+    snprintf(name, sizeof name, "step.%zu.timestep", i);
+    enum status status = put_timesteps(s, name, &input.timestep, 1, 0);
+    if (status == STATUS_OK) status = put_sample(s, i, "sample", s->sample);
+    if (status == STATUS_OK)
+        status = scheduler_scale_model_input(
+            s->scheduler, input.timestep, s->sample, s->n, s->scaled_input, s->error);
+    if (status == STATUS_OK) status = put_sample(s, i, "scaled_input", s->scaled_input);
+    if (status == STATUS_OK) status = get_model_output(s, i, &input.model_output_size);
+    if (status == STATUS_OK && scheduler_needs_noise(s->scheduler, input.timestep, &input.options)) {
+        snprintf(name, sizeof name, "step.%zu.noise", i);
+        input.noise = s->noise;
+        status = draw(s, name, s->noise);
+        if (status == STATUS_OK) status = put_sample(s, i, "noise", s->noise);
+    }
+    if (status != STATUS_OK) return status;
+
+    /* A class that returns no prediction of the original leaves the NaNs alone. */
+    bool returned = false;
+    for (size_t e = 0; e < s->n; e++) s->pred_original_sample[e] = (real)NAN;
+    status = scheduler_step(s->scheduler, &input, s->prev_sample, s->pred_original_sample, s->error);
+    for (size_t e = 0; e < s->n; e++) returned = returned || !isnan(s->pred_original_sample[e]);
+    if (status == STATUS_OK) status = put_sample(s, i, "prev_sample", s->prev_sample);
+    if (status == STATUS_OK && returned)
+        status = put_sample(s, i, "pred_original_sample", s->pred_original_sample);
+    real *made = s->prev_sample;
+    s->prev_sample = s->sample;
+    s->sample = made;
+    return error_prefix(s->error, status, "step %zu: ", i);
+}
+
+static enum status run_steps(struct sampling *s)
+{
+    const struct sample_case *c = s->sample_case;
+    bool found = tensor_set_find(s->inputs, "x_T") != NULL;
+    enum status status = draw(s, "x_T", s->sample);
+    for (size_t e = 0; status == STATUS_OK && !found && e < s->n; e++)
+        s->sample[e] *= (real)s->scheduler->init_noise_sigma;
+    if (status == STATUS_OK) status = put_numbers(s, "x_T", dtype_of_real, c->rank, c->shape, s->sample);
+    for (size_t i = 0; status == STATUS_OK && i < s->scheduler->num_timesteps; i++) status = run_step(s, i);
+    if (status == STATUS_OK)
+        status = put_numbers(s, "final_sample", dtype_of_real, c->rank, c->shape, s->sample);
+    return status;
+}
+
+/* add_noise on recorded originals, noise and timesteps (one a picture), where they are recorded. */
+static enum status run_add_noise(struct sampling *s)
+{
+    const struct tensor *timesteps = tensor_set_find(s->inputs, "add_noise.timesteps");
+    const struct tensor *original = tensor_set_find(s->inputs, "add_noise.original");
+    if (!timesteps || !original) return STATUS_OK;
+    size_t batch = tensor_count(timesteps), n = tensor_count(original);
+    if (batch == 0 || n % batch || n == 0)
+        return error_input(s->error, "add_noise.timesteps: expected one a picture of add_noise.original");
+    size_t bytes = 3 * n * sizeof(real) + batch * sizeof(double);
+    real *numbers = malloc(3 * n * sizeof(real));
+    double *at = malloc(batch * sizeof *at);
+    bool found = false;
+    enum status status = numbers && at ? STATUS_OK : error_memory(s->error, bytes);
+    if (status == STATUS_OK) status = get(s, "add_noise.original", n, numbers, &found);
+    if (status == STATUS_OK) status = get(s, "add_noise.noise", n, numbers + n, &found);
+    if (status == STATUS_OK && !found) status = error_input(s->error, "add_noise.noise: missing");
+    for (size_t i = 0; status == STATUS_OK && i < batch; i++) at[i] = tensor_get_double(timesteps, i);
+    if (status == STATUS_OK)
+        status = scheduler_add_noise(
+            s->scheduler, numbers, numbers + n, at, batch, n / batch, numbers + 2 * n, s->error);
+    if (status == STATUS_OK)
+        status = put_numbers(
+            s, "add_noise.result", dtype_of_real, original->rank, original->shape, numbers + 2 * n);
+    if (status == STATUS_OK)
+        status =
+            put_numbers(s, "add_noise.original", dtype_of_real, original->rank, original->shape, numbers);
+    if (status == STATUS_OK)
+        status =
+            put_numbers(s, "add_noise.noise", dtype_of_real, original->rank, original->shape, numbers + n);
+    if (status == STATUS_OK) status = tensor_set_add(s->outputs, "add_noise.timesteps", timesteps, s->error);
+    free(numbers);
+    free(at);
+    return status;
+}
+
+static enum status allocate(struct sampling *s)
+{
+    s->n = s->sample_case->batch * s->sample_case->sample_size;
+    size_t bytes = 7 * s->n * sizeof(real);
+    s->memory = malloc(bytes);
+    s->draw = malloc(s->n * sizeof *s->draw);
+    if (!s->memory || !s->draw) return error_memory(s->error, bytes);
+    real **places[] = {
+        &s->sample, &s->scaled_input, &s->prev_sample, &s->pred_original_sample, &s->noise, &s->model_output};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) *places[i] = s->memory + i * s->n;
+    if (!s->sample_case->seed) return STATUS_OK;
+    return generator_create(s->sample_case->generator, s->sample_case->seed, &s->generator, s->error);
+}
+
+enum status REAL_NAME(sample_case_run)(const struct sample_case *sample_case, const struct tensor_set *inputs,
+    struct tensor_set *outputs, struct warnings *warnings, struct error *error)
+{
+    struct sampling s = {.sample_case = sample_case,
+        .inputs = inputs,
+        .outputs = outputs,
+        .warnings = warnings,
+        .error = error};
+    enum status status = allocate(&s);
+    if (status == STATUS_OK) status = scheduler_create(sample_case->scheduler, &s.scheduler, warnings, error);
+    if (status == STATUS_OK)
+        status = scheduler_set_timesteps(s.scheduler, &sample_case->request, warnings, error);
+    if (status == STATUS_OK && sample_case->begin_index >= 0)
+        scheduler_set_begin_index(s.scheduler, sample_case->begin_index);
+    if (status == STATUS_OK) status = put_tables(&s);
+    if (status == STATUS_OK && !sample_case->tables_only) status = run_steps(&s);
+    if (status == STATUS_OK) status = run_add_noise(&s);
+    scheduler_free(s.scheduler);
+    generator_free(s.generator);
+    free(s.memory);
+    free(s.draw);
+    return status;
+}
