@@ -22,10 +22,12 @@ enum status sigma_table_create(
         sigma_table_free(table);
         return error_memory(error, n * sizeof(real));
     }
+    table->rising = true;
     for (size_t i = 0; i < n; i++) {
         table->sigmas[i] = sigma_of(scheduler->alphas_cumprod[i]);
         table->log_sigmas[i] =
             PLUMB_REAL_IS_DOUBLE ? real_log(table->sigmas[i]) : (real)numpy_log((float)table->sigmas[i]);
+        if (i && !(table->log_sigmas[i - 1] <= table->log_sigmas[i])) table->rising = false;
     }
     return STATUS_OK;
 }
@@ -49,15 +51,32 @@ double sigma_table_interpolate(const struct sigma_table *table, double timestep)
     return slope * (timestep - (double)below) + low;
 }
 
-/* NumPy takes the logarithm in double, compares and interpolates in the table's type, and weighs the indices in
- * double. */
+/* The last entry that is not above `log_sigma`; 0 where all are. */
+static size_t last_not_above(const struct sigma_table *table, real log_sigma)
+{
+    size_t low = 0, high = table->count; /* entries below `low` are not above, those from `high` on are */
+    if (!table->rising) {
+        for (size_t i = 0; i < table->count; i++)
+            if (log_sigma >= table->log_sigmas[i]) low = i + 1;
+        high = low;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log_sigma >= table->log_sigmas[middle])
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? low - 1 : 0;
+}
+
+/* NumPy takes the logarithm in double, compares and interpolates in the table's type, and weighs the indices
+ * in double. */
 double sigma_to_t(const struct sigma_table *table, double sigma)
 {
     const real *log_sigmas = table->log_sigmas;
     real log_sigma = (real)log(fmax(sigma, 1e-10));
-    size_t low_index = 0;
-    for (size_t i = 0; i < table->count; i++)
-        if (log_sigma >= log_sigmas[i]) low_index = i;
+    size_t low_index = last_not_above(table, log_sigma);
     if (table->count == 1) return 0;
     if (low_index > table->count - 2) low_index = table->count - 2;
 

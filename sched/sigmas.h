@@ -10,10 +10,12 @@
 /* sigma at a value of alphas_cumprod. */
 real sigma_of(real alpha_cumprod);
 
-/* The sigmas of all training timesteps, and their logarithms: [count], rising. */
+/* The sigmas of all training timesteps, and their logarithms: [count]. They rise with the timestep unless
+ * trained_betas are no betas at all. */
 struct sigma_table {
     size_t count;
     real *sigmas, *log_sigmas;
+    bool rising;
 };
 
 enum status sigma_table_create(
