@@ -140,7 +140,7 @@ int64_t tokenizer_vocabulary_size(const struct tokenizer *tokenizer)
 
 /* --- Encoding --- */
 
-/* The ids so far; `pieces` is room for one word's. */
+/* The ids so far. */
 struct encoding {
     const struct tokenizer *tokenizer;
     int64_t *ids;

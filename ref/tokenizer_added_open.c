@@ -1,7 +1,7 @@
 /*
- * Where the added tokens are defined. What is read first stands: a token's first definition, a role's first
- * token. That gives transformers' order: added_tokens_decoder, special_tokens_map.json,
- * tokenizer_config.json, CLIPTokenizer's defaults, added_tokens.json.
+ * Where the added tokens are defined. A token's first definition stands, in this order: added_tokens_decoder;
+ * the roles in ROLES' order, each in special_tokens_map.json, else in tokenizer_config.json, else by default;
+ * the additional special tokens; added_tokens.json.
  */
 #include "tokenizer_added.h"
 #include "tokenizer_text.h"
@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The roles in the order in which transformers adds them; the first four have a default in CLIPTokenizer. */
+/* The roles; the first four have a default in CLIPTokenizer. Where two share a token, the first one's
+ * definition of it stands. */
 static const struct role {
     const char *key;
     const char *default_content;
@@ -27,7 +28,7 @@ static const struct role {
     {"mask_token", NULL, false},
 };
 enum { BOS, EOS, UNK, PAD, ROLE_COUNT = sizeof ROLES / sizeof *ROLES };
-#define NO_TOKEN SIZE_MAX
+#define DECODER "added_tokens_decoder"
 #define ADDITIONAL "additional_special_tokens"
 #define NO_ROLE "added token"
 /* Tokens are kept in a plain list. Collections of textual inversions stay far below this. */
@@ -135,40 +136,60 @@ static enum status read_added_json(const cJSON *json, struct added_tokens *added
     return STATUS_OK;
 }
 
-/* The tokens that have a role of their own, in one of the two documents that name them: `roles` says where in
- * the list each role's token is. */
-static enum status read_roles(
-    const cJSON *json, size_t roles[ROLE_COUNT], struct added_tokens *added, struct error *error)
+/* The two documents that may name special tokens; the first one that has a key is the one that counts. */
+struct document {
+    const char *name;
+    const cJSON *json; /* NULL where there is none */
+};
+enum { DOCUMENTS = 2 };
+
+static const cJSON *find_key(const struct document *documents, const char *key, const char **name)
+{
+    for (size_t i = 0; i < DOCUMENTS; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(documents[i].json, key);
+        *name = documents[i].name;
+        if (item && !cJSON_IsNull(item)) return item;
+    }
+    return NULL;
+}
+
+/* The tokens that have a role: `roles` says where in the list each role's token is. */
+static enum status read_roles(const struct document *documents, size_t roles[ROLE_COUNT],
+    struct added_tokens *added, struct error *error)
 {
     for (size_t i = 0; i < ROLE_COUNT; i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, ROLES[i].key);
-        if (!item || cJSON_IsNull(item) || roles[i] != NO_TOKEN) continue;
-        struct added_token token = {
-            .role = ROLES[i].key, .id = -1, .normalized = ROLES[i].normalized, .special = true};
-        enum status status = read_token(item, &token, error);
+        const char *name;
+        const cJSON *item = find_key(documents, ROLES[i].key, &name);
+        struct added_token token = {.content = ROLES[i].default_content,
+            .role = ROLES[i].key,
+            .id = -1,
+            .normalized = ROLES[i].normalized};
+        if (!item && !token.content) continue;
+        enum status status = item ? read_token(item, &token, error) : STATUS_OK;
         token.special = true;
         if (status == STATUS_OK) status = add_token(added, &token, &roles[i], error);
-        if (status != STATUS_OK) return error_prefix(error, status, "%s: ", ROLES[i].key);
+        if (status != STATUS_OK) return error_prefix(error, status, "%s: %s: ", name, ROLES[i].key);
     }
     return STATUS_OK;
 }
 
-/* The list of special tokens without a role; `*found` where there is one. */
+/* The list of special tokens without a role. */
 static enum status read_additional(
-    const cJSON *json, struct added_tokens *added, bool *found, struct error *error)
+    const struct document *documents, struct added_tokens *added, struct error *error)
 {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, ADDITIONAL), *item;
-    *found = list && !cJSON_IsNull(list);
-    if (!*found) return STATUS_OK;
-    if (!cJSON_IsArray(list)) return error_input(error, ADDITIONAL ": expected a list of tokens");
+    const char *name;
+    const cJSON *list = find_key(documents, ADDITIONAL, &name), *item;
+    if (!list) return STATUS_OK;
+    if (!cJSON_IsArray(list))
+        return error_input(error, "%s: " ADDITIONAL ": expected a list of tokens", name);
     size_t i = 0;
     cJSON_ArrayForEach(item, list)
     {
-        struct added_token token = {.role = ADDITIONAL, .id = -1, .special = true};
+        struct added_token token = {.role = ADDITIONAL, .id = -1};
         enum status status = read_token(item, &token, error);
         token.special = true;
         if (status == STATUS_OK) status = add_token(added, &token, NULL, error);
-        if (status != STATUS_OK) return error_prefix(error, status, ADDITIONAL "[%zu]: ", i);
+        if (status != STATUS_OK) return error_prefix(error, status, "%s: " ADDITIONAL "[%zu]: ", name, i);
         i++;
     }
     return STATUS_OK;
@@ -185,57 +206,6 @@ static enum status read_optional(const char *folder, const char *name, cJSON **o
     enum status status = access(path, F_OK) == 0 ? json_read_file(path, out, error) : STATUS_OK;
     free(path);
     return status;
-}
-
-/* special_tokens_map.json. */
-static enum status read_map(const char *folder, size_t roles[ROLE_COUNT], struct added_tokens *added,
-    bool *has_additional, struct error *error)
-{
-    static const char name[] = "special_tokens_map.json";
-    cJSON *map = NULL;
-    enum status status = read_optional(folder, name, &map, error);
-    if (status != STATUS_OK || !map) return status;
-    if (!cJSON_IsObject(map)) status = error_input(error, "expected an object from role to token");
-    if (status == STATUS_OK) status = read_roles(map, roles, added, error);
-    if (status == STATUS_OK) status = read_additional(map, added, has_additional, error);
-    cJSON_Delete(map);
-    return error_prefix(error, status, "%s/%s: ", folder, name);
-}
-
-static enum status read_config(const cJSON *config, size_t roles[ROLE_COUNT], struct added_tokens *added,
-    bool has_additional, struct error *error)
-{
-    enum status status = read_roles(config, roles, added, error);
-    if (status == STATUS_OK && !has_additional)
-        status = read_additional(config, added, &has_additional, error);
-    return status;
-}
-
-static enum status add_defaults(size_t roles[ROLE_COUNT], struct added_tokens *added, struct error *error)
-{
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < ROLE_COUNT && status == STATUS_OK; i++) {
-        if (roles[i] != NO_TOKEN || !ROLES[i].default_content) continue;
-        struct added_token token = {.content = ROLES[i].default_content,
-            .role = ROLES[i].key,
-            .id = -1,
-            .normalized = ROLES[i].normalized,
-            .special = true};
-        status = add_token(added, &token, &roles[i], error);
-    }
-    return status;
-}
-
-/* added_tokens.json. */
-static enum status read_added(const char *folder, struct added_tokens *added, struct error *error)
-{
-    static const char name[] = "added_tokens.json";
-    cJSON *json = NULL;
-    enum status status = read_optional(folder, name, &json, error);
-    if (status != STATUS_OK || !json) return status;
-    status = read_added_json(json, added, error);
-    cJSON_Delete(json);
-    return error_prefix(error, status, "%s/%s: ", folder, name);
 }
 
 /* --- Ids and patterns --- */
@@ -298,37 +268,52 @@ static enum status make_patterns(struct added_tokens *added, struct error *error
     return STATUS_OK;
 }
 
+/* Everything but the ids. `map` is special_tokens_map.json, `json` added_tokens.json: older folders' files,
+ * each NULL where there is none. Errors name the file, without its folder. */
+static enum status read_all(const cJSON *config, const cJSON *map, const cJSON *json,
+    size_t roles[ROLE_COUNT], struct added_tokens *added, struct error *error)
+{
+    const struct document documents[DOCUMENTS] = {
+        {"special_tokens_map.json", map}, {"tokenizer_config.json", config}};
+    const cJSON *decoder = cJSON_GetObjectItemCaseSensitive(config, DECODER);
+    if (map && !cJSON_IsObject(map))
+        return error_input(error, "special_tokens_map.json: expected an object from role to token");
+    enum status status = STATUS_OK;
+    if (decoder && !cJSON_IsNull(decoder))
+        status =
+            error_prefix(error, read_decoder(decoder, added, error), "tokenizer_config.json: " DECODER ": ");
+    if (status == STATUS_OK) status = read_roles(documents, roles, added, error);
+    if (status == STATUS_OK) status = read_additional(documents, added, error);
+    if (status == STATUS_OK && json)
+        status = error_prefix(error, read_added_json(json, added, error), "added_tokens.json: ");
+    return status;
+}
+
 enum status added_tokens_open(const char *folder, const cJSON *config, const struct vocabulary *vocabulary,
     struct added_tokens *added, struct error *error)
 {
     *added = (struct added_tokens){0};
     size_t roles[ROLE_COUNT];
-    for (size_t i = 0; i < ROLE_COUNT; i++) roles[i] = NO_TOKEN;
-    bool has_additional = false;
-    const cJSON *decoder = cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder");
-    if (cJSON_IsNull(decoder)) decoder = NULL;
-
+    cJSON *map = NULL, *json = NULL;
+    const cJSON *decoder = cJSON_GetObjectItemCaseSensitive(config, DECODER);
     enum status status = STATUS_OK;
-    if (decoder)
-        status = error_prefix(error, read_decoder(decoder, added, error),
-            "%s/tokenizer_config.json: added_tokens_decoder: ", folder);
-    else
-        status = read_map(folder, roles, added, &has_additional, error);
-    if (status == STATUS_OK && config)
-        status = error_prefix(error, read_config(config, roles, added, has_additional, error),
-            "%s/tokenizer_config.json: ", folder);
-    if (status == STATUS_OK) status = add_defaults(roles, added, error);
-    if (status == STATUS_OK && !decoder) status = read_added(folder, added, error);
-    if (status == STATUS_OK)
-        status = error_prefix(error, settle_ids(added, vocabulary, error), "%s/", folder);
-    if (status == STATUS_OK) status = make_patterns(added, error);
-    if (status != STATUS_OK) {
-        added_tokens_close(added);
-        return status;
+    if (!decoder || cJSON_IsNull(decoder)) {
+        status = read_optional(folder, "special_tokens_map.json", &map, error);
+        if (status == STATUS_OK) status = read_optional(folder, "added_tokens.json", &json, error);
+        if (status != STATUS_OK) goto done;
     }
+    status = read_all(config, map, json, roles, added, error);
+    if (status == STATUS_OK) status = settle_ids(added, vocabulary, error);
+    if (status == STATUS_OK) status = make_patterns(added, error);
+    status = error_prefix(error, status, "%s/", folder);
+    if (status != STATUS_OK) goto done;
     added->bos = added->items[roles[BOS]].id;
     added->eos = added->items[roles[EOS]].id;
     added->unk = added->items[roles[UNK]].id;
     added->pad = added->items[roles[PAD]].id;
-    return STATUS_OK;
+done:
+    cJSON_Delete(json);
+    cJSON_Delete(map);
+    if (status != STATUS_OK) added_tokens_close(added);
+    return status;
 }

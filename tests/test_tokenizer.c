@@ -73,6 +73,57 @@ START_TEST(recorded_cases)
 }
 END_TEST
 
+/* --- The prompts of the recorded pipelines --- */
+
+/* The ids of one prompt of a trace; `text` NULL is an absent prompt, which Stable Diffusion takes for "". */
+static int check_trace_ids(
+    const struct tensor_set *set, const char *model, size_t encoder, const char *sign, const char *text)
+{
+    static const char *const encoders[] = {"text_encoder", "text_encoder_2"};
+    static const char *const tokenizers[] = {"tokenizer", "tokenizer_2"};
+    char name[64];
+    snprintf(name, sizeof name, "%sinput_ids.%s", sign, encoders[encoder]);
+    const struct tensor *recorded = tensor_set_find(set, name);
+    if (!recorded) return 0;
+    struct tokenizer *tokenizer = open_tokenizer(golden_path("models/%s/%s", model, tokenizers[encoder]));
+    struct error error = {""};
+    int64_t ids[77];
+    ck_assert_int_eq(tokenizer_encode(tokenizer, text ? text : "", ids, NULL, &error), STATUS_OK);
+    ck_assert_uint_eq(tensor_count(recorded), 77);
+    for (size_t i = 0; i < 77; i++)
+        ck_assert_msg(tensor_get_int(recorded, i) == ids[i],
+            "%s: \"%s\": id %zu: expected %" PRId64 ", got %" PRId64, name, text, i,
+            tensor_get_int(recorded, i), ids[i]);
+    tokenizer_free(tokenizer);
+    return 1;
+}
+
+START_TEST(recorded_prompts)
+{
+    static const char *const traces[] = {"sd-ddim5", "sd-pndm6", "sd21v-ddim6-leading", "sdxl-ays10-sde",
+        "sdxl-batch2-nonsquare", "sdxl-euler-sigmas", "shapes-ays10-sde", "shapes-sde-karras20"};
+    struct tensor_set *set = golden_tensors("models/traces/%s.safetensors", traces[_i]);
+    struct error error = {""};
+    cJSON *info = NULL;
+    const char *text = tensor_set_metadata(set, "info");
+    ck_assert_int_eq(json_parse(text, strlen(text), "info", &info, &error), STATUS_OK);
+    const char *model = cJSON_GetObjectItem(info, "model")->valuestring;
+    const cJSON *call = cJSON_GetObjectItem(info, "call");
+    int compared = 0;
+    for (int negative = 0; negative < 2; negative++) {
+        const char *key = negative ? "negative_prompt" : "prompt", *sign = negative ? "negative_" : "";
+        const char *key_2 = negative ? "negative_prompt_2" : "prompt_2";
+        const char *prompt = cJSON_GetStringValue(cJSON_GetObjectItem(call, key));
+        const char *prompt_2 = cJSON_GetStringValue(cJSON_GetObjectItem(call, key_2));
+        compared += check_trace_ids(set, model, 0, sign, prompt);
+        compared += check_trace_ids(set, model, 1, sign, prompt_2 ? prompt_2 : prompt);
+    }
+    ck_assert_int_ge(compared, 2);
+    cJSON_Delete(info);
+    tensor_set_free(set);
+}
+END_TEST
+
 /* --- Where fast and slow differ --- */
 
 /* What the rules give, piece by piece, for the texts whose recorded ids are the slow tokenizer's, and for
@@ -350,6 +401,7 @@ int main(void)
     TCase *cases = tcase_create("tokenizer");
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, recorded_cases, 0, 2);
+    tcase_add_loop_test(cases, recorded_prompts, 0, 8);
     tcase_add_test(cases, fast_rules);
     tcase_add_test(cases, small_vocabulary);
     tcase_add_test(cases, added_tokens);
