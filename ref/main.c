@@ -17,6 +17,7 @@ static const struct {
     const char *name, *arguments, *summary;
     enum status (*run)(struct invocation *invocation);
 } commands[] = {
+    {"run", "CHECKPOINT", "text to image", command_run},
     {"schedule", "SCHEDULER", "the table of a schedule: timesteps, sigmas, alphas; JSON, CSV or a plot",
         command_schedule},
     {"sample", "CASE", "the sampler alone, on recorded model outputs", command_sample},

@@ -114,19 +114,46 @@ static bool starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* How far a tensor of a free run may be from the recorded one, relative to its peak. */
-static double free_run_tolerance(const char *name)
+/* What a prompt, a seed and a schedule fix alone, to the bit. */
+static bool is_exact(const char *name)
 {
-    if (starts_with(name, "input_ids") || starts_with(name, "negative_input_ids") ||
-        strcmp(name, "add_time_ids") == 0 || strcmp(name, "timesteps") == 0 ||
-        strcmp(name, "init_noise") == 0 || strcmp(name, "alphas_cumprod") == 0)
-        return 0;
-    if (strcmp(name, "sigmas") == 0) return 2 * 0x1p-23; /* vendors' log and exp stand behind some of them */
-    if (starts_with(name, "step.") && !starts_with(name, "step.00.")) return RUN_TOLERANCE;
-    if (strcmp(name, "latents.final") == 0 || strcmp(name, "vae_input") == 0 || strcmp(name, "image") == 0)
-        return RUN_TOLERANCE;
-    if (starts_with(name, "act.vae")) return RUN_TOLERANCE;
-    return STAGE_TOLERANCE;
+    static const char *const names[] = {"add_time_ids", "timesteps", "init_noise", "alphas_cumprod"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return starts_with(name, "input_ids") || starts_with(name, "negative_input_ids");
+}
+
+/* Whether a run's errors have grown through the steps before this tensor was made. */
+static bool is_downstream(const char *name)
+{
+    return starts_with(name, "step.") || starts_with(name, "act.vae") || strcmp(name, "latents.final") == 0 ||
+           strcmp(name, "vae_input") == 0 || strcmp(name, "image") == 0;
+}
+
+/* One tensor of a free run against PyTorch's, with our own double run as the truth between them. Before the
+ * first step, the tolerance of a stage. Downstream, an untrained model multiplies errors as it pleases
+ * (PyTorch's own free run is up to 3e-4 of the peak from the truth on these), so the measure is PyTorch's own
+ * distance from the truth, twice, over the tolerance of one stage; what the run is made for, latents and
+ * image, is also within RUN_TOLERANCE of PyTorch's. */
+static void compare_free_run(const char *run, const char *key, const struct tensor *ours,
+    const struct tensor *theirs, const struct tensor *truth)
+{
+    struct difference d = tensor_difference(ours, theirs);
+    bool agrees = d.max_rel_peak <= STAGE_TOLERANCE;
+    if (strcmp(key, "timesteps") == 0 && theirs->dtype == DTYPE_F32)
+        agrees = d.max_abs <= 1e-4; /* of a step: custom sigmas come through NumPy's float32 log */
+    else if (strcmp(key, "sigmas") == 0)
+        agrees = d.max_ulp <= 2; /* vendors' log and exp stand behind some of them */
+    else if (is_exact(key))
+        agrees = d.unequal == 0;
+    else if (is_downstream(key)) {
+        double our_error = tensor_difference(ours, truth).max_rel_peak;
+        double their_error = tensor_difference(theirs, truth).max_rel_peak;
+        agrees = our_error <= 2 * their_error + STAGE_TOLERANCE;
+        if (!starts_with(key, "step.")) agrees = agrees && d.max_rel_peak <= RUN_TOLERANCE;
+    }
+    ck_assert_msg(agrees, "%s: %s: %.3g of its peak %.4g apart, at [%zu]: %.9g, expected %.9g", run, key,
+        d.max_rel_peak, d.peak, d.worst, d.worst_a, d.worst_b);
 }
 
 /* Bytes: within 1 on 99.9 % of the values, nowhere more than 2 (a value may lie at a rounding tie). */
@@ -150,8 +177,10 @@ START_TEST(a_free_run_agrees_with_every_recorded_tensor)
     const char *name = traces[_i];
     struct golden_run run;
     open_golden_run(name, &run);
-    struct trace *trace;
+    struct trace *trace, *truth;
     struct pictures pictures;
+    run_pipeline(&run, pipeline_run_f64, true, &truth, &pictures);
+    free(pictures.pixels);
     run_pipeline(&run, pipeline_run_f32, true, &trace, &pictures);
 
     const struct tensor_set *ours = trace_tensors(trace);
@@ -166,16 +195,11 @@ START_TEST(a_free_run_agrees_with_every_recorded_tensor)
         ck_assert_msg(mine->dtype == theirs->dtype, "%s: %s: %s, expected %s", name, key,
             dtype_name(mine->dtype), dtype_name(theirs->dtype));
         compared++;
-        if (strcmp(key, "image_u8") == 0) {
+        if (strcmp(key, "image_u8") == 0)
             compare_pixels(name, mine, theirs);
-            continue;
-        }
+        else
+            compare_free_run(name, key, mine, theirs, tensor_set_find(trace_tensors(truth), key));
         struct difference d = tensor_difference(mine, theirs);
-        /* Fractional timesteps come through NumPy's float32 log: design.md's 1e-4 of a step. */
-        bool fractional = strcmp(key, "timesteps") == 0 && theirs->dtype == DTYPE_F32;
-        bool agrees = fractional ? d.max_abs <= 1e-4 : d.max_rel_peak <= free_run_tolerance(key);
-        ck_assert_msg(agrees, "%s: %s: %.3g of its peak %.4g apart, at [%zu]: %.9g, expected %.9g", name, key,
-            d.max_rel_peak, d.peak, d.worst, d.worst_a, d.worst_b);
         if (starts_with(key, "step.")) worst_step = fmax(worst_step, d.max_rel_peak);
         if (strcmp(key, "image") == 0) image = d.max_rel_peak;
     }
@@ -183,6 +207,7 @@ START_TEST(a_free_run_agrees_with_every_recorded_tensor)
         image);
     free(pictures.pixels);
     trace_free(trace);
+    trace_free(truth);
     close_golden_run(&run);
 }
 END_TEST

@@ -1,0 +1,391 @@
+/*
+ * plumb run: a checkpoint and a recipe to pictures and a trace.
+ */
+#include "cli.h"
+#include "output_file.h"
+#include "pipeline.h"
+#include "png_file.h"
+#include "version.h"
+
+#include "kernels/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum precision { PRECISION_F32, PRECISION_F64 };
+static const char *const precisions[] = {"f32", "f64", NULL};
+
+struct run_arguments {
+    const char *folder, *recipe_file, *scheduler, *out, *trace;
+    cJSON *keys;     /* what the command line says of the recipe */
+    cJSON *settings; /* --set */
+    int64_t threads;
+    int precision;
+    bool trace_modules;
+};
+
+/* An option that becomes the recipe's key of the same name. */
+static struct cli_option key(struct run_arguments *arguments, const char *name, enum cli_kind kind,
+    const char *argument, const char *help)
+{
+    return (struct cli_option){
+        .name = name, .kind = kind, .value = &arguments->keys, .argument = argument, .help = help};
+}
+
+static enum status parse(struct invocation *invocation, struct run_arguments *arguments)
+{
+    struct cli_option options[] = {
+        {.name = "recipe",
+            .kind = CLI_STRING,
+            .value = &arguments->recipe_file,
+            .argument = "F.json",
+            .help = "the arguments of the run as a file; options below win over it"},
+        key(arguments, "prompt", CLI_KEY_STRING, "S", "what to draw"),
+        key(arguments, "prompt-2", CLI_KEY_STRING, "S",
+            "SDXL: the second encoder's prompt, by default the same"),
+        key(arguments, "negative-prompt", CLI_KEY_STRING, "S", "what not to draw"),
+        key(arguments, "negative-prompt-2", CLI_KEY_STRING, "S", "SDXL: the second encoder's"),
+        {.name = "scheduler",
+            .kind = CLI_STRING,
+            .value = &arguments->scheduler,
+            .argument = "CLASS|F.json",
+            .help = "another scheduler: a class with the checkpoint's options, or a config's own"},
+        {.name = "set",
+            .kind = CLI_SETTING,
+            .value = &arguments->settings,
+            .argument = "key=value",
+            .help = "an option of the scheduler; may stand several times"},
+        {.name = "num-inference-steps",
+            .alias = "steps",
+            .kind = CLI_KEY_VALUE,
+            .value = &arguments->keys,
+            .argument = "N",
+            .help = "steps of the sampler (50)"},
+        key(arguments, "timesteps", CLI_KEY_NUMBERS, "L", "custom timesteps: a,b,c or a JSON array"),
+        key(arguments, "sigmas", CLI_KEY_NUMBERS, "L", "custom sigmas, the final one included"),
+        key(arguments, "guidance-scale", CLI_KEY_VALUE, "X",
+            "classifier-free guidance (7.5; SDXL 5); off at 1 and below"),
+        key(arguments, "guidance-rescale", CLI_KEY_VALUE, "X",
+            "0 to 1: brings the guided prediction's spread back"),
+        key(arguments, "eta", CLI_KEY_VALUE, "X", "DDIM: 0 deterministic to 1 as random as DDPM"),
+        key(arguments, "clip-skip", CLI_KEY_VALUE, "N", "take the text encoder's output N layers earlier"),
+        key(arguments, "height", CLI_KEY_VALUE, "N",
+            "pixels, a multiple of 8; by default the model's own size"),
+        key(arguments, "width", CLI_KEY_VALUE, "N", "pixels, a multiple of 8"),
+        {.name = "num-images-per-prompt",
+            .alias = "images",
+            .kind = CLI_KEY_VALUE,
+            .value = &arguments->keys,
+            .argument = "N",
+            .help = "pictures of each prompt in one batch"},
+        key(arguments, "original-size", CLI_KEY_NUMBERS, "H,W",
+            "SDXL: the size the picture is said to come from"),
+        key(arguments, "crops-coords-top-left", CLI_KEY_NUMBERS, "Y,X",
+            "SDXL: the corner it is said to be cropped at"),
+        key(arguments, "target-size", CLI_KEY_NUMBERS, "H,W", "SDXL: the size it is said to have"),
+        key(arguments, "negative-original-size", CLI_KEY_NUMBERS, "H,W",
+            "SDXL: the same for the negative half"),
+        key(arguments, "negative-crops-coords-top-left", CLI_KEY_NUMBERS, "Y,X",
+            "SDXL: the same for the negative half"),
+        key(arguments, "negative-target-size", CLI_KEY_NUMBERS, "H,W",
+            "SDXL: the same for the negative half"),
+        key(arguments, "denoising-end", CLI_KEY_VALUE, "X", "SDXL: stop at this fraction of the schedule"),
+        key(arguments, "seed", CLI_KEY_STRINGS, "S[,S...]",
+            "of any size; one for the batch, or one a picture (0)"),
+        key(arguments, "generator", CLI_KEY_STRING, "NAME",
+            "numpy-pcg64, torch-cpu or torch-cpu-plain (numpy-pcg64)"),
+        key(arguments, "latents", CLI_KEY_STRING, "F",
+            "initial noise from a tensor file, in place of the first draw"),
+        key(arguments, "variant", CLI_KEY_STRING, "NAME", "the checkpoint's variant, as in fp16"),
+        {.name = "precision",
+            .kind = CLI_CHOICE,
+            .value = &arguments->precision,
+            .argument = "f32|f64",
+            .choices = precisions,
+            .help = "of models and sampler (f32); f64 is the oracle, and slow"},
+        {.name = "threads",
+            .kind = CLI_INTEGER,
+            .value = &arguments->threads,
+            .argument = "N",
+            .minimum = 1,
+            .maximum = 1024,
+            .help = "by default one a processor; changes no bit of the result"},
+        {.name = "out",
+            .kind = CLI_STRING,
+            .value = &arguments->out,
+            .argument = "P.png",
+            .help = "the picture; several become P-0.png, P-1.png (plumb.png, if no trace is asked for)"},
+        {.name = "trace",
+            .kind = CLI_STRING,
+            .value = &arguments->trace,
+            .argument = "F.safetensors",
+            .help = "every tensor of the run, under the names of golden/README.md"},
+        {.name = "trace-modules",
+            .kind = CLI_FLAG,
+            .value = &arguments->trace_modules,
+            .help = "the trace also holds the module outputs of the first step"},
+    };
+    const struct cli_usage usage = {
+        .arguments = "CHECKPOINT [options]",
+        .description =
+            "Text to image: a published Diffusers folder of Stable Diffusion 1.x, 2.x or XL, and a prompt.\n"
+            "The same recipe gives the same bits on every run, with any number of threads.",
+        .examples = "plumb run sdxl --recipe configs/recipes/ays_timesteps.json --out rabbit.png\n"
+                    "plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
+                    "    --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
+                    "plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
+                    "--steps 25 --eta 1\n",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+        .minimum_positionals = 1,
+        .maximum_positionals = 1,
+    };
+    enum status status = cli_parse(invocation, &usage);
+    if (status != STATUS_OK || invocation->helped) return status;
+    arguments->folder = invocation->positionals[0];
+    if (arguments->trace_modules && !arguments->trace)
+        return error_input(&invocation->error, "--trace-modules: needs --trace, which says where they go");
+    return STATUS_OK;
+}
+
+/* --- The recipe
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* Every key of `from` goes into `onto`, over what stands there. */
+static enum status merge(cJSON *onto, const cJSON *from, struct error *error)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from)
+    {
+        cJSON *copy = cJSON_Duplicate(item, true);
+        cJSON_DeleteItemFromObjectCaseSensitive(onto, item->string);
+        if (!copy || !cJSON_AddItemToObject(onto, item->string, copy)) {
+            cJSON_Delete(copy);
+            return error_memory(error, 0);
+        }
+    }
+    return STATUS_OK;
+}
+
+/* --scheduler and --set, over the recipe's `scheduler`. A class name keeps the options that stand there
+ * already; a config file brings its own. */
+static enum status merge_scheduler(const struct run_arguments *arguments, cJSON *recipe, struct error *error)
+{
+    if (!arguments->scheduler && !arguments->settings) return STATUS_OK;
+    cJSON *scheduler = cJSON_GetObjectItemCaseSensitive(recipe, "scheduler");
+    if (!cJSON_IsObject(scheduler)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(recipe, "scheduler");
+        scheduler = cJSON_AddObjectToObject(recipe, "scheduler");
+        if (!scheduler) return error_memory(error, 0);
+    }
+    cJSON *config = NULL;
+    enum status status = STATUS_OK;
+    if (arguments->scheduler) status = cli_scheduler_config(arguments->scheduler, NULL, &config, error);
+    if (status == STATUS_OK) status = merge(scheduler, config, error);
+    if (status == STATUS_OK) status = merge(scheduler, arguments->settings, error);
+    cJSON_Delete(config);
+    return status;
+}
+
+/* A schedule is given one way: what the command line says of it takes the place of all that the recipe says.
+ */
+static enum status choose_schedule(const cJSON *keys, cJSON *recipe, struct error *error)
+{
+    static const char *const ways[] = {"num_inference_steps", "timesteps", "sigmas"};
+    int given = 0;
+    for (int i = 0; i < 3; i++) given += cJSON_HasObjectItem(keys, ways[i]);
+    if (given > 1)
+        return error_input(error, "--steps, --timesteps, --sigmas: only one of the three may be given");
+    for (int i = 0; i < 3 && given == 1; i++) cJSON_DeleteItemFromObjectCaseSensitive(recipe, ways[i]);
+    return STATUS_OK;
+}
+
+static enum status read_recipe(
+    const struct run_arguments *arguments, struct recipe *recipe, struct error *error)
+{
+    cJSON *json = NULL;
+    enum status status = STATUS_OK;
+    if (arguments->recipe_file)
+        status = json_read_file(arguments->recipe_file, &json, error);
+    else if (!(json = cJSON_CreateObject()))
+        status = error_memory(error, 0);
+    if (status == STATUS_OK && cJSON_IsObject(json)) {
+        status = choose_schedule(arguments->keys, json, error);
+        if (status == STATUS_OK) status = merge(json, arguments->keys, error);
+        if (status == STATUS_OK) status = merge_scheduler(arguments, json, error);
+    }
+    if (status == STATUS_OK) {
+        status = recipe_read(json, recipe, error);
+        if (arguments->recipe_file) error_prefix(error, status, "%s: ", arguments->recipe_file);
+    }
+    cJSON_Delete(json);
+    return status;
+}
+
+/* --- Progress
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct progress {
+    FILE *stream;
+    struct timespec start;
+};
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
+}
+
+static void show_progress(void *context, size_t step, size_t steps)
+{
+    struct progress *progress = context;
+    if (step == 0) clock_gettime(CLOCK_MONOTONIC, &progress->start);
+    double each = step ? seconds_since(&progress->start) / (double)step : 0;
+    fprintf(progress->stream, "\r\033[Kstep %zu of %zu", step, steps);
+    if (step) fprintf(progress->stream, "  %.3g s a step, %.0f s left", each, each * (double)(steps - step));
+    if (step == steps) fprintf(progress->stream, "\n");
+    fflush(progress->stream);
+}
+
+/* --- What the run leaves
+ * ------------------------------------------------------------------------------------------- */
+
+static enum status put_json(struct trace *trace, const char *key, const cJSON *value, struct error *error)
+{
+    char *text = cJSON_PrintUnformatted(value);
+    if (!text) return error_memory(error, 0);
+    enum status status = trace_put_metadata(trace, key, text, error);
+    cJSON_free(text);
+    return status;
+}
+
+/* The key "machine" holds all that depends on where the run was made, and nothing else does. */
+static enum status put_machine(struct trace *trace, struct error *error)
+{
+    char cpu[128];
+    cJSON *machine = cJSON_CreateObject();
+    bool made = machine && cJSON_AddStringToObject(machine, "cpu", kernels_cpu_name(cpu, sizeof cpu)) &&
+                cJSON_AddStringToObject(machine, "kernels", kernels_set_name(kernels_in_use())) &&
+                cJSON_AddStringToObject(machine, "blas", kernels_blas_description()) &&
+                cJSON_AddStringToObject(machine, "blas_core", kernels_blas_core());
+    enum status status = made ? put_json(trace, "machine", machine, error) : error_memory(error, 0);
+    cJSON_Delete(machine);
+    return status;
+}
+
+static enum status put_metadata(struct trace *trace, const struct pipeline *pipeline,
+    const struct recipe *recipe, int precision, struct error *error)
+{
+    cJSON *schedule = NULL;
+    cJSON *seeds = cJSON_CreateStringArray((const char *const *)recipe->seeds, (int)recipe->num_seeds);
+    enum status status = seeds ? STATUS_OK : error_memory(error, 0);
+    if (status == STATUS_OK) status = put_json(trace, "seed", seeds, error);
+    if (status == STATUS_OK) status = put_json(trace, "recipe", recipe->source, error);
+    if (status == STATUS_OK) status = pipeline_scheduler_config(pipeline, recipe, &schedule, NULL, error);
+    if (status == STATUS_OK) status = put_json(trace, "schedule", schedule, error);
+    if (status == STATUS_OK)
+        status = trace_put_metadata(trace, "generator", generator_name(recipe->generator), error);
+    if (status == STATUS_OK)
+        status = trace_put_metadata(trace, "pipeline", pipeline->checkpoint.pipeline_class, error);
+    if (status == STATUS_OK) status = trace_put_metadata(trace, "precision", precisions[precision], error);
+    if (status == STATUS_OK)
+        status = trace_put_metadata(trace, "versions", "{\"plumb\":\"" PLUMB_VERSION "\"}", error);
+    if (status == STATUS_OK) status = put_machine(trace, error);
+    cJSON_Delete(schedule);
+    cJSON_Delete(seeds);
+    return status;
+}
+
+/* "P.png", or "P-<i>.png" where there are several pictures. Allocated. */
+static char *picture_path(const char *out, size_t i, size_t count)
+{
+    const char *dot = strrchr(out, '.'), *slash = strrchr(out, '/');
+    int stem = (int)(dot && (!slash || dot > slash) ? (size_t)(dot - out) : strlen(out));
+    char *path = NULL;
+    int length =
+        count == 1 ? asprintf(&path, "%s", out) : asprintf(&path, "%.*s-%zu%s", stem, out, i, out + stem);
+    return length < 0 ? NULL : path;
+}
+
+static enum status write_pictures(
+    const char *out, const struct pictures *pictures, const struct recipe *recipe, struct error *error)
+{
+    char *text = cJSON_PrintUnformatted(recipe->source);
+    enum status status = text ? STATUS_OK : error_memory(error, 0);
+    char software_key[] = "Software", software[] = "Plumb " PLUMB_VERSION, recipe_key[] = "recipe";
+    struct png_text texts[] = {{software_key, software}, {recipe_key, text}};
+    size_t bytes = pictures->height * pictures->width * 3;
+    for (size_t i = 0; i < pictures->count && status == STATUS_OK; i++) {
+        char *path = picture_path(out, i, pictures->count);
+        status = path ? png_write(path, pictures->pixels + i * bytes, (int)pictures->width,
+                            (int)pictures->height, texts, 2, error)
+                      : error_memory(error, strlen(out));
+        free(path);
+    }
+    cJSON_free(text);
+    return status;
+}
+
+/* An hour's run must not end in "no such folder": the outputs are opened, and left again, before it starts.
+ */
+static enum status check_writable(const char *path, struct error *error)
+{
+    struct output_file file = {0};
+    enum status status = path ? output_file_open(&file, path, error) : STATUS_OK;
+    output_file_abandon(&file);
+    return status;
+}
+
+static enum status run(
+    struct invocation *invocation, const struct run_arguments *arguments, const struct recipe *recipe)
+{
+    struct error *error = &invocation->error;
+    const char *out = arguments->out || arguments->trace ? arguments->out : "plumb.png";
+    struct pipeline pipeline = {0};
+    struct trace *trace = NULL;
+    struct pictures pictures = {0};
+    struct progress progress = {.stream = invocation->messages};
+
+    enum status status = check_writable(out, error);
+    if (status == STATUS_OK) status = check_writable(arguments->trace, error);
+    if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
+    if (status == STATUS_OK && arguments->trace) status = trace_create(&trace, error);
+    if (status == STATUS_OK) {
+        struct run_options options = {
+            .trace = trace,
+            .trace_modules = arguments->trace_modules,
+            .progress = invocation->messages_are_seen ? show_progress : NULL,
+            .progress_context = &progress,
+        };
+        pipeline_run_function *function =
+            arguments->precision == PRECISION_F64 ? pipeline_run_f64 : pipeline_run_f32;
+        status = function(&pipeline, recipe, &options, &pictures, &invocation->warnings, error);
+    }
+    if (status == STATUS_OK && trace)
+        status = put_metadata(trace, &pipeline, recipe, arguments->precision, error);
+    if (status == STATUS_OK && trace) status = trace_write(trace, arguments->trace, error);
+    if (status == STATUS_OK && out) status = write_pictures(out, &pictures, recipe, error);
+
+    free(pictures.pixels);
+    trace_free(trace);
+    pipeline_close(&pipeline);
+    return status;
+}
+
+enum status command_run(struct invocation *invocation)
+{
+    struct run_arguments arguments = {0};
+    struct recipe recipe = {0};
+    enum status status = parse(invocation, &arguments);
+    if (status == STATUS_OK && !invocation->helped) {
+        if (arguments.threads) kernels_set_threads((int)arguments.threads);
+        status = read_recipe(&arguments, &recipe, &invocation->error);
+        if (status == STATUS_OK) status = run(invocation, &arguments, &recipe);
+    }
+    recipe_free(&recipe);
+    cJSON_Delete(arguments.keys);
+    cJSON_Delete(arguments.settings);
+    return status;
+}
