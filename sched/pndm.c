@@ -1,22 +1,22 @@
 /*
  * PNDMScheduler: pseudo numerical methods for diffusion models (Liu et al. 2022, arXiv:2202.09778).
  *
- * The transfer from t to t' is DDIM's without noise, written as eq. 11 of the paper, with alpha_t being
+ * The transfer from t to t' is DDIM's without noise, written as eq. 9 of the paper, with alpha_t being
  * alphas_cumprod[t] (transfer() below). What goes in as epsilon is not one prediction but a combination of
  * several, as in classical methods for differential equations:
  *
- *   PRK    pseudo Runge-Kutta, eq. 13: four predictions for one step: at t, twice at t - T//N//2, at t -
- * T//N, weighted 1/6, 1/3, 1/3, 1/6. The first three steps, so that four predictions at whole steps are
- * known. PLMS   pseudo linear multistep, eq. 12: (55 e_t - 59 e_(t+1) + 37 e_(t+2) - 9 e_(t+3)) / 24.
+ * - PRK, pseudo Runge-Kutta, eq. 13: four predictions for one step, at t, twice at t - T//N//2 and at
+ *   t - T//N, weighted 1/6, 1/3, 1/3, 1/6. The first three steps are made so: then four predictions at whole
+ *   steps are known.
+ * - PLMS, pseudo linear multistep, eq. 12: with e the predictions at t and the three steps before it,
+ *   (55 e[0] - 59 e[1] + 37 e[2] - 9 e[3]) / 24.
  *
  * With skip_prk_steps, as Stable Diffusion's checkpoints have it, PLMS starts itself with the multistep
  * formulas of orders 1 to 3; its first step is made twice, the second time from the first sample with the
  * mean of the predictions at both ends. So a schedule of N steps has N + 1 timesteps, the second of them
  * twice; with PRK, N + 9.
  *
- *     paper            diffusers
- *     e_t              model_output; ets holds the earlier ones
- *     the current step counter
+ * Known deviation: as in DDIM, a step goes to t - T // N and not to the next entry of `timesteps`.
  */
 #include "real.h"
 #include "integer_steps.h"
@@ -213,7 +213,7 @@ static void combine_plms(struct pndm_state *state, const struct step_input *inpu
     }
 }
 
-/* Eq. 11, both sides with x_t added: x_t' from x_t and epsilon. `prev_sample` [n] holds epsilon (or v) on
+/* Eq. 9, x_t added to both sides: x_t' from x_t and epsilon. `prev_sample` [n] holds epsilon (or v) on
  * entry. */
 static void transfer(
     const struct step_alphas *alphas, bool predicts_v, const real *sample, size_t n, real *prev_sample)

@@ -1,12 +1,13 @@
 /*
- * torch.randn on a CPU: two algorithms, chosen by the number of elements, both Box-Muller.
+ * torch.randn on a CPU: two algorithms, chosen by the number of elements, both Box and Muller's.
  *
- *   n < 16    float64 pairs, one value after another: the first uniform is the angle, the second the radius;
+ * - n < 16: float64 pairs, one value after another. The first uniform is the angle, the second the radius;
  * the cosine is given and the sine kept for the next value, also across calls and dtypes. A float32 tensor
- * holds the rounded float64. n >= 16   the tensor is filled with uniforms of its own dtype, then each block
- * of 16 is transformed in place: u[j] is the radius and u[j + 8] the angle, the cosine goes to j and the sine
- * to j + 8. Where 16 does not divide n, the last 16 elements are filled with fresh uniforms and transformed
- * again, over what was there.
+ *   holds the rounded float64.
+ * - n >= 16: the tensor is filled with uniforms of its own dtype, then each block of 16 is transformed in
+ *   place. u[j] is the radius and u[j + 8] the angle; the cosine goes to j and the sine to j + 8. Where 16
+ *   does not divide n, the last 16 elements are filled with fresh uniforms and transformed again, over what
+ *   was there.
  *
  * (ATen/native/cpu/DistributionTemplates.h: normal_fill; ATen/core/DistributionsHelper.h.) The float32 block
  * has two arithmetics. PyTorch's portable kernel calls libm; its AVX2 kernel, which ordinary x86 machines

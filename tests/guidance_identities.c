@@ -1,8 +1,8 @@
 #include "sched/real.h"
 
-#include "sched/generator.h"
 #include "sched/guidance.h"
 #include "tests/guidance_identities.h"
+#include "tests/sampler_support.h"
 #include "tests/support.h"
 
 #include <float.h>
@@ -19,11 +19,8 @@ enum { PICTURES = 2, SIZE = 300, COUNT = PICTURES * SIZE };
 /* Normals; the second picture's are larger and not centred. */
 static void fill(real *values, const char *seed)
 {
-    struct generator *generator;
     double drawn[COUNT];
-    ck_assert_int_eq(generator_create(GENERATOR_NUMPY_PCG64, seed, &generator, NULL), STATUS_OK);
-    generator_normal_f64(generator, drawn, COUNT);
-    generator_free(generator);
+    fill_normals(seed, drawn, COUNT);
     for (int i = 0; i < COUNT; i++) values[i] = (real)(i < SIZE ? drawn[i] : 3 * drawn[i] + 1);
 }
 

@@ -17,12 +17,10 @@
  * fitted.
  */
 #include "tests/sampler_run.h"
+#include "tests/sampler_support.h"
 #include "tests/support.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { QUANTILES = 5 };
 static const double quantiles[QUANTILES] = {-2, -0.7, 0, 0.4, 1.5};
@@ -113,15 +111,6 @@ static double fitted_order(const double *errors, int count)
     return slope / spread;
 }
 
-static cJSON *config_of(const char *text)
-{
-    cJSON *config = NULL;
-    struct error error = {""};
-    enum status status = json_parse(text, strlen(text), "config", &config, &error);
-    ck_assert_msg(status == STATUS_OK, "%s", error.message);
-    return config;
-}
-
 struct convergence {
     const char *class_name, *options;
     enum grid grid;
@@ -166,9 +155,7 @@ static const struct convergence cases[] = {
 
 static cJSON *config_for(const struct convergence *c)
 {
-    char text[512];
-    snprintf(text, sizeof text, "{\"_class_name\": \"%s\", %s}", c->class_name, c->options);
-    cJSON *config = config_of(text);
+    cJSON *config = config_from("{\"_class_name\": \"%s\", %s}", c->class_name, c->options);
     if (c->grid != CUSTOM_SIGMAS) add_training_schedule(config, c->grid, c->top);
     return config;
 }

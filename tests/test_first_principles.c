@@ -4,9 +4,8 @@
  */
 #include "tests/guidance_identities.h"
 #include "tests/sampler_run.h"
+#include "tests/sampler_support.h"
 #include "tests/support.h"
-
-#include "sched/generator.h"
 
 #include <float.h>
 #include <math.h>
@@ -21,26 +20,11 @@ static const double unit_f32 = (double)FLT_EPSILON / 2, unit_f64 = DBL_EPSILON /
 
 static cJSON *config_of(const char *class_name, const char *options)
 {
-    char text[1024];
-    snprintf(text, sizeof text, "{\"_class_name\": \"%s\", %s%s%s}", class_name, STABLE_DIFFUSION,
-        *options ? ", " : "", options);
-    cJSON *config = NULL;
-    struct error error = {""};
-    enum status status = json_parse(text, strlen(text), "config", &config, &error);
-    ck_assert_msg(status == STATUS_OK, "%s", error.message);
-    return config;
+    return config_from(
+        "{\"_class_name\": \"%s\", %s%s%s}", class_name, STABLE_DIFFUSION, *options ? ", " : "", options);
 }
 
-static void fill_normals(const char *seed, double *values, size_t n)
-{
-    struct generator *generator;
-    ck_assert_int_eq(generator_create(GENERATOR_NUMPY_PCG64, seed, &generator, NULL), STATUS_OK);
-    generator_normal_f64(generator, values, n);
-    generator_free(generator);
-}
-
-/* --- Zero terminal SNR
- * --------------------------------------------------------------------------------------- */
+/* --- Zero terminal SNR ------------------------------------------------------------------------------ */
 
 enum { TIMESTEPS = 1000 };
 typedef size_t schedule_of(const cJSON *config, double *alphas_cumprod, size_t capacity);
@@ -52,8 +36,6 @@ typedef size_t schedule_of(const cJSON *config, double *alphas_cumprod, size_t c
 static void check_zero_terminal_snr(const char *schedule, schedule_of *of, double unit)
 {
     double plain[TIMESTEPS], rescaled[TIMESTEPS];
-    char options[200];
-    snprintf(options, sizeof options, "\"beta_schedule\": \"%s\"", schedule);
     cJSON *without = config_of("DDIMScheduler", "\"clip_sample\": false");
     cJSON *with = config_of("DDIMScheduler", "\"clip_sample\": false, \"rescale_betas_zero_snr\": true");
     cJSON_ReplaceItemInObject(without, "beta_schedule", cJSON_CreateString(schedule));
@@ -103,8 +85,7 @@ START_TEST(nearly_zero_terminal_snr)
 }
 END_TEST
 
-/* --- One exact step
- * ------------------------------------------------------------------------------------------ */
+/* --- One exact step --------------------------------------------------------------------------------- */
 
 /* Each class with a schedule of one step, from the timestep that stands for %d down to zero noise. */
 static const struct {
@@ -172,8 +153,7 @@ START_TEST(noise_added_is_removed)
 }
 END_TEST
 
-/* --- Whole runs
- * ---------------------------------------------------------------------------------------------- */
+/* --- Whole runs ------------------------------------------------------------------------------------- */
 
 /* Data that are one point: every prediction of them is exact, on a trajectory or off it. */
 static const double point = 0.7;
@@ -310,8 +290,7 @@ START_TEST(batch_invariance)
 }
 END_TEST
 
-/* --- Stochastic steps
- * ---------------------------------------------------------------------------------------- */
+/* --- Stochastic steps ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *class_name, *options;
@@ -364,8 +343,7 @@ START_TEST(marginals_are_kept)
 }
 END_TEST
 
-/* --- One algorithm under three names
- * ------------------------------------------------------------------------- */
+/* --- One algorithm under three names ---------------------------------------------------------------- */
 
 /* DDIM without noise, Euler's method in sigma and DPM-Solver++ of order 1 are the same step (Lu et al. 2022,
  * arXiv:2211.01095, section 4.1; Karras et al. 2022, appendix C.3), written three ways. */
@@ -402,8 +380,7 @@ START_TEST(first_order_classes_agree)
 }
 END_TEST
 
-/* --- Guidance
- * ------------------------------------------------------------------------------------------------ */
+/* --- Guidance --------------------------------------------------------------------------------------- */
 
 START_TEST(guidance)
 {

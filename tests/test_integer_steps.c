@@ -3,11 +3,10 @@
  * without effect, and PNDM's memory from step to step.
  */
 #include "sched/scheduler.h"
+#include "sampler_support.h"
 #include "support.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { PICTURE = 6 };
@@ -15,14 +14,11 @@ enum { PICTURE = 6 };
 static struct scheduler *need_scheduler(
     const char *class_name, const char *options, struct warnings *warnings)
 {
-    char text[512];
-    cJSON *config = NULL;
     struct scheduler *scheduler = NULL;
     struct error error = {""};
-    snprintf(text, sizeof text, "{\"_class_name\": \"%s\", \"beta_schedule\": \"scaled_linear\"%s%s}",
+    cJSON *config = config_from("{\"_class_name\": \"%s\", \"beta_schedule\": \"scaled_linear\"%s%s}",
         class_name, *options ? ", " : "", options);
-    enum status status = json_parse(text, strlen(text), "config", &config, &error);
-    if (status == STATUS_OK) status = scheduler_create(config, &scheduler, warnings, &error);
+    enum status status = scheduler_create(config, &scheduler, warnings, &error);
     cJSON_Delete(config);
     ck_assert_msg(status == STATUS_OK, "%s", error.message);
     return scheduler;
