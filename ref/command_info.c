@@ -50,7 +50,11 @@ enum status command_info(struct invocation *invocation)
     add(&table, "zlib", zlibVersion());
     snprintf(text, sizeof text, "%s (Unicode %s)", utf8proc_version(), utf8proc_unicode_version());
     add(&table, "utf8proc", text);
+#ifdef __clang__
     add(&table, "compiler", __VERSION__);
+#else
+    add(&table, "compiler", "gcc " __VERSION__);
+#endif
     for (size_t i = 0; i < scheduler_class_count(); i++)
         add(&table, i ? "" : "schedulers", scheduler_class_name(i));
     status = table_write(&table, invocation->out, "", &invocation->error);

@@ -22,6 +22,7 @@ static const struct {
         command_schedule},
     {"sample", "CASE", "the sampler alone, on recorded model outputs", command_sample},
     {"compare", "A B", "two sets of tensors, tensor by tensor", command_compare},
+    {"inspect", "CHECKPOINT", "what is in a checkpoint, and whether it is whole", command_inspect},
     {"sheet", "OUT PICTURE...", "several pictures side by side, enlarged, with labels", command_sheet},
     {"info", "", "CPU, kernels, BLAS, versions: what a result depends on", command_info},
 };
