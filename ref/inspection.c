@@ -25,13 +25,13 @@ static enum status load_scheduler(
     enum status status =
         checkpoint_read_json(checkpoint, c->name, "scheduler_config.json", &config, &c->error);
     if (status == STATUS_OK) status = scheduler_create(config, &scheduler, warnings, &c->error);
-    const char *prediction = "epsilon", *schedule = "linear", *spacing = NULL;
+    const char *class_name = "", *prediction = "epsilon", *schedule = "linear", *spacing = NULL;
     if (status == STATUS_OK)
         status = json_get_string(config, "prediction_type", &prediction, NULL, &c->error);
     if (status == STATUS_OK) status = json_get_string(config, "beta_schedule", &schedule, NULL, &c->error);
     if (status == STATUS_OK) status = json_get_string(config, "timestep_spacing", &spacing, NULL, &c->error);
     if (status == STATUS_OK) {
-        snprintf(c->class_name, sizeof c->class_name, "%s", scheduler_name(scheduler));
+        snprintf(c->class_name, sizeof c->class_name, "%s", class_name);
         snprintf(c->figures, sizeof c->figures, "%s prediction, %s betas, %d training timesteps%s%s",
             prediction, schedule, scheduler->num_train_timesteps, spacing ? ", spacing " : "",
             spacing ? spacing : "");
