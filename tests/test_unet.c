@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* PyTorch's float32 is within 3e-6 of float64 (golden/README.md), measured on each tensor's peak; another
  * correct float32 implementation is within twice that of PyTorch's, and 1e-5 is the project's gate. */
@@ -136,6 +137,40 @@ START_TEST(truth)
 }
 END_TEST
 
+/* Calls that no pipeline's trace reaches (golden/unet/): latents whose sides no level divides, down to a
+ * single row, and options that no published config combines: lists for every level, heads that do not divide
+ * the channels, other kernels, a sinusoid with freq_shift and its halves in place. */
+START_TEST(odd_sizes_and_options)
+{
+    static const char *const cases[] = {"odd-sd", "odd-sdxl", "one-row-sd21v", "options"};
+    struct tensor_set *recorded = golden_tensors("unet/%s/case.safetensors", cases[_i]);
+    const char *model = tensor_set_metadata(recorded, "model");
+    char *folder = strdup(model ? golden_path("models/%s", model) : golden_path("unet/%s", cases[_i]));
+    struct checkpoint checkpoint = {.folder = folder};
+    struct unet *unet = open_unet(&checkpoint, NULL);
+    struct trace *f32 = new_trace(), *f64 = new_trace();
+    recorded_unet_call_f32(unet, recorded, 0, false, f32);
+    recorded_unet_call_f64(unet, recorded, 0, false, f64);
+    check_all_close(trace_tensors(f32), recorded, "step.00.noise_pred_", FLOAT_TOLERANCE, cases[_i]);
+    const char *const outputs[] = {"step.00.noise_pred_uncond", "step.00.noise_pred_text"};
+    for (int i = 0; i < 2; i++) {
+        const struct tensor *exact = need_tensor(recorded, "f64.%s", outputs[i]);
+        double of_double = distance(trace_tensors(f64), outputs[i], exact).max_rel_peak;
+        double of_float = distance(trace_tensors(f32), outputs[i], exact).max_rel_peak;
+        double pytorch = distance(recorded, outputs[i], exact).max_rel_peak;
+        printf("%-28s %s: off the truth by %.2g (float; PyTorch %.2g), %.2g (double) of the peak\n",
+            cases[_i], outputs[i], of_float, pytorch, of_double);
+        ck_assert_double_le(of_double, DOUBLE_TOLERANCE);
+        ck_assert_double_le(of_float, FLOAT_TOLERANCE);
+    }
+    trace_free(f32);
+    trace_free(f64);
+    unet_free(unet);
+    free(folder);
+    tensor_set_free(recorded);
+}
+END_TEST
+
 START_TEST(same_bytes_for_every_number_of_threads)
 {
     struct recorded recorded;
@@ -196,6 +231,7 @@ int main(void)
     tcase_add_loop_test(recorded, every_module_of_the_first_step, 0, RECORDED_IN_FULL_COUNT);
     tcase_add_loop_test(recorded, sinusoids_are_bit_equal, 0, RECORDED_IN_FULL_COUNT);
     tcase_add_loop_test(recorded, truth, 0, RECORDED_IN_FULL_COUNT);
+    tcase_add_loop_test(recorded, odd_sizes_and_options, 0, 4);
     suite_add_tcase(suite, recorded);
     TCase *promises = tcase_create("promises");
     tcase_set_timeout(promises, 600);
