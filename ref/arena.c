@@ -5,6 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under AddressSanitizer, memory that is not in use may not be touched: a pass that keeps a tensor beyond its
+ * scope, or writes past its end, is caught. Elsewhere these do nothing. */
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))
+#endif
+
 #define ALIGNMENT 64                   /* a cache line, and the widest vector */
 #define FIRST_CHUNK ((size_t)16 << 20) /* pages that nobody touches cost nothing */
 #define MAX_CHUNKS 256
@@ -63,6 +72,7 @@ static bool grow(struct arena *arena, size_t bytes)
         data = aligned_alloc(ALIGNMENT, size);
     }
     if (!data) return false;
+    ASAN_POISON_MEMORY_REGION(data, size);
     arena->chunks[arena->count++] = (struct chunk){data, size, 0};
     return true;
 }
@@ -101,6 +111,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
     void *data = top->data + top->used;
     top->used += rounded;
     note_peak(arena);
+    ASAN_UNPOISON_MEMORY_REGION(data, bytes);
     return data;
 }
 
@@ -109,11 +120,19 @@ struct arena_mark arena_mark(const struct arena *arena)
     return (struct arena_mark){arena->top, arena->chunks[arena->top].used};
 }
 
+/* Cuts a chunk back to `used` bytes. */
+static void cut(struct chunk *chunk, size_t used)
+{
+    ASAN_POISON_MEMORY_REGION(chunk->data + used, chunk->used - used);
+    chunk->used = used;
+}
+
 void arena_release(struct arena *arena, struct arena_mark mark)
 {
-    for (size_t i = mark.chunk + 1; i < arena->count && i <= arena->top; i++) arena->chunks[i].used = 0;
+    if (arena->count == 0) return;
+    for (size_t i = mark.chunk + 1; i <= arena->top; i++) cut(&arena->chunks[i], 0);
     arena->top = mark.chunk;
-    arena->chunks[mark.chunk].used = mark.used;
+    cut(&arena->chunks[mark.chunk], mark.used);
 }
 
 /* The chunk that `data` lies in, from `first` to the top; the number of chunks where there is none. */
@@ -145,8 +164,14 @@ void *arena_release_keep(struct arena *arena, struct arena_mark mark, void *data
     }
     struct chunk *top = &arena->chunks[arena->top];
     void *place = top->data + top->used;
-    if (place != data) memmove(place, data, bytes);
+    if (place != data) {
+        ASAN_UNPOISON_MEMORY_REGION(data, bytes);
+        ASAN_UNPOISON_MEMORY_REGION(place, bytes);
+        memmove(place, data, bytes);
+        ASAN_POISON_MEMORY_REGION(data, bytes);
+    }
     top->used += rounded;
+    ASAN_UNPOISON_MEMORY_REGION(place, bytes);
     return place;
 }
 
