@@ -3,26 +3,27 @@
  * DPM-Solver, and the stochastic variants of both.
  *
  * Lu et al. 2022, DPM-Solver (arXiv:2206.00927), and Lu et al. 2022, DPM-Solver++ (arXiv:2211.01095). With
- * lambda = log(alpha/sigma) as the time, h = lambda_t - lambda_s, and D_n the n-th derivative of the model at
- * s, estimated from earlier steps (divided differences, D1 scaled by h and D2 by h^2), the exact solution of
- * the ODE from s to t is (++, eq. 9 there)
+ * lambda = log(alpha/sigma) as the time, h = lambda_t - lambda_s and Dn = h^n times the n-th derivative of
+ * the model's prediction at s, the exact solution of the ODE from s to t is
  *
  *     x_t = sigma_t/sigma_s x_s - alpha_t (e^-h - 1) D0 + alpha_t ((e^-h - 1)/h + 1) D1
  *                               - alpha_t ((e^-h - 1 + h)/h^2 - 1/2) D2 + ...
  *
- * for a model that predicts the data, and (DPM-Solver, eq. 3.4)
+ * for a model that predicts the data (++), and
  *
  *     x_t = alpha_t/alpha_s x_s - sigma_t (e^h - 1) D0 - sigma_t ((e^h - 1)/h - 1) D1
  *                               - sigma_t ((e^h - 1 - h)/h^2 - 1/2) D2 - ...
  *
- * for one that predicts the noise. `heun` takes the coefficient of D1 as it stands, `midpoint` half of that
- * of D0. The SDE variants have 2h in the place of h and add noise.
+ * for one that predicts the noise. The derivatives are estimated from the steps before. `heun` takes the
+ * coefficient of D1 as it stands, `midpoint` half of that of D0. The SDE variants have 2h in the place of h
+ * and add noise.
  *
  * Names: lambda_t, alpha_t, sigma_t are those of the paper at the step's end; s0, s1, s2 are this timestep
  * and the ones before it. Diffusers keeps all of them as float32, and writes e^h - 1 so, not as expm1.
  *
- * Known deviations of diffusers from the papers: there is no update of order 3 for `sde-dpmsolver`; a first
- * timestep that is not on the schedule counts as the last one.
+ * Known deviations of diffusers: for D2 it takes the second divided difference, which tends to half of what
+ * the formula needs, so that order 3 has a smaller error than order 2 but converges no faster; there is no
+ * update of order 3 for `sde-dpmsolver`; a first timestep that is not on the schedule counts as the last one.
  */
 #include "dpmsolver_multistep.h"
 #include "real.h"
@@ -50,6 +51,7 @@ static const struct option dpm_options[] = {
     {OPTION_MEMBER(dpm_config, use_dynamic_shifting), .type = OPTION_BOOL},
     {OPTION_MEMBER(dpm_config, time_shift_type), .type = OPTION_STRING, .string = "exponential"},
 };
+
 static bool predicts_data(enum dpm_algorithm algorithm)
 {
     return algorithm == DPMSOLVER_PP || algorithm == SDE_DPMSOLVER_PP;
@@ -127,8 +129,7 @@ static enum status check_prediction(
         !(data && option_is(type, "flow_prediction")))
         return option_refuse("prediction_type", type,
             data ? "\"epsilon\", \"sample\", \"v_prediction\" or \"flow_prediction\""
-                 : "\"epsilon\", \"sample\" or \"v_prediction\" (\"flow_prediction\" only with the ++ "
-                   "algorithms)",
+                 : "\"epsilon\", \"sample\" or \"v_prediction\" (others need a ++ algorithm)",
             error);
     bool learned =
         option_is(config->variance_type, "learned") || option_is(config->variance_type, "learned_range");
@@ -315,8 +316,7 @@ static enum status dpm_step(struct scheduler *scheduler, const struct step_input
     int order = order_of_step(scheduler, index);
     if (order == 3 && algorithm == SDE_DPMSOLVER)
         return error_input(error,
-            "solver_order: algorithm_type \"sde-dpmsolver\" has no update of order 3; expected 1 or 2, got "
-            "%d",
+            "solver_order: \"sde-dpmsolver\" has no update of order 3; expected 1 or 2, got %d",
             config->solver_order);
 
     /* The oldest output's memory takes the new one, which then stands first. */

@@ -71,9 +71,8 @@ static void warn_of_options(const struct scheduler *scheduler, struct warnings *
             "option solver_order is ignored by %s above %d: there is no update of order %d", name,
             MAX_DPM_ORDER, config->solver_order);
     if (config->solver_order >= 3 && state->algorithm == SDE_DPMSOLVER)
-        warnings_add(warnings, "solver_order: algorithm_type \"sde-dpmsolver\" has no update of order 3, and "
-                               "a run that comes to one "
-                               "ends there");
+        warnings_add(warnings,
+            "solver_order: \"sde-dpmsolver\" has no update of order 3; a run that comes to one ends there");
 }
 
 enum status dpm_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
@@ -126,8 +125,7 @@ static enum status check_request(
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (kinds[i].used)
             return error_input(error,
-                "timesteps: custom timesteps cannot be used with %s = true, which brings timesteps of its "
-                "own",
+                "timesteps: custom ones cannot be used with %s = true, which brings timesteps of its own",
                 kinds[i].name);
     return STATUS_OK;
 }
@@ -301,9 +299,8 @@ static void warn_of_unused(const struct dpm_config *config, const char *name, st
         warnings_add(warnings, "option use_beta_sigmas is ignored by %s where %s is true", name, winner);
     if (config->use_flow_sigmas)
         warnings_add(warnings,
-            "the sigmas of use_flow_sigmas are ignored by %s where %s is true; its steps still take them for "
-            "flow "
-            "sigmas",
+            "the sigmas of use_flow_sigmas are ignored by %s where %s is true, but its steps are those of "
+            "flow",
             name, winner);
 }
 

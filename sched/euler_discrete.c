@@ -3,8 +3,8 @@
  * (arXiv:2206.00364), Algorithm 2 without its second-order correction.
  *
  * A sample is x = x_0 + sigma noise, dx/dsigma = (x - D(x; sigma)) / sigma, where D is the predicted data,
- * here pred_original_sample. With churn, a step first adds noise to come from sigma up to sigma_hat = (1 +
- * gamma) sigma:
+ * here pred_original_sample. With churn, a step first adds noise to come from sigma up to
+ * sigma_hat = sigma (1 + gamma):
  *
  *     x_hat = x + sqrt(sigma_hat^2 - sigma^2) s_noise z,
  *     x' = x_hat + (sigma' - sigma_hat) (x_hat - D) / sigma_hat.
@@ -13,7 +13,7 @@
  *
  * Known deviations of diffusers: with churn, D of a v-prediction is still that at sigma; log_linear
  * interpolation makes one sigma too many, so that the last step ends at the smallest of training and not at
- * the final one; sigma kinds span the range of the spaced sigmas, not that of training.
+ * the final one.
  */
 #include "euler_discrete.h"
 #include "real.h"
@@ -28,6 +28,7 @@ static const struct option euler_options[] = {
     {OPTION_MEMBER(euler_config, sigma_min), .type = OPTION_OPTIONAL_NUMBER},
     {OPTION_MEMBER(euler_config, sigma_max), .type = OPTION_OPTIONAL_NUMBER},
 };
+
 /* --- Steps --------------------------------------------------------------------------------------------- */
 
 static enum status euler_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,

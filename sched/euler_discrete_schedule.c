@@ -46,8 +46,7 @@ static void warn_of_options(const struct euler_config *config, const char *name,
     if (option_is(config->interpolation_type, "log_linear"))
         warnings_add(warnings,
             "with interpolation_type \"log_linear\" the sigmas of %s ignore the timesteps: they go from the "
-            "largest of "
-            "training to the smallest",
+            "largest of training to the smallest",
             name);
 }
 
@@ -128,12 +127,11 @@ static enum status check_request(
     const char *kind = sigma_kind(&config->common);
     if (kind)
         return error_input(error,
-            "timesteps: custom timesteps cannot be used with %s = true, which brings timesteps of its own",
-            kind);
+            "timesteps: custom ones cannot be used with %s = true, which brings timesteps of its own", kind);
     if (is_continuous(config))
-        return error_input(error, "timesteps: custom timesteps cannot be used with timestep_type "
-                                  "\"continuous\" and prediction_type "
-                                  "\"v_prediction\", which bring timesteps of their own");
+        return error_input(error,
+            "timesteps: custom timesteps cannot be used with timestep_type \"continuous\" and "
+            "prediction_type \"v_prediction\", which bring timesteps of their own");
     return STATUS_OK;
 }
 

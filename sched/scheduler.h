@@ -2,10 +2,11 @@
  * The sampler, as its users see it: one object that knows a noise schedule, a list of timesteps and one
  * solver.
  *
- *     struct scheduler *scheduler;
- *     scheduler_create(config, &scheduler, &warnings, &error);          a whole Diffusers scheduler config
- *     scheduler_set_timesteps(scheduler, &(struct schedule_request){.num_inference_steps = 20}, &warnings,
- * &error); sample = noise * scheduler->init_noise_sigma for each timestep t of scheduler->timesteps:
+ *     struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = 20};
+ *     scheduler_create(config, &scheduler, &warnings, &error);      a whole Diffusers scheduler config
+ *     scheduler_set_timesteps(scheduler, &request, &warnings, &error);
+ *     sample = noise * scheduler->init_noise_sigma
+ *     for each timestep t of scheduler->timesteps:
  *         scheduler_scale_model_input(scheduler, t, sample, n, model_input, &error);
  *         model_output = the model at (model_input, t)
  *         scheduler_step(scheduler, &step, prev_sample, NULL, &error);
