@@ -224,8 +224,8 @@ static double third_order_error(int n, double top, double share)
 }
 
 /* What diffusers calls order 3 is the textbook's method with half of one term. So it is not a third-order
- * method, but at every count it is closer than order 2. Plumb's is diffusers'; the textbook's shows that the
- * term is all that is missing. */
+ * method, but from some 32 steps on its error is less than half of order 2's. Plumb's is diffusers'; the
+ * textbook's shows that the term is all that is missing. */
 START_TEST(third_order)
 {
     const double top = 1000;
