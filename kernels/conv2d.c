@@ -72,26 +72,26 @@ size_t kernel_conv2d_scratch(const struct conv2d_shape *shape)
 }
 
 /* One run of a row of the matrix: `count` output positions from column `j` of an output row. `source` is the
- * input row under the kernel's row; position j reads source[j * stride + shift - pad_left], zero outside of
- * the row. */
+ * input row under the kernel's row; position j reads source[j * stride + shift - pad_left], and zero outside
+ * of the row: `left` positions before it, then `inside` positions in it, the rest after it. */
 static void copy_run(
     const struct conv2d_shape *s, const real *source, size_t shift, size_t j, size_t count, real *column)
 {
     size_t begin = j * s->stride + shift; /* in the padded row */
+    size_t left = begin < s->pad_left ? smaller(count, tile_count(s->pad_left - begin, s->stride)) : 0;
+    size_t inside = 0;
+    if (left < count && begin + left * s->stride - s->pad_left < s->in_width) {
+        source += begin + left * s->stride - s->pad_left;
+        size_t room = s->in_width + s->pad_left - begin - left * s->stride;
+        inside = smaller(count - left, tile_count(room, s->stride));
+    }
+    memset(column, 0, left * sizeof *column);
     if (s->stride == 1) {
-        size_t left = begin < s->pad_left ? smaller(count, s->pad_left - begin) : 0;
-        size_t from = begin + left - s->pad_left;
-        size_t inside = from < s->in_width ? smaller(count - left, s->in_width - from) : 0;
-        memset(column, 0, left * sizeof *column);
-        if (inside > 0) memcpy(column + left, source + from, inside * sizeof *column);
-        memset(column + left + inside, 0, (count - left - inside) * sizeof *column);
-        return;
+        memcpy(column + left, source, inside * sizeof *column);
+    } else {
+        for (size_t i = 0; i < inside; i++) column[left + i] = source[i * s->stride];
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t at = begin + i * s->stride;
-        bool inside = at >= s->pad_left && at - s->pad_left < s->in_width;
-        column[i] = inside ? source[at - s->pad_left] : 0;
-    }
+    memset(column + left + inside, 0, (count - left - inside) * sizeof *column);
 }
 
 /* One row of the matrix, for the output positions of `tile`. `plane`: [H, W], one channel of the input. */

@@ -86,6 +86,7 @@ static const struct conv2d_shape conv2d_shapes[] = {
     {1, 100, 8, 8, 200, 3, 3, 1, 1, 1, 1, 1}, /* the finest levels: few positions, cut by channels */
     {2, 96, 33, 17, 40, 1, 1, 1, 0, 0, 0, 0}, /* a shortcut: no copy */
     {1, 700, 9, 9, 130, 1, 1, 1, 0, 0, 0, 0},
+    {1, 2, 9, 9, 3, 2, 5, 3, 1, 2, 7, 8},     /* stride 3, left padding wider than a stride */
     {2, 16, 16, 17, 16, 3, 3, 2, 1, 1, 1, 1}, /* the UNet's downsampler */
     {1, 16, 16, 16, 16, 3, 3, 2, 0, 1, 0, 1}, /* the encoder's: bottom and right only */
     {1, 3, 33, 31, 8, 1, 1, 2, 0, 0, 0, 0},
