@@ -222,6 +222,71 @@ START_TEST(shards_are_the_same_model)
 }
 END_TEST
 
+static struct tensor zeros(struct forward *f, int rank, const int64_t *shape)
+{
+    struct tensor tensor = forward_tensor_f32(f, rank, shape);
+    ck_assert_ptr_nonnull(tensor.data);
+    memset(tensor.data, 0, tensor_bytes(&tensor));
+    return tensor;
+}
+
+static void check_misfit(
+    const struct unet *unet, struct forward *f, struct unet_input input, const char *message)
+{
+    f->status = STATUS_OK;
+    unet_forward_f32(f, unet, &input);
+    ck_assert_int_eq(f->status, STATUS_BAD_INPUT);
+    ck_assert_str_eq(f->error->message, message);
+}
+
+START_TEST(inputs_that_do_not_fit)
+{
+    struct recorded recorded;
+    recorded_open("sdxl-ays10-sde", &recorded);
+    struct unet *unet = open_unet(&recorded.checkpoint, NULL);
+    struct error error = {""};
+    struct forward f = {.error = &error};
+    ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
+    struct unet_input good = {.sample = zeros(&f, 4, (int64_t[]){1, 4, 8, 8}),
+        .encoder_hidden_states = zeros(&f, 3, (int64_t[]){1, 7, 40}),
+        .text_embeds = zeros(&f, 2, (int64_t[]){1, 20}),
+        .time_ids = zeros(&f, 2, (int64_t[]){1, 6})};
+    unet_forward_f32(&f, unet, &good);
+    ck_assert_msg(f.status == STATUS_OK, "%s", error.message);
+
+    struct unet_input input = good;
+    input.sample.shape[1] = 2;
+    check_misfit(unet, &f, input,
+        "unet: sample: expected F32 of shape [-1, 4, -1, -1] (-1 stands for any), got F32 of shape [1, 2, 8, "
+        "8]");
+    input = good;
+    input.sample.dtype = DTYPE_F64;
+    check_misfit(unet, &f, input,
+        "unet: sample: expected F32 of shape [-1, 4, -1, -1] (-1 stands for any), got F64 of shape [1, 4, 8, "
+        "8]");
+    input = good;
+    input.encoder_hidden_states.shape[2] = 32;
+    check_misfit(unet, &f, input,
+        "unet: encoder_hidden_states: expected F32 of shape [1, -1, 40] (-1 stands for any), got F32 of "
+        "shape [1, 7, 32]");
+    input = good;
+    input.text_embeds = (struct tensor){0};
+    check_misfit(unet, &f, input,
+        "unet: text_embeds: expected F32 of shape [1, 20] (-1 stands for any), got nothing of shape []");
+    input = good;
+    input.time_ids.shape[1] = 5; /* as SDXL's refiner has them: then more pooled text is due */
+    check_misfit(unet, &f, input,
+        "unet: text_embeds: expected F32 of shape [1, 28] (-1 stands for any), got F32 of shape [1, 20]");
+    input = good;
+    input.time_ids.shape[0] = 2;
+    check_misfit(unet, &f, input,
+        "unet: time_ids: expected F32 of shape [1, -1] (-1 stands for any), got F32 of shape [2, 6]");
+    arena_free(f.arena);
+    unet_free(unet);
+    recorded_close(&recorded);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("unet");
@@ -237,6 +302,7 @@ int main(void)
     tcase_set_timeout(promises, 600);
     tcase_add_loop_test(promises, same_bytes_for_every_number_of_threads, 0, RECORDED_IN_FULL_COUNT);
     tcase_add_test(promises, shards_are_the_same_model);
+    tcase_add_test(promises, inputs_that_do_not_fit);
     suite_add_tcase(suite, promises);
     return run_suite(suite);
 }
