@@ -182,6 +182,35 @@ START_TEST(special_values)
 }
 END_TEST
 
+/* The sums are doubles, which the kernels built on them round away: each set's must be the scalar ones bit
+ * for bit, for every length of tail, on numbers whose sum depends on its order. */
+START_TEST(same_sums_in_every_set)
+{
+    enum { LONGEST = 100 };
+    float x[LONGEST], exponents[LONGEST], y[LONGEST];
+    for (int i = 0; i < LONGEST; i++) {
+        x[i] = sinf((float)i) * (i % 3 == 0 ? 1e6f : 1.0f);
+        exponents[i] = sinf((float)i) * 40;
+    }
+    const struct vector_set *scalar = vector_scalar();
+    for (enum kernel_set set = KERNELS_AVX2; set < KERNEL_SETS; set++) {
+        if (!kernels_use(set)) continue;
+        const struct vector_set *vector = vector_kernels();
+        for (size_t n = 0; n <= LONGEST; n++) {
+            float largest = scalar->maximum(x, n);
+            ck_assert(vector->maximum(x, n) == largest);
+            double sums[] = {
+                vector->sum(x, n), vector->sum_squares(x, 0.3, n), vector->exp_sum(exponents, 0, n, y)};
+            double same[] = {
+                scalar->sum(x, n), scalar->sum_squares(x, 0.3, n), scalar->exp_sum(exponents, 0, n, y)};
+            ck_assert_msg(memcmp(sums, same, sizeof sums) == 0,
+                "%s, %zu numbers: sums %a, %a, %a, scalar %a, %a, %a", kernels_set_name(set), n, sums[0],
+                sums[1], sums[2], same[0], same[1], same[2]);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("elementary");
@@ -190,6 +219,7 @@ int main(void)
     tcase_add_loop_test(tcase, accuracy, 0, FUNCTIONS);
     tcase_add_loop_test(tcase, same_bits_in_every_set, 0, FUNCTIONS);
     tcase_add_loop_test(tcase, special_values, 0, FUNCTIONS);
+    tcase_add_test(tcase, same_sums_in_every_set);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
