@@ -8,13 +8,14 @@
  * on the same half, where the function is concave.
  */
 #include "beta_distribution.h"
+#include "rounded_math.h"
 
 #include <math.h>
 #include <stdbool.h>
 
 static double beta_function(double a, double b)
 {
-    return tgamma(a) * tgamma(b) / tgamma(a + b);
+    return (double)(tgammal(a) * tgammal(b) / tgammal((long double)a + b));
 }
 
 /* I_x(a, b) for 0 <= x <= 1/2. */
@@ -27,7 +28,7 @@ static double lower_half(double x, double a, double b)
         sum += term;
         if (term < sum * 1e-17) break;
     }
-    return pow(x, a) * sum / beta_function(a, b);
+    return rounded_pow(x, a) * sum / beta_function(a, b);
 }
 
 double beta_cdf(double x, double a, double b)
@@ -40,9 +41,9 @@ double beta_cdf(double x, double a, double b)
 static double invert_lower_half(double q, double a, double b)
 {
     if (q <= 0) return 0;
-    double x = fmin(pow(q * a * beta_function(a, b), 1 / a), 0.5);
+    double x = fmin(rounded_pow(q * a * beta_function(a, b), 1 / a), 0.5);
     for (int i = 0; i < 60; i++) {
-        double density = pow(x, a - 1) * pow(1 - x, b - 1) / beta_function(a, b);
+        double density = rounded_pow(x, a - 1) * rounded_pow(1 - x, b - 1) / beta_function(a, b);
         double next = fmin(x - (lower_half(x, a, b) - q) / density, 0.5);
         if (!(next > 0)) next = x / 2;
         if (fabs(next - x) <= 1e-16 * x) return next;

@@ -9,6 +9,7 @@
 #include "dpmsolver_multistep.h"
 #include "noise_schedule.h"
 #include "real.h"
+#include "rounded_math.h"
 #include "sigma_kinds.h"
 #include "sigmas.h"
 #include "solver.h"
@@ -140,7 +141,7 @@ static enum status take_mu(
             "mu: needs use_dynamic_shifting = true and time_shift_type \"exponential\", got %s and "
             "\"%.100s\"",
             config->use_dynamic_shifting ? "true" : "false", config->time_shift_type);
-    config->flow_shift = (struct optional_number){.given = true, .value = exp(request->mu)};
+    config->flow_shift = (struct optional_number){.given = true, .value = rounded_exp(request->mu)};
     return STATUS_OK;
 }
 

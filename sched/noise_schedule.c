@@ -2,6 +2,7 @@
 #include "config.h"
 #include "solver.h"
 #include "real.h"
+#include "rounded_math.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@ void torch_linspace(double start_number, double end_number, size_t n, real *out)
 /* Nichol and Dhariwal 2021 (arXiv:2102.09672), eq. 17: alpha_bar(t) = cos^2((t + 0.008) / 1.008 * pi / 2). */
 static double cosine_alpha_bar(double t)
 {
-    double root = cos((t + 0.008) / 1.008 * M_PI / 2);
+    double root = rounded_cos((t + 0.008) / 1.008 * M_PI / 2);
     return root * root;
 }
 

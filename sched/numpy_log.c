@@ -3,6 +3,7 @@
  * degree (5, 5), every step of Horner's rule fused. The coefficients are NumPy's (npy_simd_data.h).
  */
 #include "numpy_log.h"
+#include "rounded_math.h"
 
 #include <float.h>
 #include <math.h>
@@ -13,7 +14,7 @@ float numpy_log(float number)
         1.480000633576506585156e+00f, 3.808837741388407920751e-01f, 2.589979117907922693523e-02f};
     static const float denominator[] = {1.0f, 2.612677543073109236779e+00f, 2.453006071784736363091e+00f,
         9.864942958519418960339e-01f, 1.546476374983906719538e-01f, 5.875095403124574342950e-03f};
-    if (!(number >= FLT_MIN && number <= FLT_MAX)) return (float)log((double)number);
+    if (!(number >= FLT_MIN && number <= FLT_MAX)) return (float)rounded_log((double)number);
 
     int exponent;
     float mantissa = frexpf(number, &exponent); /* [1/2, 1) */

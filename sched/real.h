@@ -14,6 +14,8 @@
 #error "compiled twice: the Makefile sets PLUMB_REAL_IS_DOUBLE to 0 and to 1"
 #endif
 
+#include "rounded_math.h"
+
 #include <math.h>
 
 #if PLUMB_REAL_IS_DOUBLE
@@ -31,11 +33,11 @@ static inline real real_sqrt(real x)
 }
 static inline real real_exp(real x)
 {
-    return (real)exp((double)x);
+    return (real)rounded_exp((double)x);
 }
 static inline real real_log(real x)
 {
-    return (real)log((double)x);
+    return (real)rounded_log((double)x);
 }
 /* a b + c, rounded once. */
 static inline real real_fma(real a, real b, real c)

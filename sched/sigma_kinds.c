@@ -1,22 +1,21 @@
 #include "sigma_kinds.h"
 #include "beta_distribution.h"
+#include "rounded_math.h"
 #include "timesteps.h"
-
-#include <math.h>
 
 void sigmas_karras(double sigma_min, double sigma_max, size_t n, double *sigmas)
 {
     const double rho = 7;
-    double min_inv_rho = pow(sigma_min, 1 / rho), max_inv_rho = pow(sigma_max, 1 / rho);
+    double min_inv_rho = rounded_pow(sigma_min, 1 / rho), max_inv_rho = rounded_pow(sigma_max, 1 / rho);
     numpy_linspace(0, 1, n, sigmas);
     for (size_t i = 0; i < n; i++)
-        sigmas[i] = pow(max_inv_rho + sigmas[i] * (min_inv_rho - max_inv_rho), rho);
+        sigmas[i] = rounded_pow(max_inv_rho + sigmas[i] * (min_inv_rho - max_inv_rho), rho);
 }
 
 void sigmas_exponential(double sigma_min, double sigma_max, size_t n, double *sigmas)
 {
-    numpy_linspace(log(sigma_max), log(sigma_min), n, sigmas);
-    for (size_t i = 0; i < n; i++) sigmas[i] = exp(sigmas[i]);
+    numpy_linspace(rounded_log(sigma_max), rounded_log(sigma_min), n, sigmas);
+    for (size_t i = 0; i < n; i++) sigmas[i] = rounded_exp(sigmas[i]);
 }
 
 void sigmas_beta(double sigma_min, double sigma_max, size_t n, double *sigmas)
@@ -30,7 +29,7 @@ void sigmas_lu(double log_sigma_min, double log_sigma_max, size_t n, double *sig
 {
     numpy_linspace(0, 1, n, sigmas);
     for (size_t i = 0; i < n; i++)
-        sigmas[i] = exp(log_sigma_max + sigmas[i] * (log_sigma_min - log_sigma_max));
+        sigmas[i] = rounded_exp(log_sigma_max + sigmas[i] * (log_sigma_min - log_sigma_max));
 }
 
 void sigmas_flow(int num_train_timesteps, double flow_shift, size_t n, double *sigmas)

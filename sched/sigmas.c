@@ -2,6 +2,7 @@
 #include "config.h"
 #include "numpy_log.h"
 #include "real.h"
+#include "rounded_math.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static size_t last_not_above(const struct sigma_table *table, real log_sigma)
 double sigma_to_t(const struct sigma_table *table, double sigma)
 {
     const real *log_sigmas = table->log_sigmas;
-    real log_sigma = (real)log(fmax(sigma, 1e-10));
+    real log_sigma = (real)rounded_log(fmax(sigma, 1e-10));
     size_t low_index = last_not_above(table, log_sigma);
     if (table->count == 1) return 0;
     if (low_index > table->count - 2) low_index = table->count - 2;

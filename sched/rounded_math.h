@@ -1,0 +1,31 @@
+/*
+ * exp, log, pow and cos of a double, rounded from long double's.
+ *
+ * The C library's own for double take fused instructions where the CPU has them, and differ in the last bit
+ * where it has not. Those for long double have eleven bits more (x86), or sixty (aarch64), so what is left
+ * after rounding to double is the correctly rounded value in all but about one in a thousand arguments, and
+ * the same one on every CPU.
+ */
+#ifndef SCHED_ROUNDED_MATH_H
+#define SCHED_ROUNDED_MATH_H
+
+#include <math.h>
+
+static inline double rounded_exp(double x)
+{
+    return (double)expl((long double)x);
+}
+static inline double rounded_log(double x)
+{
+    return (double)logl((long double)x);
+}
+static inline double rounded_pow(double x, double y)
+{
+    return (double)powl((long double)x, (long double)y);
+}
+static inline double rounded_cos(double x)
+{
+    return (double)cosl((long double)x);
+}
+
+#endif
