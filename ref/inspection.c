@@ -28,6 +28,7 @@ static enum status load_scheduler(
     const char *class_name = "", *prediction = "epsilon", *schedule = "linear", *spacing = NULL;
     if (status == STATUS_OK)
         status = json_get_string(config, "prediction_type", &prediction, NULL, &c->error);
+    if (status == STATUS_OK) status = json_get_string(config, "_class_name", &class_name, NULL, &c->error);
     if (status == STATUS_OK) status = json_get_string(config, "beta_schedule", &schedule, NULL, &c->error);
     if (status == STATUS_OK) status = json_get_string(config, "timestep_spacing", &spacing, NULL, &c->error);
     if (status == STATUS_OK) {
