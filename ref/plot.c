@@ -47,16 +47,17 @@ static double round_step(double width)
 static size_t log_ticks(double minimum, double maximum, int room, double ticks[PLOT_MAX_TICKS])
 {
     static const double folds[] = {1, 2, 5};
-    int first = (int)floor(log10(minimum)), last = (int)ceil(log10(maximum));
-    int decades = last - first + 1;
-    int every = decades > room ? (decades + room - 1) / room : 1; /* decades from one tick to the next */
+    int first = (int)ceil(log10(minimum) - 1e-9),
+        last = (int)floor(log10(maximum) + 1e-9); /* powers inside */
+    int powers = last - first + 1;
+    int every = powers > room ? (powers + room - 1) / room : 1; /* powers from one tick to the next */
     int fold_count = 3 * log10(maximum / minimum) <= room ? 3 : 1;
     size_t count = 0;
-    for (int decade = first; decade <= last; decade += every)
+    for (int power = first - 1; power <= last; power++)
         for (int fold = 0; fold < fold_count; fold++) {
-            double tick = folds[fold] * pow(10, decade);
-            if (tick >= minimum * 0.999999 && tick <= maximum * 1.000001 && count < PLOT_MAX_TICKS)
-                ticks[count++] = tick;
+            double tick = folds[fold] * pow(10, power);
+            bool inside = tick >= minimum * 0.999999 && tick <= maximum * 1.000001;
+            if (inside && (power - first) % every == 0 && count < PLOT_MAX_TICKS) ticks[count++] = tick;
         }
     return count;
 }
