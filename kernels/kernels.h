@@ -1,14 +1,16 @@
 /*
  * The arithmetic of the model, one function an operator. All tensors are contiguous, row-major, in the layout
- * that the comment gives; sizes are positive, each fits in an int (OpenBLAS's type) and their products fit in
- * size_t (callers check). No kernel allocates or fails: those that need room say how much (`*_scratch`, in
- * elements of real, for the number of threads at that moment; 0 where none is needed) and the caller brings
- * it.
+ * that the comment gives; sizes are positive, each fits in an int (OpenBLAS's type), as do H' * W',
+ * in_channels * kh * kw and heads * dim, and their products fit in size_t (callers check). No kernel
+ * allocates or fails: those that need room say how much (`*_scratch`, in elements of real, for the number of
+ * threads set at that moment; 0 where none is needed) and the caller brings it.
  *
  * Numbers: matrix products are OpenBLAS sgemm/dgemm on one thread a tile; statistics (mean, variance, softmax
  * sums) are accumulated in double. Work is cut into tiles by the shape alone and each tile is computed by one
- * thread, so the bits do not depend on the number of threads. The float build has an AVX2 version of the
- * element-wise kernels, chosen at run time, equal bit for bit to the scalar one; the double build is scalar.
+ * thread, so the bits do not depend on the number of threads, nor on the thread that calls (a parallel region
+ * too). The float build has AVX2 and NEON versions of the element-wise kernels, chosen at run time, equal bit
+ * for bit to the scalar ones; the double build is scalar. A NaN in an input gives NaN in what is computed
+ * from it.
  */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
