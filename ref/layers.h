@@ -8,7 +8,8 @@
 #include "checkpoint.h"
 #include "forward.h"
 
-/* With arguments, so that a layer and its function may share a name: struct linear is one type for both precisions. */
+/* With arguments, so that a layer and its function may share a name: struct linear is one type for both
+ * precisions. */
 #define linear(...) KERNEL_NAME(linear)(__VA_ARGS__)
 #define conv2d(...) KERNEL_NAME(conv2d)(__VA_ARGS__)
 #define group_norm(...) KERNEL_NAME(group_norm)(__VA_ARGS__)

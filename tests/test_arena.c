@@ -78,6 +78,27 @@ START_TEST(kept_memory_moves_down)
 }
 END_TEST
 
+/* Where it does not fit behind the mark it stays, in a chunk that follows the mark's from then on; the chunk
+ * that lay between is empty and used again. */
+START_TEST(kept_memory_stays_in_its_chunk)
+{
+    struct arena *arena = new_arena();
+    arena_alloc(arena, 10 * MIB);
+    struct arena_mark mark = arena_mark(arena);
+    unsigned char *between = arena_alloc(arena, 12 * MIB);
+    unsigned char *large = arena_alloc(arena, 31 * MIB);
+    large[0] = 1, large[31 * MIB - 1] = 2;
+    unsigned char *kept = arena_release_keep(arena, mark, large, 31 * MIB);
+    ck_assert_ptr_eq(kept, large);
+    ck_assert(kept[0] == 1 && kept[31 * MIB - 1] == 2);
+    ck_assert_ptr_eq(arena_alloc(arena, 12 * MIB), between);
+    arena_release(arena, mark);
+    ck_assert_ptr_eq(arena_alloc(arena, 12 * MIB), between);
+    ck_assert_ptr_eq(arena_alloc(arena, 31 * MIB), large);
+    arena_free(arena);
+}
+END_TEST
+
 START_TEST(older_memory_stays_where_it_is)
 {
     struct arena *arena = new_arena();
@@ -187,6 +208,7 @@ int main(void)
     tcase_add_test(arena, every_size_is_aligned_and_apart);
     tcase_add_test(arena, released_memory_is_used_again);
     tcase_add_test(arena, kept_memory_moves_down);
+    tcase_add_test(arena, kept_memory_stays_in_its_chunk);
     tcase_add_test(arena, older_memory_stays_where_it_is);
     tcase_add_test(arena, memory_that_is_not_there);
     tcase_add_loop_test(arena, random_scopes, 0, 8);
