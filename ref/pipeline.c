@@ -357,7 +357,7 @@ static struct tensor decode(struct run *run, struct tensor latents)
 {
     struct forward *f = &run->f;
     run_trace(run, latents, "latents.final");
-    struct tensor vae_input = vae_unscale(f, run->pipeline->vae, latents);
+    struct tensor vae_input = vae_unscale(f, run->pipeline->vae, latents, run->pipeline->is_xl);
     run_trace(run, vae_input, "vae_input");
     f->modules = run->options->trace_modules ? run->options->trace : NULL;
     struct tensor image = vae_decode(f, run->pipeline->vae, vae_input);

@@ -17,7 +17,8 @@ static void check_latents(struct forward *f, const struct vae *vae, const struct
         tensor_show_shape(latents, shown, sizeof shown));
 }
 
-struct tensor vae_unscale(struct forward *f, const struct vae *vae, struct tensor latents)
+struct tensor vae_unscale(
+    struct forward *f, const struct vae *vae, struct tensor latents, bool use_statistics)
 {
     const struct vae_config *config = &vae->config;
     check_latents(f, vae, &latents);
@@ -26,6 +27,7 @@ struct tensor vae_unscale(struct forward *f, const struct vae *vae, struct tenso
 
     size_t channels = (size_t)latents.shape[1], size = (size_t)(latents.shape[2] * latents.shape[3]);
     size_t planes = (size_t)latents.shape[0] * channels;
+    bool statistics = use_statistics && config->has_latents_statistics;
     real scaling_factor = (real)config->scaling_factor;
     for (size_t plane = 0; plane < planes; plane++) {
         real mean = (real)config->latents_mean[plane % channels];
@@ -33,8 +35,7 @@ struct tensor vae_unscale(struct forward *f, const struct vae *vae, struct tenso
         const real *x = (const real *)latents.data + plane * size;
         real *y = (real *)unscaled.data + plane * size;
         for (size_t i = 0; i < size; i++)
-            y[i] =
-                config->has_latents_statistics ? x[i] * std / scaling_factor + mean : x[i] / scaling_factor;
+            y[i] = statistics ? x[i] * std / scaling_factor + mean : x[i] / scaling_factor;
     }
     return unscaled;
 }

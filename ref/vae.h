@@ -21,8 +21,10 @@ int64_t vae_latent_channels(const struct vae *vae);
 int64_t vae_scale_factor(const struct vae *vae); /* 2^(levels - 1): pixels a latent */
 
 /* Latents as the sampler leaves them [B, 4, h, w] -> the decoder's input: latents / scaling_factor, and with
- * latents_mean and latents_std latents * std / scaling_factor + mean. */
-struct tensor vae_unscale(struct forward *f, const struct vae *vae, struct tensor latents);
+ * latents_mean and latents_std latents * std / scaling_factor + mean, where `use_statistics` says so: of the
+ * two pipelines only SDXL's looks at them. */
+struct tensor vae_unscale(
+    struct forward *f, const struct vae *vae, struct tensor latents, bool use_statistics);
 /* The decoder's input -> the picture [B, 3, H, W], about -1..1, not clamped. */
 struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor latents);
 

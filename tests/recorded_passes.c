@@ -89,7 +89,7 @@ void recorded_decode(
     struct forward f;
     struct error error;
     begin(&f, &error, modules ? out : NULL);
-    struct tensor vae_input = vae_unscale(&f, vae, recorded_real(&f, recorded, "latents.final"));
+    struct tensor vae_input = vae_unscale(&f, vae, recorded_real(&f, recorded, "latents.final"), true);
     keep(&f, out, &vae_input, "vae_input");
     struct tensor image = vae_decode(&f, vae, recorded_real(&f, recorded, "vae_input"));
     keep(&f, out, &image, "image");

@@ -127,7 +127,7 @@ START_TEST(unscaling_with_statistics)
     struct forward f = {.error = &error};
     ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
     struct tensor x = {.dtype = DTYPE_F32, .rank = 4, .shape = {2, 2, 1, 3}, .data = latents};
-    struct tensor y = vae_unscale_f32(&f, &vae, x);
+    struct tensor y = vae_unscale_f32(&f, &vae, x, true);
     ck_assert_msg(f.status == STATUS_OK, "%s", error.message);
     for (int i = 0; i < 12; i++) {
         int channel = i / 3 % 2;
