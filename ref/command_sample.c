@@ -1,5 +1,6 @@
 #include "cli.h"
 #include "sample_case.h"
+#include "version.h"
 
 static const char description[] = "The sampler alone, on recorded model outputs: from x_T, each step on the "
                                   "sample that the step before has made.\n\n"
@@ -18,6 +19,19 @@ static const char examples[] =
     "      --tensors golden/sched/doc_ays_sigmas_euler.safetensors --out mine.safetensors\n"
     "  plumb compare mine.safetensors golden/sched/doc_ays_sigmas_euler.safetensors\n"
     "  plumb sample case.json --tensors in.npz --out truth.safetensors --arithmetic f64";
+
+/* What the results depend on. */
+static enum status put_metadata(struct tensor_set *outputs, const struct sample_case *sample_case,
+    const char *arithmetic, struct error *error)
+{
+    char *json = cJSON_PrintUnformatted(sample_case->json);
+    if (!json) return error_memory(error, 0);
+    enum status status = tensor_set_put_metadata(outputs, "case", json, error);
+    cJSON_free(json);
+    if (status == STATUS_OK) status = tensor_set_put_metadata(outputs, "arithmetic", arithmetic, error);
+    if (status == STATUS_OK) status = tensor_set_put_metadata(outputs, "plumb", PLUMB_VERSION, error);
+    return status;
+}
 
 enum status command_sample(struct invocation *invocation)
 {
@@ -62,6 +76,7 @@ enum status command_sample(struct invocation *invocation)
                      : sample_case_run_f64(&sample_case, inputs, outputs, &invocation->warnings, error);
         error_prefix(error, status, "%s: ", path);
     }
+    if (status == STATUS_OK) status = put_metadata(outputs, &sample_case, arithmetics[arithmetic], error);
     if (status == STATUS_OK) status = tensor_set_write(outputs, out, error);
     if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", out);
     tensor_set_free(outputs);

@@ -141,7 +141,10 @@ static void add_row(struct table *table, const struct comparison_row *row)
         table_add(table, "%.3g", d->max_abs);
         table_add(table, "%.3g", d->max_rel_peak);
         table_add(table, "%.3g", d->rms);
-        table_add(table, dtype_is_float(row->b->dtype) ? "%.4g" : "", d->max_ulp);
+        if (dtype_is_float(row->b->dtype))
+            table_add(table, "%.4g", d->max_ulp);
+        else
+            table_add(table, "%s", "");
         table_add(table, "%zu of %zu", d->unequal, d->count);
     } else {
         for (int i = 0; i < 5; i++) table_add(table, "%s", "");

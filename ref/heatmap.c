@@ -15,14 +15,16 @@
 /* How a tensor is laid out on the picture. */
 struct layout {
     size_t panels, rows,
-        columns;      /* of the tensor; a tensor with fewer than two dimensions is wrapped into rows */
-    size_t elements;  /* in all: the last row may be short */
-    int across, down; /* panels */
-    int panel_width, panel_height; /* pixels */
+        columns;     /* of the tensor; a tensor with fewer than two dimensions is wrapped into rows */
+    size_t elements; /* in all: the last row may be short */
+    size_t first_panel, all_panels; /* that `panels` are shown of */
+    int across, down;               /* panels */
+    int panel_width, panel_height;  /* pixels */
     int left, top;
 };
 
-static struct layout lay_out(const struct tensor *tensor)
+/* Of a tensor with very many panels those around the element `worst` are shown. */
+static struct layout lay_out(const struct tensor *tensor, size_t worst)
 {
     struct layout layout = {.panels = 1, .elements = tensor_count(tensor), .left = 30, .top = 66};
     const int width = WIDTH - 150, height = HEIGHT - 100;
@@ -34,7 +36,13 @@ static struct layout lay_out(const struct tensor *tensor)
         layout.columns = (size_t)ceil(sqrt((double)layout.elements * 1.4));
         layout.rows = (layout.elements + layout.columns - 1) / layout.columns;
     }
-    if (layout.panels > MOST_PANELS) layout.panels = MOST_PANELS;
+    layout.all_panels = layout.panels;
+    if (layout.panels > MOST_PANELS) {
+        layout.first_panel = worst / (layout.rows * layout.columns) / MOST_PANELS * MOST_PANELS;
+        layout.panels = MOST_PANELS;
+        if (layout.first_panel + layout.panels > layout.all_panels)
+            layout.panels = layout.all_panels - layout.first_panel;
+    }
     /* The number of panels side by side that makes them largest. */
     double best = 0;
     for (int across = 1; across <= (int)layout.panels; across++) {
@@ -72,7 +80,7 @@ static double at_pixel(
     double largest = -1;
     for (size_t r = first_row; r < last_row || r == first_row; r++)
         for (size_t c = first_column; c < last_column || c == first_column; c++) {
-            size_t i = (panel * layout->rows + r) * layout->columns + c;
+            size_t i = ((layout->first_panel + panel) * layout->rows + r) * layout->columns + c;
             if (i < layout->elements) largest = fmax(largest, distance(row, i));
         }
     return largest;
@@ -117,7 +125,7 @@ static enum status draw_and_write(
     const char *path, struct raster *raster, const struct comparison_row *row, struct error *error)
 {
     const struct colour ink = {40, 44, 52}, pale = {100, 106, 116};
-    struct layout layout = lay_out(row->b);
+    struct layout layout = lay_out(row->b, row->difference.worst);
     double top = 0; /* of the scale: the largest finite distance */
     for (size_t i = 0; i < layout.elements; i++) {
         double d = distance(row, i);
@@ -132,6 +140,11 @@ static enum status draw_and_write(
         row->difference.nonfinite_a || row->difference.nonfinite_b ? "; red: infinite or NaN on one side"
                                                                    : "");
     font_draw(raster, layout.left, 50, text, 9, TEXT_LEFT, pale);
+    if (layout.panels < layout.all_panels) {
+        snprintf(text, sizeof text, "panels %zu to %zu of %zu, around the largest difference",
+            layout.first_panel, layout.first_panel + layout.panels - 1, layout.all_panels);
+        font_draw(raster, layout.left, HEIGHT - 12, text, 8, TEXT_LEFT, pale);
+    }
     for (size_t panel = 0; panel < layout.panels; panel++) draw_panel(raster, row, &layout, panel, top);
     if (top > 0) draw_scale(raster, &layout, top);
     return png_write(path, raster->pixels, raster->width, raster->height,

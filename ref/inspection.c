@@ -172,16 +172,15 @@ static bool inspect_loose(struct inspection *inspection, const char *folder, con
         if (is_there(checkpoint, kinds[i].name, kinds[i].config)) inspect_component(inspection, i, variant);
     if (inspection->count > 0) return true;
 
-    size_t length = strlen(checkpoint->folder);
-    while (length > 1 && checkpoint->folder[length - 1] == '/') checkpoint->folder[--length] = '\0';
-    char *slash = strrchr(checkpoint->folder, '/');
-    const char *base = path_base_name(folder);
+    char *folder_end = checkpoint->folder + strlen(checkpoint->folder);
+    while (folder_end > checkpoint->folder + 1 && folder_end[-1] == '/') *--folder_end = '\0';
     char name[64];
-    snprintf(name, sizeof name, "%s", slash ? slash + 1 : base);
-    if (slash)
-        *slash = '\0';
-    else
-        strcpy(checkpoint->folder, ".");
+    snprintf(name, sizeof name, "%s", path_base_name(checkpoint->folder));
+    char *slash = strrchr(checkpoint->folder, '/');
+    char *parent = slash ? strndup(checkpoint->folder, (size_t)(slash - checkpoint->folder)) : strdup(".");
+    if (!parent) return false;
+    free(checkpoint->folder);
+    checkpoint->folder = parent;
     for (size_t i = 0; i < INSPECTED_COMPONENTS; i++)
         if (strcmp(name, kinds[i].name) == 0 && is_there(checkpoint, kinds[i].name, kinds[i].config))
             inspect_component(inspection, i, variant);
