@@ -131,10 +131,10 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
         .description =
             "Text to image: a published Diffusers folder of Stable Diffusion 1.x, 2.x or XL, and a prompt.\n"
             "The same recipe gives the same bits on every run, with any number of threads.",
-        .examples = "plumb run sdxl --recipe configs/recipes/ays_timesteps.json --out rabbit.png\n"
-                    "plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
-                    "    --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
-                    "plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
+        .examples = "  plumb run sdxl --recipe configs/recipes/ays_timesteps.json --out rabbit.png\n"
+                    "  plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
+                    "      --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
+                    "  plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
                     "--steps 25 --eta 1\n",
         .options = options,
         .option_count = sizeof options / sizeof *options,

@@ -157,7 +157,7 @@ static void trace_schedule(struct run *run)
     if (s->sigmas)
         run_trace(run, (struct tensor){real_dtype, 1, {(int64_t)s->num_sigmas}, s->sigmas}, "sigmas");
     if (s->alphas_cumprod)
-        run_trace(run, (struct tensor){real_dtype, 1, {s->num_train_timesteps}, s->alphas_cumprod},
+        run_trace(run, (struct tensor){real_dtype, 1, {(int64_t)s->num_betas}, s->alphas_cumprod},
             "alphas_cumprod");
 }
 

@@ -76,7 +76,7 @@ static enum status put_timesteps(
 static enum status put_tables(struct sampling *s)
 {
     const struct scheduler *scheduler = s->scheduler;
-    size_t trained = (size_t)scheduler->num_train_timesteps;
+    size_t trained = scheduler->num_betas; /* not num_train_timesteps, where trained_betas are given */
     enum status status = put_list(s, "betas", scheduler->betas, trained);
     if (status == STATUS_OK) status = put_list(s, "alphas", scheduler->alphas, trained);
     if (status == STATUS_OK) status = put_list(s, "alphas_cumprod", scheduler->alphas_cumprod, trained);

@@ -29,7 +29,7 @@ static void fill_from_sigmas(const struct scheduler *scheduler, struct schedule_
 static double alpha_cumprod_after(const struct scheduler *scheduler, double timestep)
 {
     if (timestep < 0) return (double)scheduler->final_alpha_cumprod;
-    size_t last = (size_t)scheduler->num_train_timesteps - 1;
+    size_t last = scheduler->num_betas - 1;
     return (double)scheduler->alphas_cumprod[timestep > (double)last ? last : (size_t)timestep];
 }
 

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Draws the documented recipes on the checkpoints of golden/: `make demo`. Usage: PLUMB=build/plumb demo.sh OUT_FOLDER
+#
+# The recipes' own prompts are for the real models. shapes-xl knows coloured shapes, so it is given a prompt of its own;
+# everything else of a recipe (scheduler, schedule, seed, generator) stands as it is.
+set -eu
+plumb=${PLUMB:-build/plumb}
+out=${1:-build/demo}
+recipes=configs/recipes
+shapes=golden/models/shapes-xl
+mkdir -p "$out"
+
+# draw NAME CHECKPOINT OPTIONS... : one recipe's picture and trace
+draw() {
+    name=$1 checkpoint=$2
+    shift 2
+    "$plumb" run "$checkpoint" --recipe "$recipes/$name.json" --out "$out/$name.png" \
+        --trace "$out/$name.safetensors" "$@" 2>"$out/$name.log" || { cat "$out/$name.log" >&2; exit 1; }
+}
+
+say() {
+    printf '  %-34s %s\n' "$1" "$2"
+}
+
+echo "Plumb draws the documented recipes into $out/ (each picture has its trace, NAME.safetensors, beside it):"
+
+two_shapes='a green square and a orange triangle on a white background'
+draw trailing_spacing $shapes --guidance-scale 3 --prompt "$two_shapes"
+say trailing_spacing.png "5 steps that begin at the last timestep, 999: a clean white ground"
+draw leading_spacing $shapes --guidance-scale 3 --prompt "$two_shapes"
+say leading_spacing.png "5 steps that begin at 831: what noise is left there stays as a veil"
+draw ays_timesteps $shapes --guidance-scale 3 --prompt 'a red circle on a blue background'
+say ays_timesteps.png "Align Your Steps: 10 chosen timesteps, sde-dpmsolver++"
+draw ays_sigmas $shapes --guidance-scale 3 --prompt 'a yellow star on a black background'
+say ays_sigmas.png "the same schedule by its sigmas, Euler; timesteps follow from them"
+draw karras_sigmas $shapes --guidance-scale 3 --steps 20 --prompt 'a large white ring on a green background'
+say karras_sigmas.png "20 steps with Karras sigmas, sde-dpmsolver++"
+draw zero_snr golden/models/tiny-sd21v --steps 10
+say zero_snr.png "v-prediction, zero terminal SNR, guidance_rescale (an untrained model: texture only)"
+
+"$plumb" sheet "$out/sheet.png" --across 3 --size 256 \
+    "leading_spacing\n5 steps=$out/leading_spacing.png" \
+    "trailing_spacing\n5 steps=$out/trailing_spacing.png" \
+    "ays_timesteps\n10 steps=$out/ays_timesteps.png" \
+    "ays_sigmas\n10 steps=$out/ays_sigmas.png" \
+    "karras_sigmas\n20 steps=$out/karras_sigmas.png" \
+    "zero_snr\nuntrained model=$out/zero_snr.png"
+say sheet.png "all of them side by side, enlarged"
+
+"$plumb" schedule configs/schedulers/sdxl.json --steps 20 --plot "$out/schedule.png" >"$out/schedule.txt"
+say schedule.png "SDXL's schedule in 20 steps: timesteps and sigmas (its table: schedule.txt)"
