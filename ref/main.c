@@ -79,13 +79,22 @@ static enum status finish_output(struct invocation *invocation, enum status stat
     return error_machine(&invocation->error, "standard output: cannot be written: %s", strerror(errno));
 }
 
+/* Several schedulers in one plot may say the same. */
+static bool was_said(const struct warnings *warnings, size_t i)
+{
+    for (size_t earlier = 0; earlier < i; earlier++)
+        if (strcmp(warnings->items[earlier], warnings->items[i]) == 0) return true;
+    return false;
+}
+
 static void report(const struct invocation *invocation, enum status status)
 {
     bool colour = invocation->messages_are_seen && !getenv("NO_COLOR");
     const char *yellow = colour ? "\033[33m" : "", *red = colour ? "\033[31m" : "",
                *plain = colour ? "\033[0m" : "";
     for (size_t i = 0; i < invocation->warnings.count; i++)
-        fprintf(invocation->messages, "%swarning:%s %s\n", yellow, plain, invocation->warnings.items[i]);
+        if (!was_said(&invocation->warnings, i))
+            fprintf(invocation->messages, "%swarning:%s %s\n", yellow, plain, invocation->warnings.items[i]);
     if (invocation->error.message[0] && status != STATUS_OK)
         fprintf(invocation->messages, "%serror:%s %s\n", red, plain, invocation->error.message);
 }

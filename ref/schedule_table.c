@@ -128,6 +128,17 @@ static void write_stride_note(const struct schedule_table *table, FILE *out)
             unlike, first, table->previous_timesteps[first], table->timesteps[first + 1]);
 }
 
+/* A model is asked twice at a timestep that stands twice, and a search by value finds the second. */
+static void write_repeat_note(const struct schedule_table *table, FILE *out)
+{
+    size_t repeats = 0, first = 0;
+    for (size_t i = 0; i + 1 < table->count; i++)
+        if (table->timesteps[i] == table->timesteps[i + 1] && repeats++ == 0) first = i;
+    if (repeats)
+        fprintf(out, "\n%zu of the timesteps repeat the one before: first step %zu, %g again.\n", repeats,
+            first + 1, table->timesteps[first]);
+}
+
 static enum status write_as_table(
     const struct schedule_table *table, const cJSON *config, FILE *out, struct error *error)
 {
@@ -170,6 +181,7 @@ static enum status write_as_table(
         fputc('\n', out);
         status = table_write(&cells, out, "", error);
         write_stride_note(table, out);
+        write_repeat_note(table, out);
     }
     table_free(&cells);
     return status;

@@ -137,6 +137,7 @@ static const struct {
     {"compare a b --rtol -1", "not negative"},
     {"compare a b --rtol nan", "not negative"},
     {"inspect missing", "missing: cannot be read"},
+    {"inspect ''", "cannot be read"},
     {"sheet", "too few arguments"},
     {"sheet out.png missing.png", "missing.png"},
     {"run missing", "missing"},
@@ -162,6 +163,9 @@ START_TEST(results_that_cannot_be_written)
         ck_assert_msg(plumb("%s >/dev/full", lines[i]) == 3, "plumb %s", lines[i]);
         expect_in(err, "standard output: cannot be written");
     }
+    ck_assert_int_eq(plumb("schedule DDIM --steps 5 --plot /dev/full"), 3);
+    expect_in(err, "/dev/full");
+    ck_assert_str_eq(out, "");
     ck_assert_int_eq(plumb("schedule DDIM --steps 5 --plot %s/missing/p.png", folder), 2);
     expect_in(err, "missing/p.png");
     ck_assert_uint_eq(count_entries(folder), 2);
@@ -275,6 +279,18 @@ START_TEST(coefficients_are_those_of_the_equation)
         ck_assert_double_eq_tol(csv_field(out, i, "sample"), 1, 1e-12);
         ck_assert_double_eq_tol(csv_field(out, i, "model_output"), slope, 1e-12 * fabs(slope));
     }
+}
+END_TEST
+
+/* What ports trip over is said under the table. */
+START_TEST(schedules_tell_their_peculiarities)
+{
+    ck_assert_int_eq(plumb("schedule DDIM --set timestep_spacing=trailing --steps 7"), 0);
+    expect_in(out, "of the steps go to a timestep that is not the list's next");
+    ck_assert_int_eq(plumb("schedule DDIM --set timestep_spacing=trailing --steps 10"), 0);
+    ck_assert_ptr_null(strstr(out, "not the list's next"));
+    ck_assert_int_eq(plumb("schedule configs/schedulers/sd15.json --steps 6"), 0);
+    expect_in(out, "1 of the timesteps repeat the one before: first step 2, 665 again");
 }
 END_TEST
 
@@ -542,6 +558,7 @@ int main(void)
     tcase_add_test(work, documented_sigmas_give_documented_timesteps);
     tcase_add_loop_test(work, json_is_exact, 0, sizeof cases / sizeof *cases);
     tcase_add_test(work, coefficients_are_those_of_the_equation);
+    tcase_add_test(work, schedules_tell_their_peculiarities);
     tcase_add_test(work, schedules_are_drawn);
     tcase_add_loop_test(work, sampling_gives_the_golden_samples, 0, sizeof cases / sizeof *cases);
     tcase_add_test(work, missing_noise_is_drawn);
