@@ -120,8 +120,7 @@ static enum status put(cJSON **object, const char *key, cJSON *value, struct err
 enum status cli_set(cJSON **object, const char *setting, struct error *error)
 {
     const char *equals = strchr(setting, '=');
-    if (!equals || equals == setting)
-        return error_input(error, "--set: expected key=value, got \"%.80s\"", setting);
+    if (!equals || equals == setting) return error_input(error, "expected key=value, got \"%.80s\"", setting);
     char *key = strndup(setting, (size_t)(equals - setting));
     if (!key) return error_memory(error, strlen(setting));
     enum status status = put(object, key, cli_value(equals + 1), error);
@@ -183,7 +182,7 @@ static enum status read_argument(const struct cli_option *option, const char *te
     case CLI_NUMBERS:
         return error_prefix(error, cli_read_numbers(text, option->name, option->value, error), "--");
     case CLI_CHOICE: return read_choice(option, text, error);
-    case CLI_SETTING: return cli_set(option->value, text, error);
+    case CLI_SETTING: return error_prefix(error, cli_set(option->value, text, error), "--%s: ", option->name);
     default: return put_key(option, text, error);
     }
 }

@@ -178,7 +178,7 @@ static void draw_path(
     double pen_x = 0, pen_y = 0;
     while (*path) {
         char command = *path++;
-        double numbers[4];
+        double numbers[4] = {0};
         int count = command == 'Q' ? 4 : 2;
         for (int i = 0; i < count; i++) {
             char *end;

@@ -126,6 +126,8 @@ static const struct {
     {"schedule DDIM --set steps_offset=one", "steps_offset: expected an integer"},
     {"schedule DDIM --set timestep_spacing=middle", "timestep_spacing"},
     {"schedule DDIM PNDM", "--plot"},
+    {"schedule DDIM,steps_offset", "expected key=value, got \"steps_offset\""},
+    {"schedule DDIM,steps_offset=one", "steps_offset: expected an integer"},
     {"schedule Eulerdiscrete", "did you mean EulerDiscreteScheduler?"},
     {"schedule missing.json", "missing.json: cannot be read"},
     {"schedule DDIM --coefficients", "no linear combination"},
@@ -314,6 +316,12 @@ START_TEST(schedules_are_drawn)
         plumb("schedule DDIM " SDXL " %s --steps 12 --plot %s", golden_path("models/tiny-sd"), path), 0);
     expect_picture(path, 900, 600);
     expect_in(err, "wrote ");
+    ck_assert_int_eq(
+        plumb("schedule " SDXL ",timestep_spacing=trailing,steps_offset=0 --set steps_offset=1 --steps 3"),
+        0);
+    expect_in(out, "timestep_spacing=\"trailing\"");
+    expect_in(out, "steps_offset=0"); /* its own settings win over --set */
+    expect_in(out, "\n    0  999 ");
     expect_in(out, "DDIMScheduler, 12 steps");
     expect_in(out, "PNDMScheduler, 13 steps");
 }
