@@ -316,14 +316,19 @@ START_TEST(schedules_are_drawn)
         plumb("schedule DDIM " SDXL " %s --steps 12 --plot %s", golden_path("models/tiny-sd"), path), 0);
     expect_picture(path, 900, 600);
     expect_in(err, "wrote ");
-    ck_assert_int_eq(
-        plumb("schedule " SDXL ",timestep_spacing=trailing,steps_offset=0 --set steps_offset=1 --steps 3"),
-        0);
-    expect_in(out, "timestep_spacing=\"trailing\"");
-    expect_in(out, "steps_offset=0"); /* its own settings win over --set */
-    expect_in(out, "\n    0  999 ");
     expect_in(out, "DDIMScheduler, 12 steps");
     expect_in(out, "PNDMScheduler, 13 steps");
+}
+END_TEST
+
+/* A scheduler's own settings win over --set. */
+START_TEST(schedulers_have_settings_of_their_own)
+{
+    const char *own = SDXL ",timestep_spacing=trailing,steps_offset=0";
+    ck_assert_int_eq(plumb("schedule %s --set steps_offset=1 --steps 3", own), 0);
+    expect_in(out, "timestep_spacing=\"trailing\"");
+    expect_in(out, "steps_offset=0");
+    expect_in(out, "\n    0  999 ");
 }
 END_TEST
 
@@ -568,6 +573,7 @@ int main(void)
     tcase_add_test(work, coefficients_are_those_of_the_equation);
     tcase_add_test(work, schedules_tell_their_peculiarities);
     tcase_add_test(work, schedules_are_drawn);
+    tcase_add_test(work, schedulers_have_settings_of_their_own);
     tcase_add_loop_test(work, sampling_gives_the_golden_samples, 0, sizeof cases / sizeof *cases);
     tcase_add_test(work, missing_noise_is_drawn);
     tcase_add_loop_test(work, bad_cases_are_refused, 0, sizeof bad_cases / sizeof *bad_cases);
