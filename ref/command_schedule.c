@@ -8,17 +8,18 @@
 #include <unistd.h>
 
 static const char description[] =
-    "The table of a schedule: for each step its timestep, its sigma (noise over signal), what is left of the "
-    "data's\n"
-    "variance (alpha_cumprod) and the logarithm of the signal-to-noise ratio, as the scheduler computes "
-    "them.\n\n"
+    "The table of a schedule: for each step its timestep, its sigma (noise over signal), what is left of "
+    "the\n"
+    "data's variance (alpha_cumprod) and the logarithm of the signal-to-noise ratio, as the scheduler "
+    "computes\n"
+    "them. Under it stands what ports trip over: timesteps that repeat, steps that leave the list.\n\n"
     "SCHEDULER is a Diffusers scheduler config (a JSON file), a checkpoint folder, or the name of a class "
     "with or\n"
     "without the word Scheduler, which then has its own defaults (not Stable Diffusion's betas: those stand "
     "in\n"
     "configs/schedulers/). Settings of its own may follow it with commas: "
-    "sdxl.json,timestep_spacing=trailing. So several\n"
-    "schedules can be drawn into one plot; the options apply to all of them.";
+    "sdxl.json,timestep_spacing=trailing.\n"
+    "Several schedulers are drawn into one plot; the options apply to all of them.";
 
 static const char examples[] =
     "  plumb schedule configs/schedulers/sdxl.json --steps 10\n"

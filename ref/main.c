@@ -76,7 +76,8 @@ static enum status finish_output(struct invocation *invocation, enum status stat
     errno = 0;
     bool failed = fflush(invocation->out) != 0 || ferror(invocation->out);
     if (!failed || errno == EPIPE || status == STATUS_MACHINE) return status;
-    return error_machine(&invocation->error, "standard output: cannot be written: %s", strerror(errno));
+    return error_machine(&invocation->error, "standard output: cannot be written: %s",
+        errno ? strerror(errno) : "an earlier write failed");
 }
 
 /* Several schedulers in one plot may say the same. */

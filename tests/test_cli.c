@@ -159,8 +159,8 @@ END_TEST
 
 START_TEST(results_that_cannot_be_written)
 {
-    const char *lines[] = {"schedule DDIM --steps 5", "schedule DDIM --format json", "info", "--help",
-        "schedule PNDM --format csv"};
+    const char *lines[] = {"schedule DDIM --steps 5", "schedule DDIM --format json",
+        "schedule DDIM --steps 1000", "info", "--help", "schedule PNDM --format csv"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         ck_assert_msg(plumb("%s >/dev/full", lines[i]) == 3, "plumb %s", lines[i]);
         expect_in(err, "standard output: cannot be written");
