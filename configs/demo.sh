@@ -2,7 +2,7 @@
 # Draws the documented recipes on the checkpoints of golden/: `make demo`. Usage: PLUMB=build/plumb demo.sh OUT_FOLDER
 #
 # The recipes' own prompts are for the real models. shapes-xl knows coloured shapes, so it is given a prompt of its own;
-# everything else of a recipe (scheduler, schedule, seed, generator) stands as it is.
+# what else a recipe says (scheduler, schedule, generator) stands as it is.
 set -eu
 plumb=${PLUMB:-build/plumb}
 out=${1:-build/demo}
@@ -24,11 +24,12 @@ say() {
 
 echo "Plumb draws the documented recipes into $out/ (each picture has its trace, NAME.safetensors, beside it):"
 
-two_shapes='a green square and a orange triangle on a white background'
-draw trailing_spacing $shapes --guidance-scale 3 --prompt "$two_shapes"
-say trailing_spacing.png "5 steps that begin at the last timestep, 999: a clean white ground"
-draw leading_spacing $shapes --guidance-scale 3 --prompt "$two_shapes"
-say leading_spacing.png "5 steps that begin at 831: what noise is left there stays as a veil"
+# Most seeds look alike either way; this one shows what leading spacing can leave.
+ring='a white ring on a black background'
+draw leading_spacing $shapes --guidance-scale 3 --seed 1 --prompt "$ring"
+say leading_spacing.png "5 steps that begin at 831 of 1000: its noise is not all taken away, a veil on the black"
+draw trailing_spacing $shapes --guidance-scale 3 --seed 1 --prompt "$ring"
+say trailing_spacing.png "5 steps that begin at 999: the same seed, and black is black"
 draw ays_timesteps $shapes --guidance-scale 3 --prompt 'a red circle on a blue background'
 say ays_timesteps.png "Align Your Steps: 10 chosen timesteps, sde-dpmsolver++"
 draw ays_sigmas $shapes --guidance-scale 3 --prompt 'a yellow star on a black background'
@@ -38,7 +39,12 @@ say karras_sigmas.png "20 steps with Karras sigmas, sde-dpmsolver++"
 draw zero_snr golden/models/tiny-sd21v --steps 10
 say zero_snr.png "v-prediction, zero terminal SNR, guidance_rescale (an untrained model: texture only)"
 
-"$plumb" sheet "$out/sheet.png" --across 3 --size 256 \
+# quietly COMMAND... : what it says besides its results is kept in a file
+quietly() {
+    "$@" 2>"$out/demo.log" || { cat "$out/demo.log" >&2; exit 1; }
+}
+
+quietly "$plumb" sheet "$out/sheet.png" --across 3 --size 256 \
     "leading_spacing\n5 steps=$out/leading_spacing.png" \
     "trailing_spacing\n5 steps=$out/trailing_spacing.png" \
     "ays_timesteps\n10 steps=$out/ays_timesteps.png" \
@@ -47,5 +53,5 @@ say zero_snr.png "v-prediction, zero terminal SNR, guidance_rescale (an untraine
     "zero_snr\nuntrained model=$out/zero_snr.png"
 say sheet.png "all of them side by side, enlarged"
 
-"$plumb" schedule configs/schedulers/sdxl.json --steps 20 --plot "$out/schedule.png" >"$out/schedule.txt"
+quietly "$plumb" schedule configs/schedulers/sdxl.json --steps 20 --plot "$out/schedule.png" >"$out/schedule.txt"
 say schedule.png "SDXL's schedule in 20 steps: timesteps and sigmas (its table: schedule.txt)"

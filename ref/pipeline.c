@@ -69,6 +69,9 @@ static enum status check_sizes(struct run *run, struct error *error)
             r->height ? "height" : "width", r->height ? "width" : "height", (long long)own);
         run->height = run->width = own;
     }
+    if (!run->height || !run->width)
+        return error_input(
+            error, "height, width: give both: unet/config.json has no sample_size to take them from");
     if (run->height % 8 || run->width % 8)
         return error_input(error, "height, width: expected multiples of 8, got %lld and %lld",
             (long long)run->height, (long long)run->width);

@@ -2,6 +2,7 @@
 #include "known_options.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,18 +157,40 @@ static enum status read_null(
     return STATUS_OK;
 }
 
-/* A key that the class has no option for: known to another class, or misspelt. */
-static void warn_of_unknown(const char *key, const char *class_name, struct warnings *warnings)
+static bool has_option(const struct option_table *tables, const char *name)
 {
-    const char *nearest = NULL;
-    if (key[0] == '_') return;
-    if (scheduler_option_is_known(key, &nearest))
-        warnings_add(warnings, "option %.100s is ignored by %s", key, class_name);
-    else if (nearest)
-        warnings_add(warnings, "option %.100s is unknown and ignored by %s; did you mean %s?", key,
-            class_name, nearest);
-    else
-        warnings_add(warnings, "option %.100s is unknown and ignored by %s", key, class_name);
+    const struct option *option;
+    for (size_t i = 0; (option = option_at(tables, i)); i++)
+        if (strcmp(option->name, name) == 0) return true;
+    return false;
+}
+
+/* Keys that the class has no option for: those of other classes in one warning (published configs carry a
+ * handful), and one each for what may be misspelt. */
+static void warn_of_others(
+    const cJSON *json, const char *class_name, const struct option_table *tables, struct warnings *warnings)
+{
+    char ignored[512] = "";
+    size_t used = 0, count = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json)
+    {
+        const char *key = item->string, *nearest = NULL;
+        if (key[0] == '_' || has_option(tables, key)) continue;
+        if (scheduler_option_is_known(key, &nearest)) {
+            if (used < sizeof ignored)
+                used +=
+                    (size_t)snprintf(ignored + used, sizeof ignored - used, "%s%s", count ? ", " : "", key);
+            count++;
+        } else if (nearest) {
+            warnings_add(warnings, "option %.100s is unknown and ignored by %s; did you mean %s?", key,
+                class_name, nearest);
+        } else {
+            warnings_add(warnings, "option %.100s is unknown and ignored by %s", key, class_name);
+        }
+    }
+    if (count == 1) warnings_add(warnings, "option %s is ignored by %s", ignored, class_name);
+    if (count > 1) warnings_add(warnings, "options ignored by %s: %s", class_name, ignored);
 }
 
 enum status config_read(const cJSON *json, const char *class_name, const struct option_table *tables,
@@ -190,14 +213,7 @@ enum status config_read(const cJSON *json, const char *class_name, const struct 
         return status;
     }
 
-    const cJSON *item;
-    cJSON_ArrayForEach(item, json)
-    {
-        bool has = false;
-        for (size_t i = 0; !has && (option = option_at(tables, i)); i++)
-            has = strcmp(option->name, item->string) == 0;
-        if (!has) warn_of_unknown(item->string, class_name, warnings);
-    }
+    warn_of_others(json, class_name, tables, warnings);
     *out = config;
     return STATUS_OK;
 }
