@@ -190,13 +190,14 @@ static enum status read_argument(const struct cli_option *option, const char *te
 /* --- Help
  * ------------------------------------------------------------------------------------------------------ */
 
-/* Writes `text` in lines of up to 96 columns; the first begins at column `at`, the others at `indent`. */
-static void write_wrapped(FILE *out, const char *text, int at, int indent)
+/* Writes a paragraph in lines of up to 100 columns; the first begins at column `at`, the others at `indent`.
+ * A paragraph ends with the text or at an empty line; returns what follows. */
+static const char *write_wrapped(FILE *out, const char *text, int at, int indent)
 {
     int column = at;
-    while (*text) {
-        int length = (int)strcspn(text, " ");
-        if (column > indent && column + 1 + length > 96) {
+    while (*text && strncmp(text, "\n\n", 2) != 0) {
+        int length = (int)strcspn(text, " \n");
+        if (column > indent && column + 1 + length > 100) {
             fprintf(out, "\n%*s", indent, "");
             column = indent;
         } else if (column > indent) {
@@ -206,16 +207,22 @@ static void write_wrapped(FILE *out, const char *text, int at, int indent)
         fprintf(out, "%.*s", length, text);
         column += length;
         text += length;
-        text += strspn(text, " ");
+        if (strncmp(text, "\n\n", 2) != 0) text += strspn(text, " \n");
     }
     fputc('\n', out);
+    return text + strspn(text, "\n");
 }
 
 static void write_help(FILE *out, const char *command, const struct cli_usage *usage)
 {
     enum { HELP_COLUMN = 28 };
-    fprintf(out, "usage: plumb %s%s%s\n\n%s\n\noptions:\n", command, *usage->arguments ? " " : "",
-        usage->arguments, usage->description);
+    fprintf(out, "usage: plumb %s%s%s\n", command, *usage->arguments ? " " : "", usage->arguments);
+    const char *text = usage->description;
+    while (*text) {
+        fputc('\n', out);
+        text = write_wrapped(out, text, 0, 0);
+    }
+    fprintf(out, "\noptions:\n");
     for (size_t i = 0; i < usage->option_count; i++) {
         const struct cli_option *option = &usage->options[i];
         int used = fprintf(out, "  --%s%s%s", option->alias ? option->alias : option->name,

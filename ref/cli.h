@@ -79,7 +79,7 @@ struct cli_option {
 
 struct cli_usage {
     const char *arguments;   /* "A B [options]" */
-    const char *description; /* paragraphs; starts with the one-line summary */
+    const char *description; /* paragraphs with an empty line between them; wrapped to fit */
     const char *examples;    /* lines */
     const struct cli_option *options;
     size_t option_count;
