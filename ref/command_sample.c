@@ -11,7 +11,7 @@ static const char description[] = "The sampler alone, on recorded model outputs:
                                   "both). OUT gets the tables and every step's tensors under the names of "
                                   "the golden files, so that `plumb compare` can\n"
                                   "say where two samplers part. Noise that IN does not have is drawn with "
-                                  "the case's seed (numpy-pcg64); a warning says\n"
+                                  "the case's seed and `generator` (numpy-pcg64); a warning says\n"
                                   "so.";
 
 static const char examples[] =

@@ -189,11 +189,16 @@ static enum status make_all(struct invocation *invocation, const struct argument
             arguments->plot, tables, (const char *const *)labels, count, &invocation->error);
         if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", arguments->plot);
     }
+    enum schedule_format format = (enum schedule_format)arguments->format;
+    bool as_array = format == SCHEDULE_AS_JSON && count > 1;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        if (i > 0) fputc('\n', invocation->out);
-        status = schedule_table_write(&tables[i], configs[i], (enum schedule_format)arguments->format,
-            invocation->out, &invocation->error);
+        if (as_array)
+            fputs(i > 0 ? "," : "[", invocation->out);
+        else if (i > 0)
+            fputc('\n', invocation->out);
+        status = schedule_table_write(&tables[i], configs[i], format, invocation->out, &invocation->error);
     }
+    if (as_array) fputs("]\n", invocation->out);
     return status;
 }
 
