@@ -319,7 +319,7 @@ START_TEST(schedules_are_drawn)
     expect_in(err, "wrote ");
     expect_in(out, "DDIMScheduler, 12 steps");
     expect_in(out, "PNDMScheduler, 13 steps");
-    ck_assert_int_eq(plumb("schedule DDIM PNDM --steps 3 --plot %s --format json", path), 0);
+    ck_assert_int_eq(plumb("schedule DDIM PNDM --steps 5 --plot %s --format json", path), 0);
     cJSON *json;
     struct error error;
     ck_assert_int_eq(json_parse(out, strlen(out), "out", &json, &error), STATUS_OK);
