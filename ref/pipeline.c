@@ -117,8 +117,8 @@ static void check_inputs(struct run *run)
     run->f.status = check_prompts(run, run->f.error);
     if (run->f.status == STATUS_OK) run->f.status = check_sizes(run, run->f.error);
     if (run->f.status == STATUS_OK && r->num_seeds != 1 && (int64_t)r->num_seeds != run->batch)
-        run->f.status = error_input(run->f.error, "seed: expected one, or %lld, one a picture, got %zu",
-            (long long)run->batch, r->num_seeds);
+        run->f.status = error_input(run->f.error, "seed: %zu seeds for %lld pictures; expected one for all, or one a picture", r->num_seeds,
+            (long long)run->batch);
     if (run->f.status == STATUS_OK) warn_of_ignored(run);
 }
 
