@@ -53,5 +53,7 @@ quietly "$plumb" sheet "$out/sheet.png" --across 3 --size 256 \
     "zero_snr\nuntrained model=$out/zero_snr.png"
 say sheet.png "all of them side by side, enlarged"
 
-quietly "$plumb" schedule configs/schedulers/sdxl.json --steps 20 --plot "$out/schedule.png" >"$out/schedule.txt"
-say schedule.png "SDXL's schedule in 20 steps: timesteps and sigmas (its table: schedule.txt)"
+sdxl=configs/schedulers/sdxl.json
+quietly "$plumb" schedule $sdxl $sdxl,timestep_spacing=trailing $sdxl,timestep_spacing=linspace \
+    $sdxl,use_karras_sigmas=true --steps 20 --plot "$out/schedule.png" >"$out/schedule.txt"
+say schedule.png "SDXL's schedule in 20 steps, spaced three ways and with Karras sigmas (tables: schedule.txt)"

@@ -185,6 +185,8 @@ static void prepare_schedule(struct run *run)
     };
     run->f.status = scheduler_set_timesteps(run->scheduler, &request, run->warnings, run->f.error);
     if (run->f.status != STATUS_OK) return;
+    if (r->eta != 0 && !scheduler_takes_eta(run->scheduler))
+        warnings_add(run->warnings, "eta: ignored, it is an argument of DDIM's steps");
     run->num_timesteps = timesteps_to_run(run);
     trace_schedule(run);
 }

@@ -215,6 +215,7 @@ const struct solver REAL_NAME(ddim_solver) = {
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct ddim_config),
+    .takes_eta = true,
     .create = create,
     .set_timesteps = set_timesteps,
     .needs_noise = needs_noise,

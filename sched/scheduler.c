@@ -201,6 +201,11 @@ void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t cou
     scheduler->num_sigmas = count;
 }
 
+bool scheduler_takes_eta(const struct scheduler *scheduler)
+{
+    return scheduler->solver->takes_eta;
+}
+
 bool scheduler_class_has_option(const char *class_name, const char *option)
 {
     for (size_t i = 0; i < scheduler_class_count(); i++) {

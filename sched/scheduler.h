@@ -123,6 +123,10 @@ const char *scheduler_class_name(size_t i);
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
 
+/* Whether the class's step() has the argument eta; another ignores it. */
+#define scheduler_takes_eta(...) REAL_NAME(scheduler_takes_eta)(__VA_ARGS__)
+bool scheduler_takes_eta(const struct scheduler *scheduler);
+
 /* Whether the class has the option; false for a class that there is not. */
 #define scheduler_class_has_option(...) REAL_NAME(scheduler_class_has_option)(__VA_ARGS__)
 bool scheduler_class_has_option(const char *class_name, const char *option);

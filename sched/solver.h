@@ -27,6 +27,8 @@ struct solver {
     bool takes_timesteps, takes_sigmas, takes_mu;
     /* The model's output may have twice the sample's size, a variance behind the mean. */
     bool takes_variance;
+    /* step() has the argument eta (DDIM). */
+    bool takes_eta;
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;
 
