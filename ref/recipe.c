@@ -206,6 +206,21 @@ static enum status read_schedule(const cJSON *json, struct recipe *recipe, struc
     return status;
 }
 
+/* The recipe as it was read, and what its randomness hangs on even where that was left to the defaults: a
+ * picture's text chunk must be enough to draw it again. */
+static enum status keep_source(const cJSON *json, struct recipe *recipe, struct error *error)
+{
+    recipe->source = cJSON_Duplicate(json, true);
+    if (!recipe->source) return error_memory(error, 0);
+    bool has_seed = cJSON_GetObjectItemCaseSensitive(json, "seed");
+    bool has_generator = cJSON_GetObjectItemCaseSensitive(json, "generator");
+    if ((!has_seed && !cJSON_AddStringToObject(recipe->source, "seed", recipe->seeds[0])) ||
+        (!has_generator &&
+            !cJSON_AddStringToObject(recipe->source, "generator", generator_name(recipe->generator))))
+        return error_memory(error, 0);
+    return STATUS_OK;
+}
+
 enum status recipe_read(const cJSON *json, struct recipe *recipe, struct error *error)
 {
     *recipe = (struct recipe){.num_images_per_prompt = 1};
@@ -241,7 +256,7 @@ enum status recipe_read(const cJSON *json, struct recipe *recipe, struct error *
     if (s == STATUS_OK) s = read_string(json, "latents", &r->latents, error);
     if (s == STATUS_OK) s = read_string(json, "variant", &r->variant, error);
     if (s == STATUS_OK) s = read_scheduler(json, r, error);
-    if (s == STATUS_OK && !(r->source = cJSON_Duplicate(json, true))) s = error_memory(error, 0);
+    if (s == STATUS_OK) s = keep_source(json, r, error);
     if (s != STATUS_OK) recipe_free(r);
     return s;
 }

@@ -57,7 +57,7 @@ struct recipe {
     char *variant; /* "fp16"; NULL */
     cJSON
         *scheduler; /* overrides of the checkpoint's scheduler config, with or without `_class_name`; NULL */
-    cJSON *source;  /* the object this was read from, for the trace */
+    cJSON *source;  /* the object this was read from, with seed and generator, for trace and picture */
 };
 
 /* Reads and checks a recipe. Unknown keys, and arguments of the Diffusers call that Plumb does not have, are

@@ -32,6 +32,8 @@ START_TEST(defaults_are_those_of_the_pipeline_call)
     ck_assert_uint_eq(r.num_seeds, 1);
     ck_assert_str_eq(r.seeds[0], "0");
     ck_assert_int_eq(r.generator, GENERATOR_NUMPY_PCG64);
+    ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(r.source, "seed")->valuestring, "0");
+    ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(r.source, "generator")->valuestring, "numpy-pcg64");
     recipe_free(&r);
 }
 END_TEST
