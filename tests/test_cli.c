@@ -1,73 +1,15 @@
 /*
- * The program as a user meets it: commands run as processes, what they print, what they leave on the disk,
- * and their exit statuses. PLUMB names the program (build/plumb).
+ * The commands as a user meets them: what they print, what they leave on the disk, and their exit statuses.
  */
-#include "support.h"
+#include "program.h"
 
 #include "ref/png_file.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-/* What the last command printed, and the folder of the running test. */
-static char *folder, *out, *err;
-
-static void set_up(void)
-{
-    folder = temporary_folder();
-}
-
-static void tear_down(void)
-{
-    free(out);
-    free(err);
-    out = err = NULL;
-    remove_folder(folder);
-}
-
-static char *read_text(const char *path)
-{
-    size_t size;
-    unsigned char *bytes = read_bytes(path, &size);
-    char *text = malloc(size + 1);
-    ck_assert_ptr_nonnull(text);
-    memcpy(text, bytes, size);
-    text[size] = '\0';
-    free(bytes);
-    return text;
-}
-
-/* Runs `plumb` with arguments as a shell takes them; a redirection of standard output among them wins.
- * Returns the exit status. */
-PRINTF_LIKE(1, 2) static int plumb(const char *format, ...)
-{
-    char arguments[4096], command[8192];
-    va_list list;
-    va_start(list, format);
-    int length = vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
-    ck_assert(length >= 0 && (size_t)length < sizeof arguments);
-    const char *program = getenv("PLUMB");
-    snprintf(command, sizeof command, ">%s/out 2>%s/err %s %s", folder, folder,
-        program ? program : "build/plumb", arguments);
-    int status = system(command);
-    ck_assert_msg(WIFEXITED(status), "plumb %s ended by signal %d", arguments, WTERMSIG(status));
-    free(out);
-    free(err);
-    out = read_text(path_in(folder, "out"));
-    err = read_text(path_in(folder, "err"));
-    return WEXITSTATUS(status);
-}
-
-static void expect_in(const char *text, const char *part)
-{
-    ck_assert_msg(strstr(text, part) != NULL, "expected \"%s\" in:\n%s", part, text);
-}
 
 /* --- Help, and wrong command lines
  * -------------------------------------------------------------------------------- */
@@ -152,8 +94,8 @@ START_TEST(wrong_command_lines)
     expect_in(err, wrong[_i].message);
     expect_in(err, "error: ");
     ck_assert_str_eq(out, "");
-    ck_assert_ptr_null(strchr(err, '\033'));     /* no colours but on a terminal */
-    ck_assert_uint_eq(count_entries(folder), 2); /* out and err */
+    ck_assert_ptr_null(strchr(err, '\033'));          /* no colours but on a terminal */
+    ck_assert_uint_eq(count_entries(test_folder), 2); /* out and err */
 }
 END_TEST
 
@@ -168,9 +110,9 @@ START_TEST(results_that_cannot_be_written)
     ck_assert_int_eq(plumb("schedule DDIM --steps 5 --plot /dev/full"), 3);
     expect_in(err, "/dev/full");
     ck_assert_str_eq(out, "");
-    ck_assert_int_eq(plumb("schedule DDIM --steps 5 --plot %s/missing/p.png", folder), 2);
+    ck_assert_int_eq(plumb("schedule DDIM --steps 5 --plot %s/missing/p.png", test_folder), 2);
     expect_in(err, "missing/p.png");
-    ck_assert_uint_eq(count_entries(folder), 2);
+    ck_assert_uint_eq(count_entries(test_folder), 2);
 }
 END_TEST
 
@@ -223,12 +165,13 @@ START_TEST(json_is_exact)
     cJSON *given = golden_json("sched/%s.json", cases[_i]);
     struct tensor_set *golden = golden_tensors("sched/%s.safetensors", cases[_i]);
     char *config = cJSON_PrintUnformatted(cJSON_GetObjectItem(given, "scheduler"));
-    write_bytes(path_in(folder, "scheduler.json"), config, strlen(config));
+    write_bytes(path_in(test_folder, "scheduler.json"), config, strlen(config));
     const cJSON *request = cJSON_GetObjectItem(given, "set_timesteps")->child;
     ck_assert_ptr_null(request->next);
     char *value = cJSON_PrintUnformatted(request);
     const char *option = strcmp(request->string, "num_inference_steps") ? request->string : "steps";
-    ck_assert_int_eq(plumb("schedule %s/scheduler.json --%s '%s' --format json", folder, option, value), 0);
+    ck_assert_int_eq(
+        plumb("schedule %s/scheduler.json --%s '%s' --format json", test_folder, option, value), 0);
     cJSON *json;
     struct error error;
     ck_assert_int_eq(json_parse(out, strlen(out), "out", &json, &error), STATUS_OK);
@@ -312,7 +255,7 @@ static void expect_picture(const char *path, int width, int height)
 
 START_TEST(schedules_are_drawn)
 {
-    const char *path = path_in(folder, "p.png");
+    const char *path = path_in(test_folder, "p.png");
     ck_assert_int_eq(
         plumb("schedule DDIM " SDXL " %s --steps 12 --plot %s", golden_path("models/tiny-sd"), path), 0);
     expect_picture(path, 900, 600);
@@ -344,7 +287,8 @@ END_TEST
 
 START_TEST(sampling_gives_the_golden_samples)
 {
-    const char *made = path_in(folder, "made.safetensors"), *json = golden_path("sched/%s.json", cases[_i]);
+    const char *made = path_in(test_folder, "made.safetensors"),
+               *json = golden_path("sched/%s.json", cases[_i]);
     const char *golden = golden_path("sched/%s.safetensors", cases[_i]);
     ck_assert_msg(plumb("sample %s --tensors %s --out %s", json, golden, made) == 0, "%s", err);
     struct tensor_set *a, *b = golden_tensors("sched/%s.safetensors", cases[_i]);
@@ -365,7 +309,7 @@ START_TEST(sampling_gives_the_golden_samples)
     tensor_set_free(a);
     tensor_set_free(b);
     /* In double the result is another, but not far away. */
-    const char *truth = path_in(folder, "truth.safetensors");
+    const char *truth = path_in(test_folder, "truth.safetensors");
     ck_assert_int_eq(plumb("sample %s --tensors %s --out %s --arithmetic f64", json, golden, truth), 0);
     int status = plumb("compare %s %s --rtol 1e-3 --atol 2e-3", made, truth);
     ck_assert_msg(status == 0, "%s", out);
@@ -385,7 +329,8 @@ START_TEST(missing_noise_is_drawn)
             ck_assert_int_eq(
                 tensor_set_add(bare, tensor_set_name(golden, i), tensor_set_at(golden, i), &error),
                 STATUS_OK);
-    const char *bare_path = path_in(folder, "bare.npz"), *out_path = path_in(folder, "made.safetensors");
+    const char *bare_path = path_in(test_folder, "bare.npz"),
+               *out_path = path_in(test_folder, "made.safetensors");
     ck_assert_int_eq(tensor_set_write(bare, bare_path, &error), STATUS_OK);
     tensor_set_free(bare);
     tensor_set_free(golden);
@@ -394,10 +339,10 @@ START_TEST(missing_noise_is_drawn)
     cJSON *json = golden_json("sched/dpmpp_sde_3.json");
     cJSON_AddStringToObject(json, "generator", "torch-cpu");
     char *text = cJSON_PrintUnformatted(json);
-    write_bytes(path_in(folder, "case.json"), text, strlen(text));
+    write_bytes(path_in(test_folder, "case.json"), text, strlen(text));
     cJSON_free(text);
     ck_assert_msg(
-        plumb("sample %s/case.json --tensors %s --out %s", folder, bare_path, out_path) == 0, "%s", err);
+        plumb("sample %s/case.json --tensors %s --out %s", test_folder, bare_path, out_path) == 0, "%s", err);
     expect_in(err, "x_T is not recorded: drawn with torch-cpu");
     expect_in(err, "step.0.noise is not recorded");
     ck_assert_int_eq(plumb("compare %s %s", out_path, golden_path("sched/dpmpp_sde_3.safetensors")), 1);
@@ -406,13 +351,14 @@ START_TEST(missing_noise_is_drawn)
 
     cJSON_DeleteItemFromObject(json, "seed");
     text = cJSON_PrintUnformatted(json);
-    write_bytes(path_in(folder, "case.json"), text, strlen(text));
+    write_bytes(path_in(test_folder, "case.json"), text, strlen(text));
     cJSON_free(text);
     cJSON_Delete(json);
-    ck_assert_int_eq(
-        plumb("sample %s/case.json --tensors %s --out %s/none.safetensors", folder, bare_path, folder), 2);
+    ck_assert_int_eq(plumb("sample %s/case.json --tensors %s --out %s/none.safetensors", test_folder,
+                         bare_path, test_folder),
+        2);
     expect_in(err, "x_T: not recorded, and the case has no seed");
-    ck_assert_int_ne(access(path_in(folder, "none.safetensors"), F_OK), 0);
+    ck_assert_int_ne(access(path_in(test_folder, "none.safetensors"), F_OK), 0);
 }
 END_TEST
 
@@ -434,13 +380,13 @@ static const struct {
 
 START_TEST(bad_cases_are_refused)
 {
-    const char *path = path_in(folder, "case.json");
+    const char *path = path_in(test_folder, "case.json");
     write_bytes(path, bad_cases[_i].json, strlen(bad_cases[_i].json));
     const char *tensors = golden_path("sched/ddim_one_step.safetensors");
-    ck_assert_int_eq(plumb("sample %s --tensors %s --out %s/o.safetensors", path, tensors, folder), 2);
+    ck_assert_int_eq(plumb("sample %s --tensors %s --out %s/o.safetensors", path, tensors, test_folder), 2);
     expect_in(err, bad_cases[_i].message);
     expect_in(err, "case.json: ");
-    ck_assert_uint_eq(count_entries(folder), 3);
+    ck_assert_uint_eq(count_entries(test_folder), 3);
 }
 END_TEST
 
@@ -458,9 +404,9 @@ static void write_tensor(
 
 START_TEST(comparisons_have_their_status)
 {
-    const char *a = path_in(folder, "a.safetensors"), *b = path_in(folder, "b.safetensors");
-    const char *c = path_in(folder, "c.safetensors"), *d = path_in(folder, "d.npz"),
-               *e = path_in(folder, "e.safetensors");
+    const char *a = path_in(test_folder, "a.safetensors"), *b = path_in(test_folder, "b.safetensors");
+    const char *c = path_in(test_folder, "c.safetensors"), *d = path_in(test_folder, "d.npz"),
+               *e = path_in(test_folder, "e.safetensors");
     const float values[] = {1, 2, 3, 4}, near[] = {1, 2, 3, 4.000001F}, nan_inside[] = {1, 2, 3, (float)NAN};
     const int64_t integers[] = {1, 2, 3, 4};
     write_tensor(a, "t", DTYPE_F32, 4, values);
@@ -500,12 +446,12 @@ END_TEST
 
 START_TEST(the_worst_tensor_is_drawn)
 {
-    const char *path = path_in(folder, "h.png");
+    const char *path = path_in(test_folder, "h.png");
     const char *a = golden_path("models/traces/sdxl-dpm5-leading.safetensors");
     const char *b = golden_path("models/traces/sdxl-dpm5-trailing.safetensors");
     ck_assert_int_eq(plumb("compare %s %s --heatmap %s", a, b, path), 1);
     expect_picture(path, 900, 600);
-    const char *none = path_in(folder, "none.png");
+    const char *none = path_in(test_folder, "none.png");
     ck_assert_int_eq(plumb("compare %s %s --heatmap %s", a, a, none), 0);
     expect_in(err, "no tensor differs");
     ck_assert_int_ne(access(none, F_OK), 0);
@@ -536,7 +482,7 @@ END_TEST
 
 START_TEST(damaged_checkpoints_are_found)
 {
-    const char *copy = path_in(folder, "copy");
+    const char *copy = path_in(test_folder, "copy");
     copy_folder(golden_path("models/tiny-sd"), copy);
     const char *weights = path_in(copy, "unet/diffusion_pytorch_model.safetensors");
     ck_assert_int_eq(truncate(weights, 500000), 0);
@@ -552,7 +498,7 @@ END_TEST
 
 START_TEST(sheets_and_info)
 {
-    const char *plot = path_in(folder, "p.png"), *sheet = path_in(folder, "s.png");
+    const char *plot = path_in(test_folder, "p.png"), *sheet = path_in(test_folder, "s.png");
     ck_assert_int_eq(plumb("schedule DDIM --plot %s", plot), 0);
     ck_assert_int_eq(plumb("sheet %s 'eta = 0=%s' %s --across 2", sheet, plot, plot), 0);
     expect_picture(sheet, 16 + 2 * (900 + 16), 16 + 600 + 17 + 6 + 16);
@@ -566,14 +512,14 @@ int main(void)
 {
     Suite *suite = suite_create("cli");
     TCase *lines = tcase_create("command lines");
-    tcase_add_checked_fixture(lines, set_up, tear_down);
+    tcase_add_checked_fixture(lines, make_test_folder, drop_program_folder);
     tcase_add_loop_test(lines, every_command_explains_itself, 0, COMMANDS);
     tcase_add_test(lines, version_is_one_line);
     tcase_add_loop_test(lines, wrong_command_lines, 0, sizeof wrong / sizeof *wrong);
     tcase_add_test(lines, results_that_cannot_be_written);
     suite_add_tcase(suite, lines);
     TCase *work = tcase_create("commands");
-    tcase_add_checked_fixture(work, set_up, tear_down);
+    tcase_add_checked_fixture(work, make_test_folder, drop_program_folder);
     tcase_set_timeout(work, 60);
     tcase_add_test(work, documented_sigmas_give_documented_timesteps);
     tcase_add_loop_test(work, json_is_exact, 0, sizeof cases / sizeof *cases);

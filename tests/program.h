@@ -1,0 +1,23 @@
+/*
+ * The program as a user meets it: a command run as a process in the test's folder, what it printed, and its
+ * exit status. PLUMB names the program (build/plumb).
+ */
+#ifndef TESTS_PROGRAM_H
+#define TESTS_PROGRAM_H
+
+#include "file_support.h"
+
+/* Check's fixtures: make_test_folder() before each test, this after it. */
+void drop_program_folder(void);
+
+/* What the last command printed on standard output and on standard error; NULL before the first. */
+extern char *out, *err;
+
+/* Runs `plumb` with arguments as a shell takes them; a redirection of standard output among them wins. The
+ * two outputs are files of the test's folder, `out` and `err`. Returns the exit status; fails the test where
+ * a signal ended the program. */
+int plumb(const char *arguments, ...) PRINTF_LIKE(1, 2);
+
+void expect_in(const char *text, const char *part);
+
+#endif
