@@ -217,7 +217,8 @@ static enum status read_recipe(
     }
     if (status == STATUS_OK) {
         status = recipe_read(json, recipe, error);
-        if (arguments->recipe_file) error_prefix(error, status, "%s: ", arguments->recipe_file);
+        if (status != STATUS_OK && arguments->recipe_file && !json_has_key_of_error(arguments->keys, error))
+            error_prefix(error, status, "%s: ", arguments->recipe_file);
     }
     cJSON_Delete(json);
     return status;

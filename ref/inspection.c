@@ -24,7 +24,10 @@ static enum status load_scheduler(
     struct scheduler *scheduler = NULL;
     enum status status =
         checkpoint_read_json(checkpoint, c->name, "scheduler_config.json", &config, &c->error);
-    if (status == STATUS_OK) status = scheduler_create(config, &scheduler, warnings, &c->error);
+    if (status == STATUS_OK) {
+        status = scheduler_create(config, &scheduler, warnings, &c->error);
+        error_prefix(&c->error, status, "%s/%s/scheduler_config.json: ", checkpoint->folder, c->name);
+    }
     const char *class_name = "", *prediction = "epsilon", *schedule = "linear", *spacing = NULL;
     if (status == STATUS_OK)
         status = json_get_string(config, "prediction_type", &prediction, NULL, &c->error);

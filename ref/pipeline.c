@@ -117,7 +117,8 @@ static void check_inputs(struct run *run)
     run->f.status = check_prompts(run, run->f.error);
     if (run->f.status == STATUS_OK) run->f.status = check_sizes(run, run->f.error);
     if (run->f.status == STATUS_OK && r->num_seeds != 1 && (int64_t)r->num_seeds != run->batch)
-        run->f.status = error_input(run->f.error, "seed: %zu seeds for %lld pictures; expected one for all, or one a picture", r->num_seeds,
+        run->f.status = error_input(run->f.error,
+            "seed: %zu seeds for %lld pictures; expected one for all, or one a picture", r->num_seeds,
             (long long)run->batch);
     if (run->f.status == STATUS_OK) warn_of_ignored(run);
 }
@@ -164,6 +165,12 @@ static void trace_schedule(struct run *run)
             "alphas_cumprod");
 }
 
+/* What a scheduler refuses is often a value of its config: the error then says where that stands. */
+static enum status refer(const struct run *run, enum status status)
+{
+    return pipeline_scheduler_error(run->pipeline, run->recipe, status, run->f.error);
+}
+
 static void prepare_schedule(struct run *run)
 {
     const struct recipe *r = run->recipe;
@@ -171,7 +178,7 @@ static void prepare_schedule(struct run *run)
     if (run->f.status == STATUS_OK)
         run->f.status = pipeline_scheduler_config(run->pipeline, r, &config, run->warnings, run->f.error);
     if (run->f.status == STATUS_OK)
-        run->f.status = scheduler_create(config, &run->scheduler, run->warnings, run->f.error);
+        run->f.status = refer(run, scheduler_create(config, &run->scheduler, run->warnings, run->f.error));
     cJSON_Delete(config);
     if (run->f.status != STATUS_OK) return;
 
@@ -183,7 +190,8 @@ static void prepare_schedule(struct run *run)
         .sigmas = r->sigmas,
         .num_sigmas = r->num_sigmas,
     };
-    run->f.status = scheduler_set_timesteps(run->scheduler, &request, run->warnings, run->f.error);
+    run->f.status =
+        refer(run, scheduler_set_timesteps(run->scheduler, &request, run->warnings, run->f.error));
     if (run->f.status != STATUS_OK) return;
     if (r->eta != 0 && !scheduler_takes_eta(run->scheduler))
         warnings_add(run->warnings, "eta: ignored, it is an argument of DDIM's steps");
@@ -347,7 +355,7 @@ static void denoise(
             .noise = noise.data,
             .options = options,
         };
-        f->status = scheduler_step(run->scheduler, &input, prev_sample.data, NULL, f->error);
+        f->status = refer(run, scheduler_step(run->scheduler, &input, prev_sample.data, NULL, f->error));
     }
     if (f->status == STATUS_OK) memcpy(latents.data, prev_sample.data, tensor_bytes(&latents));
     run_trace(run, latents, "step.%02zu.latents", step);

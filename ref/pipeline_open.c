@@ -189,3 +189,14 @@ enum status pipeline_scheduler_config(const struct pipeline *pipeline, const str
     }
     return status;
 }
+
+enum status pipeline_scheduler_error(
+    const struct pipeline *pipeline, const struct recipe *recipe, enum status status, struct error *error)
+{
+    if (status != STATUS_BAD_INPUT) return status;
+    const cJSON *own = pipeline->scheduler_config;
+    if (json_has_key_of_error(recipe->scheduler, error)) return error_prefix(error, status, "scheduler: ");
+    if (json_has_key_of_error(own, error) || !cJSON_HasObjectItem(own, "_class_name"))
+        error_prefix(error, status, "%s/scheduler/scheduler_config.json: ", pipeline->checkpoint.folder);
+    return status;
+}

@@ -235,3 +235,14 @@ enum status json_get_doubles(const cJSON *object, const char *key, size_t maximu
     *count = n;
     return STATUS_OK;
 }
+
+bool json_has_key_of_error(const cJSON *object, const struct error *error)
+{
+    size_t length = strcspn(error->message, ":[ ");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        if (strlen(item->string) == length && strncmp(error->message, item->string, length) == 0) return true;
+    }
+    return false;
+}

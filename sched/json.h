@@ -43,4 +43,7 @@ enum status json_get_string(
 enum status json_get_doubles(const cJSON *object, const char *key, size_t maximum, double **values,
     size_t *count, bool *found, struct error *error);
 
+/* Whether `object` has the key that a message such as those above begins with. */
+bool json_has_key_of_error(const cJSON *object, const struct error *error);
+
 #endif

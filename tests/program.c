@@ -53,3 +53,20 @@ void expect_in(const char *text, const char *part)
 {
     ck_assert_msg(strstr(text, part) != NULL, "expected \"%s\" in:\n%s", part, text);
 }
+
+void expect_failure(int status, enum status expected, size_t inputs, ...)
+{
+    ck_assert_msg(status == (int)expected, "expected status %d, got %d: %s", (int)expected, status, err);
+    const char *said = strstr(err, "error: ");
+    ck_assert_msg(said && (said == err || said[-1] == '\n'), "expected a line \"error: ...\": %s", err);
+    ck_assert_msg(strchr(said, '\n') == err + strlen(err) - 1, "expected one line of error: %s", err);
+    va_list words;
+    va_start(words, inputs);
+    const char *word;
+    while ((word = va_arg(words, const char *)) != NULL) expect_in(said, word);
+    va_end(words);
+    ck_assert_msg(*out == '\0', "expected nothing on standard output, got: %s", out);
+    const size_t outputs = 2; /* out and err */
+    ck_assert_msg(count_entries(test_folder) == inputs + outputs, "%zu files were left behind",
+        count_entries(test_folder) - inputs - outputs);
+}

@@ -20,4 +20,9 @@ int plumb(const char *arguments, ...) PRINTF_LIKE(1, 2);
 
 void expect_in(const char *text, const char *part);
 
+/* The last command, which returned `status`, must have failed with `expected`: standard error ends in its one
+ * line "error: ..." that holds each of the words, up to a NULL; standard output is empty; and the test's
+ * folder holds the `inputs` entries that the test put there and nothing more. */
+void expect_failure(int status, enum status expected, size_t inputs, ...) __attribute__((sentinel));
+
 #endif
