@@ -176,7 +176,10 @@ static enum status read_argument(const struct cli_option *option, const char *te
     if (option->given) *option->given = true;
     switch (option->kind) {
     case CLI_FLAG: *(bool *)option->value = true; return STATUS_OK;
-    case CLI_STRING: *(const char **)option->value = text; return STATUS_OK;
+    case CLI_STRING:
+        if (!*text) return refuse_argument(option, "a name", text, error);
+        *(const char **)option->value = text;
+        return STATUS_OK;
     case CLI_INTEGER: return read_integer(option, text, error);
     case CLI_NUMBER: return read_number(option, text, error);
     case CLI_NUMBERS:

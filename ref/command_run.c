@@ -146,6 +146,9 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
     arguments->folder = invocation->positionals[0];
     if (arguments->trace_modules && !arguments->trace)
         return error_input(&invocation->error, "--trace-modules: needs --trace, which says where they go");
+    if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
+        return error_input(
+            &invocation->error, "--out, --trace: expected two files, got %s for both", arguments->out);
     return STATUS_OK;
 }
 
@@ -201,6 +204,16 @@ static enum status choose_schedule(const cJSON *keys, cJSON *recipe, struct erro
     return STATUS_OK;
 }
 
+/* Puts the recipe's file in front of what is said of it: of all but what the command line has set. */
+static void refer(const struct run_arguments *arguments, enum status status, struct error *error)
+{
+    bool scheduler_is_set = arguments->scheduler || arguments->settings;
+    if (status != STATUS_BAD_INPUT || !arguments->recipe_file) return;
+    if (json_has_key_of_error(arguments->keys, error)) return;
+    if (scheduler_is_set && strncmp(error->message, "scheduler:", strlen("scheduler:")) == 0) return;
+    error_prefix(error, status, "%s: ", arguments->recipe_file);
+}
+
 static enum status read_recipe(
     const struct run_arguments *arguments, struct recipe *recipe, struct error *error)
 {
@@ -217,8 +230,7 @@ static enum status read_recipe(
     }
     if (status == STATUS_OK) {
         status = recipe_read(json, recipe, error);
-        if (status != STATUS_OK && arguments->recipe_file && !json_has_key_of_error(arguments->keys, error))
-            error_prefix(error, status, "%s: ", arguments->recipe_file);
+        refer(arguments, status, error);
     }
     cJSON_Delete(json);
     return status;
@@ -334,8 +346,21 @@ static enum status write_pictures(
 static enum status check_writable(const char *path, struct error *error)
 {
     struct output_file file = {0};
-    enum status status = path ? output_file_open(&file, path, error) : STATUS_OK;
+    enum status status = output_file_open(&file, path, error);
     output_file_abandon(&file);
+    return status;
+}
+
+static enum status check_outputs(
+    const char *out, const char *trace, const struct recipe *recipe, struct error *error)
+{
+    enum status status = trace ? check_writable(trace, error) : STATUS_OK;
+    size_t count = recipe->prompt.count * (size_t)recipe->num_images_per_prompt;
+    for (size_t i = 0; out && i < count && status == STATUS_OK; i++) {
+        char *path = picture_path(out, i, count);
+        status = path ? check_writable(path, error) : error_memory(error, strlen(out));
+        free(path);
+    }
     return status;
 }
 
@@ -349,8 +374,7 @@ static enum status run(
     struct pictures pictures = {0};
     struct progress progress = {.stream = invocation->messages};
 
-    enum status status = check_writable(out, error);
-    if (status == STATUS_OK) status = check_writable(arguments->trace, error);
+    enum status status = check_outputs(out, arguments->trace, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
     if (status == STATUS_OK && arguments->trace) status = trace_create(&trace, error);
     if (status == STATUS_OK) {
@@ -363,6 +387,7 @@ static enum status run(
         pipeline_run_function *function =
             arguments->precision == PRECISION_F64 ? pipeline_run_f64 : pipeline_run_f32;
         status = function(&pipeline, recipe, &options, &pictures, &invocation->warnings, error);
+        if (json_has_key_of_error(recipe->source, error)) refer(arguments, status, error);
     }
     if (status == STATUS_OK && trace)
         status = put_metadata(trace, &pipeline, recipe, arguments->precision, error);

@@ -9,6 +9,7 @@
 #include "sched/nearest.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,6 +110,8 @@ int main(int argc, char **argv)
         .messages = stderr,
         .messages_are_seen = isatty(STDERR_FILENO),
     };
+    /* A file that outgrows `ulimit -f` is a write that fails, not the program's end with half a file left. */
+    signal(SIGXFSZ, SIG_IGN);
     enum status status = dispatch(&invocation);
     status = finish_output(&invocation, status);
     report(&invocation, status);

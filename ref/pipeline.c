@@ -251,8 +251,13 @@ static struct tensor read_latents(struct run *run, const int64_t shape[4])
         else if (!dtype_is_float(given->dtype) || !tensor_same_shape(given, &latents))
             run->f.status = error_input(run->f.error, "%s: expected latents of shape %s, got %s %s", path,
                 expected, dtype_name(given->dtype), tensor_show_shape(given, got, sizeof got));
-        for (size_t i = 0; run->f.status == STATUS_OK && i < tensor_count(&latents); i++)
-            ((real *)latents.data)[i] = (real)tensor_get_double(given, i);
+        for (size_t i = 0; run->f.status == STATUS_OK && i < tensor_count(&latents); i++) {
+            double value = tensor_get_double(given, i);
+            if (!isfinite(value))
+                run->f.status = error_input(
+                    run->f.error, "%s: element %zu: expected a finite number, got %f", path, i, value);
+            ((real *)latents.data)[i] = (real)value;
+        }
     }
     tensor_set_free(set);
     return latents;
@@ -379,9 +384,21 @@ static struct tensor decode(struct run *run, struct tensor latents)
     return image;
 }
 
+/* Diffusers draws what is not a number as black and says so no louder than NumPy does. */
+static void warn_of_nonfinite(const struct run *run, struct tensor image)
+{
+    size_t count = tensor_count(&image), nonfinite = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(((const real *)image.data)[i])) nonfinite++;
+    if (nonfinite > 0)
+        warnings_add(run->warnings, "image: %zu of %zu values are not finite; --trace shows from where on",
+            nonfinite, count);
+}
+
 static void to_pixels(struct run *run, struct tensor image, struct pictures *pictures)
 {
     if (run->f.status != STATUS_OK) return;
+    warn_of_nonfinite(run, image);
     run->f.status = pictures_from_image(&image, pictures, run->f.error);
     if (run->f.status != STATUS_OK) return;
     struct tensor pixels = {

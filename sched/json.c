@@ -238,7 +238,7 @@ enum status json_get_doubles(const cJSON *object, const char *key, size_t maximu
 
 bool json_has_key_of_error(const cJSON *object, const struct error *error)
 {
-    size_t length = strcspn(error->message, ":[ ");
+    size_t length = strcspn(error->message, ":[, ");
     const cJSON *item;
     cJSON_ArrayForEach(item, object)
     {
