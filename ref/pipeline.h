@@ -38,7 +38,8 @@ enum status pipeline_open(
 void pipeline_close(struct pipeline *pipeline);
 
 /* The scheduler config of a run: the checkpoint's, as the pipeline's constructor corrects it, with the
- * recipe's keys over it. The caller frees it with cJSON_Delete. */
+ * recipe's keys over it, and without options that neither its own class nor the run's has. The caller frees
+ * it with cJSON_Delete. */
 enum status pipeline_scheduler_config(const struct pipeline *pipeline, const struct recipe *recipe,
     cJSON **config, struct warnings *warnings, struct error *error);
 /* Puts in front of what a scheduler says of an option of that config where the option stands: in the recipe's

@@ -168,6 +168,28 @@ static enum status check_overrides(const cJSON *overrides, struct error *error)
     return STATUS_OK;
 }
 
+/* Published files carry a handful of options of other classes (SD 1.5's PNDM has clip_sample). Those that
+ * neither the file's own class nor the run's has are dropped: nobody asked for them, and nothing is lost, so
+ * that the scheduler warns only of what the recipe named and of what a change of class loses. */
+static void drop_leftovers(cJSON *config, const cJSON *file, const cJSON *overrides)
+{
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(file, "_class_name");
+    const cJSON *run = cJSON_GetObjectItemCaseSensitive(config, "_class_name");
+    if (!cJSON_IsString(own) || !cJSON_IsString(run)) return;
+    /* Every class that Plumb knows has this one; what another class would have honoured, it cannot say. */
+    if (!scheduler_class_has_option(own->valuestring, "num_train_timesteps")) return;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, file)
+    {
+        const char *key = item->string;
+        if (key[0] == '_' || !scheduler_option_is_known(key, NULL)) continue;
+        if (cJSON_GetObjectItemCaseSensitive(overrides, key)) continue;
+        if (scheduler_class_has_option(own->valuestring, key)) continue;
+        if (scheduler_class_has_option(run->valuestring, key)) continue;
+        cJSON_DeleteItemFromObjectCaseSensitive(config, key);
+    }
+}
+
 enum status pipeline_scheduler_config(const struct pipeline *pipeline, const struct recipe *recipe,
     cJSON **config, struct warnings *warnings, struct error *error)
 {
@@ -183,6 +205,7 @@ enum status pipeline_scheduler_config(const struct pipeline *pipeline, const str
     {
         if (status == STATUS_OK) status = set_key(*config, item->string, cJSON_Duplicate(item, true), error);
     }
+    drop_leftovers(*config, pipeline->scheduler_config, overrides);
     if (status != STATUS_OK) {
         cJSON_Delete(*config);
         *config = NULL;

@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include "ref/pipeline.h"
+#include "sched/scheduler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,43 @@ START_TEST(outdated_configs_are_corrected_as_the_pipeline_does)
 }
 END_TEST
 
+/* The schedulers of the published folders, in full. */
+#define SD15 "configs/schedulers/sd15.json"
+#define SDXL "configs/schedulers/sdxl.json"
+
+/* What a run warns of when its checkpoint has the scheduler config of `file`. */
+static const struct {
+    const char *file, *overrides, *warning; /* NULL: none */
+} leftovers[] = {
+    {SD15, NULL, NULL},
+    {SDXL, NULL, NULL},
+    {SD15, "{\"clip_sample\": false}", "option clip_sample is ignored by PNDMScheduler"},
+    {SDXL, "{\"_class_name\": \"DPMSolverMultistepScheduler\"}",
+        "option interpolation_type is ignored by DPMSolverMultistepScheduler"},
+    {SDXL, "{\"_class_name\": \"DDIMScheduler\", \"use_lu_lambdas\": true}",
+        "options ignored by DDIMScheduler: interpolation_type, use_karras_sigmas, use_lu_lambdas"},
+};
+
+START_TEST(leftovers_of_a_published_config_are_not_warned_of)
+{
+    struct error error = {""};
+    cJSON *file = NULL;
+    ck_assert_msg(json_read_file(leftovers[_i].file, &file, &error) == STATUS_OK, "%s", error.message);
+    char *text = cJSON_PrintUnformatted(file);
+    cJSON *config = config_of(strcmp(leftovers[_i].file, SDXL) == 0, text, leftovers[_i].overrides);
+    struct warnings warnings = {0};
+    struct scheduler *scheduler = NULL;
+    ck_assert_msg(scheduler_create(config, &scheduler, &warnings, &error) == STATUS_OK, "%s", error.message);
+    ck_assert_uint_eq(warnings.count, leftovers[_i].warning ? 1 : 0);
+    if (leftovers[_i].warning) ck_assert_str_eq(warnings.items[0], leftovers[_i].warning);
+    scheduler_free(scheduler);
+    warnings_free(&warnings);
+    cJSON_free(text);
+    cJSON_Delete(config);
+    cJSON_Delete(file);
+}
+END_TEST
+
 START_TEST(a_misspelt_scheduler_option_is_refused)
 {
     struct error error = {""};
@@ -181,6 +219,8 @@ int main(void)
     suite_add_tcase(suite, reading);
     TCase *config = tcase_create("scheduler config");
     tcase_add_test(config, outdated_configs_are_corrected_as_the_pipeline_does);
+    tcase_add_loop_test(config, leftovers_of_a_published_config_are_not_warned_of, 0,
+        (int)(sizeof leftovers / sizeof *leftovers));
     tcase_add_test(config, a_misspelt_scheduler_option_is_refused);
     suite_add_tcase(suite, config);
     return run_suite(suite);
