@@ -135,6 +135,14 @@ static enum status refuse_pipeline(const char *name, struct error *error)
         {"PixArt", "PixArt"},
         {"Kandinsky", "Kandinsky"},
         {"StableDiffusionXLImg2Img", "the SDXL refiner or another image-to-image checkpoint"},
+        {"StableDiffusionInpaint", "inpainting"},
+        {"StableDiffusionXLInpaint", "inpainting"},
+        {"StableDiffusionInstructPix2Pix", "InstructPix2Pix"},
+        {"StableDiffusionXLInstructPix2Pix", "InstructPix2Pix"},
+        {"StableDiffusionUpscale", "upscaling"},
+        {"LatentConsistencyModel", "latent consistency models"},
+        {"OnnxStableDiffusion", "ONNX files"},
+        {"FlaxStableDiffusion", "Flax files"},
     };
     const char *what = NULL;
     for (size_t i = 0; i < sizeof families / sizeof families[0] && !what; i++)
