@@ -106,9 +106,13 @@ static enum status say_what_is_there(
     if (*found.variant && !variant)
         return error_input(error, "%s: there is no %s, but the variant %s: ask for it with --variant %s",
             folder_path, wanted, found.variant, found.variant);
+    if (found.plain && *found.variant)
+        return error_input(error,
+            "%s: there is no %s, but the variant %s, and the plain weights: leave --variant out", folder_path,
+            wanted, found.variant);
     if (found.plain && variant)
-        return error_input(error, "%s: there is no %s%s%s, but the plain weights: leave --variant out",
-            folder_path, wanted, *found.variant ? ", only the variant " : "", found.variant);
+        return error_input(
+            error, "%s: there is no %s, but the plain weights: leave --variant out", folder_path, wanted);
     if (*found.variant)
         return error_input(
             error, "%s: there is no %s, but the variant %s", folder_path, wanted, found.variant);

@@ -308,6 +308,9 @@ START_TEST(a_variant_is_asked_for_by_name)
     expect_no_weights(half, "unet", NULL, "the variant fp16: ask for it with --variant fp16");
     expect_no_weights(half, "text_encoder", "bf16", "model.bf16.safetensors, but the variant fp16");
     expect_no_weights(plain, "vae", "fp16", "leave --variant out");
+    const char *both = copy_model("tiny-sdxl-fp16");
+    write_text(path_in(both, "unet/diffusion_pytorch_model.safetensors"), "");
+    expect_no_weights(both, "unet", "non_ema", "but the variant fp16, and the plain weights: leave");
     expect_no_weights(plain, "vae", "../fp16", "variant: expected a name");
     expect_no_weights(plain, "vae", "", "variant: expected a name");
 }
