@@ -3,7 +3,7 @@
  *
  * A command is a function that reads its command line with cli_parse(), writes its results to `out`, and
  * returns a status with `error` filled. Warnings are gathered. main() prints errors and warnings and exits;
- * nothing else does.
+ * a long command only shows its warnings before the long part begins.
  */
 #ifndef REF_CLI_H
 #define REF_CLI_H
@@ -22,6 +22,7 @@ struct invocation {
     FILE *messages;         /* progress and remarks: standard error */
     bool messages_are_seen; /* `messages` is a terminal: progress may be shown */
     struct warnings warnings;
+    size_t warnings_shown; /* the first so many of them, by cli_show_warnings() */
     struct error error;
 
     /* What cli_parse() leaves: */
@@ -89,6 +90,13 @@ struct cli_usage {
 /* Reads the command line into the options' values, and what is no option into `positionals`. On `--help`
  * writes the help text to `out` and sets `helped`. */
 enum status cli_parse(struct invocation *invocation, const struct cli_usage *usage);
+
+/* --- Messages
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Writes the warnings that were not shown yet to `messages`, each text once. */
+void cli_show_warnings(struct invocation *invocation);
+void cli_show_error(const struct invocation *invocation);
 
 /* --- Values
  * ---------------------------------------------------------------------------------------------------- */

@@ -240,7 +240,7 @@ static enum status read_recipe(
  * ------------------------------------------------------------------------------------------------------ */
 
 struct progress {
-    FILE *stream;
+    struct invocation *invocation;
     struct timespec start;
 };
 
@@ -251,15 +251,20 @@ static double seconds_since(const struct timespec *start)
     return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
 }
 
+/* The warnings, before the first step; on a terminal, how far the run is. */
 static void show_progress(void *context, size_t step, size_t steps)
 {
     struct progress *progress = context;
+    FILE *stream = progress->invocation->messages;
+    /* A prompt that was cut is better known now than after an hour. */
+    if (step == 0) cli_show_warnings(progress->invocation);
+    if (!progress->invocation->messages_are_seen) return;
     if (step == 0) clock_gettime(CLOCK_MONOTONIC, &progress->start);
     double each = step ? seconds_since(&progress->start) / (double)step : 0;
-    fprintf(progress->stream, "\r\033[Kstep %zu of %zu", step, steps);
-    if (step) fprintf(progress->stream, "  %.3g s a step, %.0f s left", each, each * (double)(steps - step));
-    if (step == steps) fprintf(progress->stream, "\n");
-    fflush(progress->stream);
+    fprintf(stream, "\r\033[Kstep %zu of %zu", step, steps);
+    if (step) fprintf(stream, "  %.3g s a step, %.0f s left", each, each * (double)(steps - step));
+    if (step == steps) fprintf(stream, "\n");
+    fflush(stream);
 }
 
 /* --- What the run leaves
@@ -372,7 +377,7 @@ static enum status run(
     struct pipeline pipeline = {0};
     struct trace *trace = NULL;
     struct pictures pictures = {0};
-    struct progress progress = {.stream = invocation->messages};
+    struct progress progress = {.invocation = invocation};
 
     enum status status = check_outputs(out, arguments->trace, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
@@ -381,7 +386,7 @@ static enum status run(
         struct run_options options = {
             .trace = trace,
             .trace_modules = arguments->trace_modules,
-            .progress = invocation->messages_are_seen ? show_progress : NULL,
+            .progress = show_progress,
             .progress_context = &progress,
         };
         pipeline_run_function *function =

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,26 +80,6 @@ static enum status finish_output(struct invocation *invocation, enum status stat
         errno ? strerror(errno) : "an earlier write failed");
 }
 
-/* Several schedulers in one plot may say the same. */
-static bool was_said(const struct warnings *warnings, size_t i)
-{
-    for (size_t earlier = 0; earlier < i; earlier++)
-        if (strcmp(warnings->items[earlier], warnings->items[i]) == 0) return true;
-    return false;
-}
-
-static void report(const struct invocation *invocation, enum status status)
-{
-    bool colour = invocation->messages_are_seen && !getenv("NO_COLOR");
-    const char *yellow = colour ? "\033[33m" : "", *red = colour ? "\033[31m" : "",
-               *plain = colour ? "\033[0m" : "";
-    for (size_t i = 0; i < invocation->warnings.count; i++)
-        if (!was_said(&invocation->warnings, i))
-            fprintf(invocation->messages, "%swarning:%s %s\n", yellow, plain, invocation->warnings.items[i]);
-    if (invocation->error.message[0] && status != STATUS_OK)
-        fprintf(invocation->messages, "%serror:%s %s\n", red, plain, invocation->error.message);
-}
-
 int main(int argc, char **argv)
 {
     struct invocation invocation = {
@@ -114,7 +93,8 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN);
     enum status status = dispatch(&invocation);
     status = finish_output(&invocation, status);
-    report(&invocation, status);
+    cli_show_warnings(&invocation);
+    if (status != STATUS_OK && invocation.error.message[0]) cli_show_error(&invocation);
     warnings_free(&invocation.warnings);
     return (int)status;
 }

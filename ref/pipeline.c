@@ -91,8 +91,6 @@ static void warn_of_ignored(const struct run *run)
     if (!run->guided && r->guidance_rescale > 0)
         warnings_add(
             run->warnings, "guidance_rescale: ignored without guidance (guidance_scale at or below 1)");
-    if (r->has_num_inference_steps && (r->timesteps || r->sigmas))
-        warnings_add(run->warnings, "num_inference_steps: ignored, the custom schedule has its own length");
     if (!run->pipeline->is_xl && (r->original_size.given || r->crops_coords_top_left.given ||
                                      r->target_size.given || r->denoising_end > 0))
         warnings_add(run->warnings,
@@ -195,6 +193,10 @@ static void prepare_schedule(struct run *run)
     if (run->f.status != STATUS_OK) return;
     if (r->eta != 0 && !scheduler_takes_eta(run->scheduler))
         warnings_add(run->warnings, "eta: ignored, it is an argument of DDIM's steps");
+    size_t steps = run->scheduler->num_timesteps;
+    if (r->has_num_inference_steps && !request.has_num_inference_steps &&
+        (size_t)r->num_inference_steps != steps)
+        warnings_add(run->warnings, "num_inference_steps: ignored, the custom schedule has %zu steps", steps);
     run->num_timesteps = timesteps_to_run(run);
     trace_schedule(run);
 }

@@ -51,9 +51,12 @@ static enum status check_fit(const struct pipeline *p, struct error *error)
             p->checkpoint.folder, (long long)width, (long long)unet_cross_attention_dim(p->unet));
     if (unet_in_channels(p->unet) != vae_latent_channels(p->vae))
         return error_input(error,
-            "%s: unet/config.json: in_channels: expected %lld, the VAE's latent_channels, got %lld",
+            "%s: unet/config.json: in_channels: expected %lld, the VAE's latent_channels, got %lld%s",
             p->checkpoint.folder, (long long)vae_latent_channels(p->vae),
-            (long long)unet_in_channels(p->unet));
+            (long long)unet_in_channels(p->unet),
+            unet_in_channels(p->unet) > vae_latent_channels(p->vae)
+                ? " (a model for inpainting or editing: it takes a picture or a mask besides)"
+                : "");
     if (p->is_xl) {
         int64_t made = 6 * unet_time_ids_dim(p->unet) + text_encoder_projection_size(p->text_encoders[1]);
         if (made != unet_add_embedding_dim(p->unet))
