@@ -122,6 +122,18 @@ static enum status check_request(
     return STATUS_OK;
 }
 
+/* Betas that are no variances (below 0, above 1) end in sigmas, and so in timesteps, that are no numbers. */
+static enum status check_timesteps(const struct scheduler *scheduler, struct error *error)
+{
+    for (size_t i = 0; i < scheduler->num_timesteps; i++)
+        if (!isfinite(scheduler->timesteps[i]))
+            return error_input(error,
+                "timesteps[%zu]: expected a number, got %g from this noise schedule; are its betas between 0 "
+                "and 1?",
+                i, scheduler->timesteps[i]);
+    return STATUS_OK;
+}
+
 enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
     struct warnings *warnings, struct error *error)
 {
@@ -129,6 +141,7 @@ enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct sc
     if (status != STATUS_OK) return status;
     scheduler->timesteps_are_set = false;
     status = scheduler->solver->set_timesteps(scheduler, request, warnings, error);
+    if (status == STATUS_OK) status = check_timesteps(scheduler, error);
     if (status != STATUS_OK) return status;
     scheduler->timesteps_are_set = true;
     scheduler->step_index = scheduler->begin_index = -1;

@@ -7,6 +7,7 @@
  * The damage follows from the number of the attempt alone. PLUMB_MUTATIONS sets how many attempts there are a
  * container (2000); PLUMB_MUTATION_START the first.
  */
+#include "mutation_support.h"
 #include "numpy_support.h"
 
 #include <stdio.h>
@@ -14,20 +15,6 @@
 #include <string.h>
 
 enum { SAFETENSORS, NPY, NPY_FORTRAN, NPZ_STORED, NPZ_DEFLATED, CONTAINERS };
-
-/* splitmix64 (Steele, Lea, Flood 2014): any two seeds give unrelated streams. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static size_t below(uint64_t *state, size_t limit)
-{
-    return limit ? (size_t)(next_random(state) % limit) : 0;
-}
 
 /* --- What is damaged -------------------------------------------------------------------------- */
 
@@ -133,12 +120,6 @@ static struct buffer damaged(const struct buffer seeds[CONTAINERS], int containe
 
 /* --- The test --------------------------------------------------------------------------------- */
 
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 /* Every element of every tensor, so that a sanitizer sees each byte that a tensor claims. */
 static void read_all(const struct tensor_set *set)
 {
@@ -153,7 +134,8 @@ START_TEST(damaged_files_are_refused_or_read)
 {
     static const char *const names[CONTAINERS] = {"x.safetensors", "x.npy", "x.npy", "x.npz", "x.npz"};
     const char *path = path_in(test_folder, "%s", names[_i]);
-    uint64_t start = setting("PLUMB_MUTATION_START", 0), count = setting("PLUMB_MUTATIONS", 2000);
+    uint64_t start = mutation_setting("PLUMB_MUTATION_START", 0);
+    uint64_t count = mutation_setting("PLUMB_MUTATIONS", 2000);
     size_t opened = 0;
 
     static struct buffer seeds[CONTAINERS];
