@@ -171,6 +171,20 @@ static enum status check_overrides(const cJSON *overrides, struct error *error)
     return STATUS_OK;
 }
 
+/* What a model predicts is how it was trained: a recipe that says otherwise than the checkpoint is right only
+ * where the checkpoint's file is wrong. */
+static void warn_of_prediction_type(const cJSON *file, const cJSON *overrides, struct warnings *warnings)
+{
+    const char *theirs = "epsilon", *ours = NULL; /* the default of every class */
+    json_get_string(file, "prediction_type", &theirs, NULL, NULL);
+    json_get_string(overrides, "prediction_type", &ours, NULL, NULL);
+    if (ours && strcmp(ours, theirs) != 0)
+        warnings_add(warnings,
+            "scheduler: prediction_type: \"%.40s\", but the checkpoint's scheduler has "
+            "\"%.40s\": right only for a model that was trained so",
+            ours, theirs);
+}
+
 /* Published files carry a handful of options of other classes (SD 1.5's PNDM has clip_sample). Those that
  * neither the file's own class nor the run's has are dropped: nobody asked for them, and nothing is lost, so
  * that the scheduler warns only of what the recipe named and of what a change of class loses. */
@@ -208,6 +222,7 @@ enum status pipeline_scheduler_config(const struct pipeline *pipeline, const str
     {
         if (status == STATUS_OK) status = set_key(*config, item->string, cJSON_Duplicate(item, true), error);
     }
+    warn_of_prediction_type(pipeline->scheduler_config, overrides, warnings);
     drop_leftovers(*config, pipeline->scheduler_config, overrides);
     if (status != STATUS_OK) {
         cJSON_Delete(*config);

@@ -193,6 +193,40 @@ START_TEST(leftovers_of_a_published_config_are_not_warned_of)
 }
 END_TEST
 
+static const struct {
+    const char *file, *overrides;
+    const char *warning; /* a part of it; NULL: none */
+} predictions[] = {
+    {"{}", "{\"prediction_type\": \"v_prediction\"}",
+        "\"v_prediction\", but the checkpoint's scheduler has \"epsilon\""},
+    {"{\"prediction_type\": \"v_prediction\"}", "{\"prediction_type\": \"epsilon\"}",
+        "\"epsilon\", but the checkpoint's scheduler has \"v_prediction\""},
+    {"{\"prediction_type\": \"v_prediction\"}", "{\"prediction_type\": \"v_prediction\"}", NULL},
+    {"{\"prediction_type\": \"v_prediction\"}", "{}", NULL},
+    {"{}", "{\"prediction_type\": \"epsilon\"}", NULL},
+};
+
+START_TEST(another_prediction_than_the_checkpoints_is_warned_of)
+{
+    struct error error = {""};
+    struct pipeline pipeline = {.is_xl = true};
+    struct recipe recipe = {0};
+    struct warnings warnings = {0};
+    cJSON *config = NULL;
+    const char *file = predictions[_i].file, *overrides = predictions[_i].overrides;
+    ck_assert_int_eq(json_parse(file, strlen(file), "file", &pipeline.scheduler_config, &error), STATUS_OK);
+    ck_assert_int_eq(
+        json_parse(overrides, strlen(overrides), "overrides", &recipe.scheduler, &error), STATUS_OK);
+    ck_assert_int_eq(pipeline_scheduler_config(&pipeline, &recipe, &config, &warnings, &error), STATUS_OK);
+    ck_assert_uint_eq(warnings.count, predictions[_i].warning ? 1 : 0);
+    if (predictions[_i].warning) ck_assert_ptr_nonnull(strstr(warnings.items[0], predictions[_i].warning));
+    warnings_free(&warnings);
+    cJSON_Delete(config);
+    cJSON_Delete(recipe.scheduler);
+    cJSON_Delete(pipeline.scheduler_config);
+}
+END_TEST
+
 START_TEST(a_misspelt_scheduler_option_is_refused)
 {
     struct error error = {""};
@@ -221,6 +255,8 @@ int main(void)
     tcase_add_test(config, outdated_configs_are_corrected_as_the_pipeline_does);
     tcase_add_loop_test(config, leftovers_of_a_published_config_are_not_warned_of, 0,
         (int)(sizeof leftovers / sizeof *leftovers));
+    tcase_add_loop_test(config, another_prediction_than_the_checkpoints_is_warned_of, 0,
+        (int)(sizeof predictions / sizeof *predictions));
     tcase_add_test(config, a_misspelt_scheduler_option_is_refused);
     suite_add_tcase(suite, config);
     return run_suite(suite);
