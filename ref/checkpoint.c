@@ -25,7 +25,7 @@ static const struct {
 };
 #define COMPONENTS (sizeof components / sizeof components[0])
 
-/* --- Paths and JSON -------------------------------------------------------------------------- */
+/* --- Paths and JSON ----------------------------------------------------------------------- */
 
 char *checkpoint_path(const struct checkpoint *checkpoint, const char *component, const char *file)
 {
@@ -56,7 +56,7 @@ enum status checkpoint_read_json(const struct checkpoint *checkpoint, const char
     return status;
 }
 
-/* --- What a path that is no checkpoint looks like -------------------------------------------- */
+/* --- What a path that is no checkpoint looks like ----------------------------------------- */
 
 static bool is_there(const struct checkpoint *checkpoint, const char *component, const char *file)
 {
@@ -122,7 +122,7 @@ static enum status say_what_folder(const struct checkpoint *checkpoint, struct e
     return error_input(error, "%s: there is no model_index.json: this is no Diffusers folder", folder);
 }
 
-/* --- model_index.json ------------------------------------------------------------------------ */
+/* --- model_index.json --------------------------------------------------------------------- */
 
 static enum status refuse_pipeline(const char *name, struct error *error)
 {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Values
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Values ------------------------------------------------------------------------------- */
 
 static enum status refuse_argument(
     const struct cli_option *option, const char *expected, const char *text, struct error *error)
@@ -190,8 +189,7 @@ static enum status read_argument(const struct cli_option *option, const char *te
     }
 }
 
-/* --- Help
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Help --------------------------------------------------------------------------------- */
 
 /* Writes a paragraph in lines of up to 100 columns; the first begins at column `at`, the others at `indent`.
  * A paragraph ends with the text or at an empty line; returns what follows. */
@@ -238,8 +236,7 @@ static void write_help(FILE *out, const char *command, const struct cli_usage *u
     fprintf(out, "\nexamples:\n%s\n", usage->examples);
 }
 
-/* --- The command line
- * ------------------------------------------------------------------------------------------ */
+/* --- The command line --------------------------------------------------------------------- */
 
 enum { HELP = 1, FIRST_OPTION = 1000 }; /* getopt's values: FIRST_OPTION + i stands for option i */
 
@@ -317,8 +314,7 @@ enum status cli_parse(struct invocation *invocation, const struct cli_usage *usa
     return status;
 }
 
-/* --- Numbers
- * --------------------------------------------------------------------------------------------------- */
+/* --- Numbers ------------------------------------------------------------------------------ */
 
 const char *show_float(float value, char buffer[32])
 {

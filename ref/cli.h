@@ -40,8 +40,7 @@ enum status command_inspect(struct invocation *invocation);
 enum status command_info(struct invocation *invocation);
 enum status command_sheet(struct invocation *invocation);
 
-/* --- Describing a command line
- * ------------------------------------------------------------------------------- */
+/* --- Describing a command line ------------------------------------------------------------ */
 
 /* What an option's argument is, and the type that `value` points to. */
 enum cli_kind {
@@ -91,15 +90,13 @@ struct cli_usage {
  * writes the help text to `out` and sets `helped`. */
 enum status cli_parse(struct invocation *invocation, const struct cli_usage *usage);
 
-/* --- Messages
- * ------------------------------------------------------------------------------------------------- */
+/* --- Messages ----------------------------------------------------------------------------- */
 
 /* Writes the warnings that were not shown yet to `messages`, each text once. */
 void cli_show_warnings(struct invocation *invocation);
 void cli_show_error(const struct invocation *invocation);
 
-/* --- Values
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Values ------------------------------------------------------------------------------- */
 
 /* "a,b,c" or "[a, b, c]": finite numbers, at least one. `name` is for messages. */
 enum status cli_read_numbers(

@@ -152,8 +152,7 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
     return STATUS_OK;
 }
 
-/* --- The recipe
- * ---------------------------------------------------------------------------------------------------- */
+/* --- The recipe --------------------------------------------------------------------------- */
 
 /* Every key of `from` goes into `onto`, over what stands there. */
 static enum status merge(cJSON *onto, const cJSON *from, struct error *error)
@@ -236,8 +235,7 @@ static enum status read_recipe(
     return status;
 }
 
-/* --- Progress
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Progress ----------------------------------------------------------------------------- */
 
 struct progress {
     struct invocation *invocation;
@@ -267,8 +265,7 @@ static void show_progress(void *context, size_t step, size_t steps)
     fflush(stream);
 }
 
-/* --- What the run leaves
- * ------------------------------------------------------------------------------------------- */
+/* --- What the run leaves ------------------------------------------------------------------ */
 
 static enum status put_json(struct trace *trace, const char *key, const cJSON *value, struct error *error)
 {

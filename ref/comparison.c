@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Comparing
- * ------------------------------------------------------------------------------------------------- */
+/* --- Comparing ---------------------------------------------------------------------------- */
 
 static struct tolerance default_tolerance(enum dtype a, enum dtype b)
 {
@@ -99,8 +98,7 @@ const struct comparison_row *comparison_worst(const struct comparison *compariso
     return worst;
 }
 
-/* --- Showing
- * --------------------------------------------------------------------------------------------------- */
+/* --- Showing ------------------------------------------------------------------------------ */
 
 static const char *verdict_in_words(enum verdict verdict)
 {

@@ -13,8 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- One component of each kind
- * ---------------------------------------------------------------------------------- */
+/* --- One component of each kind ----------------------------------------------------------- */
 
 static enum status load_scheduler(
     const struct checkpoint *checkpoint, const char *variant, struct inspected *c, struct warnings *warnings)
@@ -123,8 +122,7 @@ static const struct {
     {"vae", "AutoencoderKL", "config.json", true, load_vae},
 };
 
-/* --- The folder
- * --------------------------------------------------------------------------------------------------- */
+/* --- The folder --------------------------------------------------------------------------- */
 
 static enum status count_weights(
     const struct checkpoint *checkpoint, const char *variant, struct inspected *c)

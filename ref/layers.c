@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* --- Memory ------------------------------------------------------------------------------------------------
- */
+/* --- Memory ------------------------------------------------------------------------------- */
 
 struct arena_mark scope_begin(struct forward *f)
 {
@@ -22,8 +21,7 @@ struct tensor scope_return(struct forward *f, struct arena_mark scope, struct te
     return result;
 }
 
-/* --- Shapes ------------------------------------------------------------------------------------------------
- */
+/* --- Shapes ------------------------------------------------------------------------------- */
 
 /* Whether a layer may go on: no error yet, and its tensors fit together. Models are checked when they are
  * loaded and their inputs when a pass begins, so that a misfit here is a caller's mistake; it is still no
@@ -71,8 +69,7 @@ static real *scratch(struct forward *f, size_t count)
     return forward_tensor(f, 1, (int64_t[]){(int64_t)count}).data;
 }
 
-/* --- Weights -----------------------------------------------------------------------------------------------
- */
+/* --- Weights ------------------------------------------------------------------------------ */
 
 struct tensor as_real(struct forward *f, struct tensor x)
 {
@@ -99,8 +96,7 @@ static const real *weight(struct forward *f, const struct tensor *stored)
     return stored->data ? as_real(f, *stored).data : NULL;
 }
 
-/* --- Layers with weights -----------------------------------------------------------------------------------
- */
+/* --- Layers with weights ------------------------------------------------------------------ */
 
 struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
 {
@@ -174,8 +170,7 @@ struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *
     return y;
 }
 
-/* --- Layers without weights --------------------------------------------------------------------------------
- */
+/* --- Layers without weights --------------------------------------------------------------- */
 
 struct tensor attention(struct forward *f, struct tensor q, struct tensor k, struct tensor v, int64_t heads,
     double scale, bool causal)
@@ -259,8 +254,7 @@ struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
     return x;
 }
 
-/* --- Layouts -----------------------------------------------------------------------------------------------
- */
+/* --- Layouts ------------------------------------------------------------------------------ */
 
 struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor b)
 {

@@ -33,7 +33,7 @@ static const struct {
 };
 #define DESCRS (sizeof descrs / sizeof descrs[0])
 
-/* --- The dict -------------------------------------------------------------------------------- */
+/* --- The dict ----------------------------------------------------------------------------- */
 
 struct cursor {
     const char *at, *end;
@@ -168,7 +168,7 @@ static enum status read_dict(struct cursor *c, struct tensor *tensor, bool *fort
     return STATUS_OK;
 }
 
-/* --- Reading --------------------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------------------------ */
 
 /* The header's text, and the data behind it. */
 static enum status split(struct bytes file, struct cursor *header, struct bytes *data, struct error *error)
@@ -239,7 +239,7 @@ enum status npy_read(struct bytes file, struct tensor *tensor, void **owned, str
     return STATUS_OK;
 }
 
-/* --- Writing --------------------------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------------------------ */
 
 enum status npy_header(
     const struct tensor *tensor, char header[NPY_HEADER_SIZE], size_t *size, struct error *error)

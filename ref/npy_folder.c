@@ -59,7 +59,7 @@ enum status npy_folder_read(struct tensor_set *set, const char *path, struct err
     return status;
 }
 
-/* --- Writing: into a folder beside, which takes its place when it is whole ------------------- */
+/* --- Writing: into a folder beside, which takes its place when it is whole ---------------- */
 
 static enum status check_name(const char *name, struct error *error)
 {

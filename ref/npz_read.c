@@ -16,7 +16,7 @@
 /* Deflate's best is a length of 258 bytes from two bits: 1032 bytes from one. */
 #define DEFLATE_LIMIT 1032
 
-/* --- The directory --------------------------------------------------------------------------- */
+/* --- The directory ------------------------------------------------------------------------ */
 
 struct directory {
     uint64_t entries, offset, size;
@@ -109,7 +109,7 @@ static enum status read_central(
     return STATUS_OK;
 }
 
-/* --- Entries --------------------------------------------------------------------------------- */
+/* --- Entries ------------------------------------------------------------------------------ */
 
 /* What can be said of an entry before its data is looked at; fills in where its data ends. */
 static enum status check_entry(

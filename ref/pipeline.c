@@ -30,8 +30,7 @@ void run_trace(struct run *run, struct tensor tensor, const char *name_format, .
     run->f.status = trace_add(run->options->trace, &tensor, run->f.error, "%s", name);
 }
 
-/* --- What the call asks for, checked
- * ---------------------------------------------------------------------------- */
+/* --- What the call asks for, checked ------------------------------------------------------ */
 
 static enum status check_prompts(const struct run *run, struct error *error)
 {
@@ -121,8 +120,7 @@ static void check_inputs(struct run *run)
     if (run->f.status == STATUS_OK) warn_of_ignored(run);
 }
 
-/* --- The schedule
- * ------------------------------------------------------------------------------------------------ */
+/* --- The schedule ------------------------------------------------------------------------- */
 
 /* SDXL's denoising_end: of the schedule, only the timesteps at or above this fraction's cut-off are run. */
 static size_t timesteps_to_run(const struct run *run)
@@ -201,8 +199,7 @@ static void prepare_schedule(struct run *run)
     trace_schedule(run);
 }
 
-/* --- The noise
- * --------------------------------------------------------------------------------------------------- */
+/* --- The noise ---------------------------------------------------------------------------- */
 
 static void open_generators(struct run *run)
 {
@@ -280,8 +277,7 @@ static struct tensor initial_latents(struct run *run)
     return latents;
 }
 
-/* --- One step
- * ---------------------------------------------------------------------------------------------------- */
+/* --- One step ----------------------------------------------------------------------------- */
 
 /* The first or second half of [2B, ...], without a copy. */
 static struct tensor half(struct tensor x, int second)
@@ -369,8 +365,7 @@ static void denoise(
     arena_release(f->arena, scope);
 }
 
-/* --- The picture
- * ------------------------------------------------------------------------------------------------- */
+/* --- The picture -------------------------------------------------------------------------- */
 
 /* [B, C, h, w] latents -> [B, 3, H, W] */
 static struct tensor decode(struct run *run, struct tensor latents)
@@ -408,8 +403,7 @@ static void to_pixels(struct run *run, struct tensor image, struct pictures *pic
     run_trace(run, pixels, "image_u8");
 }
 
-/* --- The whole call
- * ---------------------------------------------------------------------------------------------- */
+/* --- The whole call ----------------------------------------------------------------------- */
 
 enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *recipe,
     const struct run_options *options, struct pictures *pictures, struct warnings *warnings,

@@ -33,8 +33,7 @@ struct colour plot_heat(double value)
     };
 }
 
-/* --- Ticks
- * --------------------------------------------------------------------------------------------------- */
+/* --- Ticks -------------------------------------------------------------------------------- */
 
 /* The smallest of 1, 2, 5, 10, 20 ... that is at least `width`. */
 static double round_step(double width)
@@ -85,8 +84,7 @@ static const char *show_tick(double tick, char *buffer, size_t size)
     return buffer;
 }
 
-/* --- Axes
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Axes --------------------------------------------------------------------------------- */
 
 struct axis {
     double minimum, maximum;
@@ -168,8 +166,7 @@ static void draw_y_ticks(
     }
 }
 
-/* --- Curves
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Curves ------------------------------------------------------------------------------- */
 
 /* Several curves may share points; later ones are thinner and have smaller marks, so that the earlier ones
  * still show around them. */

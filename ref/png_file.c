@@ -28,8 +28,7 @@ static void on_warning(png_structp png, png_const_charp message)
     (void)png, (void)message;
 }
 
-/* --- Writing
- * ------------------------------------------------------------------------------------------------ */
+/* --- Writing ------------------------------------------------------------------------------ */
 
 /* What cannot be written now is found by output_file_commit(), which looks at the stream's error mark. */
 static void write_bytes(png_structp png, png_bytep bytes, size_t length)
@@ -98,8 +97,7 @@ done:
     return status;
 }
 
-/* --- Reading
- * ------------------------------------------------------------------------------------------------ */
+/* --- Reading ------------------------------------------------------------------------------ */
 
 /* Reads up to the pixels and asks libpng for 8-bit RGB; what may be left by longjmp is kept apart, as above.
  */

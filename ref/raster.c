@@ -59,8 +59,7 @@ void raster_fill(struct raster *raster, int x, int y, int width, int height, str
     }
 }
 
-/* --- Strokes: the coverage of a pixel follows from the distance of its centre to the stroke
- * ------------------ */
+/* --- Strokes: the coverage of a pixel follows from the distance of its centre to the stroke --- */
 
 /* 1 inside, 0 outside, and a ramp one pixel wide across the edge. */
 static uint8_t coverage_at(double distance_to_edge)

@@ -19,7 +19,7 @@
 
 #define HEADER_LIMIT ((size_t)100000000)
 
-/* --- Reading --------------------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------------------------ */
 
 /* cJSON would end a string at an escaped zero, and two names could become one. */
 static bool holds_escaped_zero(const char *text, size_t length)
@@ -206,7 +206,7 @@ enum status safetensors_read(struct tensor_set *set, struct bytes file, struct e
     return status;
 }
 
-/* --- Writing --------------------------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------------------------ */
 
 /* Larger elements first, then by name: each tensor then starts on a multiple of its element's size. */
 static int compare_for_writing(const void *a, const void *b)

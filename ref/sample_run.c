@@ -24,8 +24,7 @@ struct sampling {
     float *draw; /* [n] */
 };
 
-/* --- Reading and writing tensors
- * --------------------------------------------------------------------------------- */
+/* --- Reading and writing tensors ---------------------------------------------------------- */
 
 static enum status put_numbers(
     struct sampling *s, const char *name, enum dtype dtype, int rank, const int64_t *shape, const void *data)
@@ -120,8 +119,7 @@ static enum status draw(struct sampling *s, const char *name, real *values)
     return STATUS_OK;
 }
 
-/* --- The run
- * ------------------------------------------------------------------------------------------------------- */
+/* --- The run ------------------------------------------------------------------------------ */
 
 /* The recorded output of the model: of the sample's size, or twice that with a variance. */
 static enum status get_model_output(struct sampling *s, size_t step, size_t *size)

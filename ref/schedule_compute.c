@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Columns
- * --------------------------------------------------------------------------------------------------- */
+/* --- Columns ------------------------------------------------------------------------------ */
 
 /* The classes with sigmas: the list itself, and what follows from each. */
 static void fill_from_sigmas(const struct scheduler *scheduler, struct schedule_table *table)
@@ -85,10 +84,10 @@ static enum status fill_columns(
     return STATUS_OK;
 }
 
-/* --- Coefficients
- * ---------------------------------------------------------------------------------------------- Every
- * element of a sample goes its own way through a linear solver. So one pass through the schedule, over a
- * sample with 3 elements a step, finds all coefficients: element 3j has a 1 as step j's sample, 3j+1 as its
+/* --- Coefficients ------------------------------------------------------------------------- */
+
+/* Every element of a sample goes its own way through a linear solver. So one pass through the schedule, over
+ * a sample with 3 elements a step, finds all coefficients: element 3j has a 1 as step j's sample, 3j+1 as its
  * model output, 3j+2 as its noise, and zeros everywhere else. What step i makes of element 3j is its
  * coefficient for the sample i-j steps ago. One element more has a large number everywhere, and shows whether
  * the step is linear. */

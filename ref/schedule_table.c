@@ -19,9 +19,9 @@ void schedule_table_free(struct schedule_table *table)
     *table = (struct schedule_table){0};
 }
 
-/* --- Columns
- * --------------------------------------------------------------------------------------------------- One
- * list for the three formats: what a column is called, and its numbers. */
+/* --- Columns ------------------------------------------------------------------------------ */
+
+/* One list for the three formats: what a column is called, and its numbers. */
 
 #define MOST_COLUMNS (8 + 2 * SCHEDULE_HISTORY)
 
@@ -92,8 +92,7 @@ static const char *show_exact(double value, bool is_f32, bool json, char buffer[
     return buffer;
 }
 
-/* --- As a table
- * ------------------------------------------------------------------------------------------------ */
+/* --- As a table --------------------------------------------------------------------------- */
 
 /* The options that were given, but for those that tell nothing. */
 static void write_options(const cJSON *config, FILE *out)
@@ -187,8 +186,7 @@ static enum status write_as_table(
     return status;
 }
 
-/* --- As CSV and JSON
- * ------------------------------------------------------------------------------------------- */
+/* --- As CSV and JSON ---------------------------------------------------------------------- */
 
 static void write_as_csv(const struct schedule_table *table, FILE *out)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* --- The set --------------------------------------------------------------------------------- */
+/* --- The set ------------------------------------------------------------------------------ */
 
 enum status tensor_set_create(struct tensor_set **out, struct error *error)
 {
@@ -159,7 +159,7 @@ enum status tensor_set_add(
     return STATUS_OK;
 }
 
-/* --- Metadata -------------------------------------------------------------------------------- */
+/* --- Metadata ----------------------------------------------------------------------------- */
 
 static size_t key_position(const struct tensor_set *set, const char *key, bool *found)
 {

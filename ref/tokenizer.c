@@ -33,7 +33,7 @@ struct tokenizer {
     size_t length;
 };
 
-/* --- tokenizer_config.json --- */
+/* --- tokenizer_config.json ---------------------------------------------------------------- */
 
 /* A boolean option of which only one value is implemented (absent means that one). */
 static enum status need_bool(const cJSON *config, const char *key, bool needed, struct error *error)
@@ -138,7 +138,7 @@ int64_t tokenizer_vocabulary_size(const struct tokenizer *tokenizer)
     return tokenizer->added.id_end;
 }
 
-/* --- Encoding --- */
+/* --- Encoding ----------------------------------------------------------------------------- */
 
 /* The ids so far. */
 struct encoding {
@@ -237,7 +237,7 @@ enum status tokenizer_encode_all(
     return STATUS_OK;
 }
 
-/* --- Cutting --- */
+/* --- Cutting ------------------------------------------------------------------------------ */
 
 /* Bytes that are not UTF-8 become U+FFFD; as much as fits whole, in `out` of `size` bytes. */
 static void copy_valid(const char *bytes, size_t length, char *out, size_t size)

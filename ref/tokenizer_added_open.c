@@ -86,7 +86,7 @@ static enum status read_token(const cJSON *item, struct added_token *token, stru
     return status;
 }
 
-/* --- The files --- */
+/* --- The files ---------------------------------------------------------------------------- */
 
 /* tokenizer_config.json's added_tokens_decoder: {"49408": {"content": ...}}. */
 static enum status read_decoder(const cJSON *decoder, struct added_tokens *added, struct error *error)
@@ -208,7 +208,7 @@ static enum status read_optional(const char *folder, const char *name, cJSON **o
     return status;
 }
 
-/* --- Ids and patterns --- */
+/* --- Ids and patterns --------------------------------------------------------------------- */
 
 /* The ids that the tokens have in the vocabulary; the others must follow it without a gap. */
 static enum status settle_ids(

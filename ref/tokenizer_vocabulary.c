@@ -94,7 +94,7 @@ size_t vocabulary_decode(const char *piece, char *out)
     return count;
 }
 
-/* --- vocab.json --- */
+/* --- vocab.json --------------------------------------------------------------------------- */
 
 struct text_id {
     const char *text;
@@ -200,7 +200,7 @@ done:
     return error_prefix(error, status, "%s: ", path);
 }
 
-/* --- merges.txt --- */
+/* --- merges.txt --------------------------------------------------------------------------- */
 
 /* The whole file, NUL-terminated and allocated. */
 static enum status read_text(const char *path, char **out, size_t *out_length, struct error *error)

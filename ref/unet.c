@@ -6,8 +6,7 @@
 /* conv_in, and of each level its layers and its downsampler. */
 #define MOST_SKIPS (1 + CONFIG_MAX_LEVELS * (UNET_MAX_LAYERS + 1))
 
-/* --- Inputs ------------------------------------------------------------------------------------------------
- */
+/* --- Inputs ------------------------------------------------------------------------------- */
 
 /* Whether `x` is there, of type real and of this shape; -1 stands for any side of at least 1. */
 static bool has_shape(const struct tensor *x, int rank, const int64_t *shape)
@@ -45,8 +44,7 @@ static void check_inputs(struct forward *f, const struct unet_config *config, co
     check_input(f, "text_embeds", &input->text_embeds, 2, (int64_t[]){batch, pooled});
 }
 
-/* --- Time --------------------------------------------------------------------------------------------------
- */
+/* --- Time --------------------------------------------------------------------------------- */
 
 /* TimestepEmbedding: linear, SiLU, linear. */
 static struct tensor embed(struct forward *f, const struct linear layers[2], struct tensor x)
@@ -88,8 +86,7 @@ static struct tensor time_embedding(
     return add(f, emb, aug_emb);
 }
 
-/* --- The whole ---------------------------------------------------------------------------------------------
- */
+/* --- The whole ---------------------------------------------------------------------------- */
 
 struct tensor unet_forward(struct forward *f, const struct unet *unet, const struct unet_input *input)
 {

@@ -18,8 +18,7 @@
 
 #define VECTOR 8 /* floats in an AVX2 register */
 
-/* --- Unevaluated sums of two floats ------------------------------------------------------------------------
- */
+/* --- Unevaluated sums of two floats ------------------------------------------------------- */
 
 struct pair {
     float high, low;
@@ -77,8 +76,7 @@ static float pair_multiply_round(struct pair x, struct pair y)
     return fmaf(x.high, y.high, fmaf(x.low, y.high, x.high * y.low));
 }
 
-/* --- Sine and cosine ---------------------------------------------------------------------------------------
- */
+/* --- Sine and cosine ---------------------------------------------------------------------- */
 
 /* pi = PI_A + PI_B + PI_C to within 1e-16; k PI_A is exact for the k that occur. */
 static const float PI_A = 3.1414794921875f, PI_B = 0.00011315941810607910156f,
@@ -158,8 +156,7 @@ void vector_cosf(const float *x, size_t n, float *y)
     for_each_vector(cosine, x, n, y);
 }
 
-/* --- Exponential -------------------------------------------------------------------------------------------
- */
+/* --- Exponential -------------------------------------------------------------------------- */
 
 /* exp(x) = 2^q exp(s), s = x - q ln 2 in [-ln2/2, ln2/2]; exp(s) = 1 + (s + s^2 (1/2 + s/6 + ...)). */
 static float exponential(float x)

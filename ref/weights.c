@@ -28,7 +28,7 @@ struct weights {
     struct error error;
 };
 
-/* --- Opening --------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------ */
 
 static int compare_weights(const void *a, const void *b)
 {
@@ -104,7 +104,7 @@ void weights_close(struct weights *weights)
     free(weights);
 }
 
-/* --- Taking ---------------------------------------------------------------------------------- */
+/* --- Taking ------------------------------------------------------------------------------- */
 
 #define NAME_SIZE 512
 
@@ -170,7 +170,7 @@ void weights_ignore(struct weights *weights, const char *glob)
         if (fnmatch(glob, weights->items[i].name, FNM_NOESCAPE) == 0) weights->items[i].ignored = true;
 }
 
-/* --- Finishing ------------------------------------------------------------------------------- */
+/* --- Finishing ---------------------------------------------------------------------------- */
 
 static enum status check_unexpected(const struct weights *w, struct error *error)
 {
@@ -237,7 +237,7 @@ enum status weights_finish(struct weights *weights, struct error *error)
     return weights->status;
 }
 
-/* --- For reports ----------------------------------------------------------------------------- */
+/* --- For reports -------------------------------------------------------------------------- */
 
 size_t weights_file_count(const struct weights *weights)
 {

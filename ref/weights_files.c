@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* --- Choosing -------------------------------------------------------------------------------- */
+/* --- Choosing ----------------------------------------------------------------------------- */
 
 #define FILE_NAME_SIZE 256
 
@@ -148,7 +148,7 @@ static enum status choose(const struct checkpoint *checkpoint, const char *compo
     return status;
 }
 
-/* --- Opening --------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------ */
 
 static enum status open_file(struct weights_files *files, char *path, struct error *error)
 {

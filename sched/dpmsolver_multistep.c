@@ -34,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Options ------------------------------------------------------------------------------------------- */
+/* --- Options ------------------------------------------------------------------------------ */
 
 static const struct option dpm_options[] = {
     {OPTION_MEMBER(dpm_config, solver_order), .type = OPTION_INT, .number = 2, .minimum = 1, .maximum = 1000},
@@ -73,7 +73,7 @@ static void dpm_free_state(struct scheduler *scheduler)
     for (int i = 0; i < MAX_DPM_ORDER; i++) free(state->model_outputs[i]);
 }
 
-/* --- The model's output as the algorithm needs it ------------------------------------------------------ */
+/* --- The model's output as the algorithm needs it ----------------------------------------- */
 
 /* A noisy sample is alpha data + sigma noise. */
 struct level {
@@ -180,7 +180,7 @@ static enum status convert_model_output(const struct dpm_config *config, bool da
     return threshold_noise(config, level, input, converted, error);
 }
 
-/* --- The update ---------------------------------------------------------------------------------------- */
+/* --- The update --------------------------------------------------------------------------- */
 
 /* x_t = sample x_s + d0 D0 + d1 D1 + d2 D2 + noise z, the terms up to the order, summed from the left. */
 struct coefficients {
@@ -254,7 +254,7 @@ static void update(enum dpm_algorithm algorithm, int order, bool midpoint, struc
     }
 }
 
-/* --- A step -------------------------------------------------------------------------------------------- */
+/* --- A step ------------------------------------------------------------------------------- */
 
 static bool dpm_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options)
 {

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- The constructor ----------------------------------------------------------------------------------- */
+/* --- The constructor ---------------------------------------------------------------------- */
 
 /* algorithm_type, where `deis` is another name of dpmsolver++. False where it is none of them. */
 static bool find_algorithm(const struct dpm_config *config, enum dpm_algorithm *algorithm)
@@ -102,7 +102,7 @@ enum status dpm_create(struct scheduler *scheduler, struct warnings *warnings, s
     return STATUS_OK;
 }
 
-/* --- set_timesteps ------------------------------------------------------------------------------------- */
+/* --- set_timesteps ------------------------------------------------------------------------ */
 
 static enum status check_request(
     const struct dpm_config *config, const struct schedule_request *request, struct error *error)

@@ -29,7 +29,7 @@ static const struct option euler_options[] = {
     {OPTION_MEMBER(euler_config, sigma_max), .type = OPTION_OPTIONAL_NUMBER},
 };
 
-/* --- Steps --------------------------------------------------------------------------------------------- */
+/* --- Steps -------------------------------------------------------------------------------- */
 
 static enum status euler_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
     size_t n, real *model_input, struct error *error)

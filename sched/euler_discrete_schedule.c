@@ -16,7 +16,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* --- The constructor ----------------------------------------------------------------------------------- */
+/* --- The constructor ---------------------------------------------------------------------- */
 
 /* The model is told log(sigma) / 4 and not a timestep (Karras et al. 2022, Table 1, c_noise). */
 static bool is_continuous(const struct euler_config *config)
@@ -112,7 +112,7 @@ enum status euler_create(struct scheduler *scheduler, struct warnings *warnings,
     return take_schedule(scheduler, timesteps, n, sigmas, num_sigmas, error);
 }
 
-/* --- set_timesteps ------------------------------------------------------------------------------------- */
+/* --- set_timesteps ------------------------------------------------------------------------ */
 
 static enum status check_request(
     const struct euler_config *config, const struct schedule_request *request, struct error *error)

@@ -65,8 +65,7 @@ static void check_shape(struct tensor x, int rank, const int64_t *shape)
     for (int i = 0; i < rank; i++) ck_assert_int_eq(x.shape[i], shape[i]);
 }
 
-/* --- Memory and errors -------------------------------------------------------------------------------------
- */
+/* --- Memory and errors -------------------------------------------------------------------- */
 
 static void scopes(void)
 {
@@ -130,8 +129,7 @@ static void modules(void)
     end(&f);
 }
 
-/* --- Layers with weights -----------------------------------------------------------------------------------
- */
+/* --- Layers with weights ------------------------------------------------------------------ */
 
 static void check_linear(
     struct tensor x, const struct linear *layer, struct tensor weight, struct tensor bias)
@@ -265,8 +263,7 @@ static void norms(void)
     end(&f);
 }
 
-/* --- Layers without weights --------------------------------------------------------------------------------
- */
+/* --- Layers without weights --------------------------------------------------------------- */
 
 static void check_attention(int64_t q_len, int64_t kv_len, double scale, bool causal)
 {
@@ -387,8 +384,7 @@ static void real_tensors(void)
     end(&f);
 }
 
-/* --- Blocks ------------------------------------------------------------------------------------------------
- */
+/* --- Blocks ------------------------------------------------------------------------------- */
 
 /* Where every convolution is zero, a resnet is its input; where only the embedding speaks, it comes through
  * norm2 as nothing, a constant over each channel being what a norm with one channel a group removes. */
@@ -443,8 +439,7 @@ static void resamplers(void)
     end(&f);
 }
 
-/* --- The sinusoid ------------------------------------------------------------------------------------------
- */
+/* --- The sinusoid ------------------------------------------------------------------------- */
 
 static void sinusoids(void)
 {

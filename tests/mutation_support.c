@@ -23,7 +23,7 @@ uint64_t mutation_setting(const char *name, uint64_t otherwise)
     return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* --- JSON --------------------------------------------------------------------------------------------- */
+/* --- JSON --------------------------------------------------------------------------------- */
 
 /* Any value of a document but the whole: the object or list that it is in, and where. */
 struct place {

@@ -30,7 +30,7 @@ static void PRINTF_LIKE(2, 3) complain(struct run *run, const char *format, ...)
     run->totals->failures++;
 }
 
-/* --- Distances ----------------------------------------------------------------------------------------- */
+/* --- Distances ---------------------------------------------------------------------------- */
 
 /* How many float32 numbers lie between two of them, and one more. */
 static double ulp_distance(double a, double b)
@@ -81,7 +81,7 @@ static real *reals_of(const struct tensor *tensor)
     return values;
 }
 
-/* --- Tables -------------------------------------------------------------------------------------------- */
+/* --- Tables ------------------------------------------------------------------------------- */
 
 static void check_table(struct run *run, const char *name, const real *actual, size_t count, double limit_ulp,
     struct nearness *nearness)
@@ -136,7 +136,7 @@ static void check_tables(struct run *run)
         complain(run, "init_noise_sigma: expected %.9g, got %.9g", init, scheduler->init_noise_sigma);
 }
 
-/* --- Steps --------------------------------------------------------------------------------------------- */
+/* --- Steps -------------------------------------------------------------------------------- */
 
 static struct step_options read_step_options(const cJSON *json)
 {
@@ -290,7 +290,7 @@ static void check_add_noise(struct run *run)
     free(timesteps);
 }
 
-/* --- A case -------------------------------------------------------------------------------------------- */
+/* --- A case ------------------------------------------------------------------------------- */
 
 /* set_timesteps and begin_index as they were asked for. */
 static enum status start(struct run *run, struct error *error)

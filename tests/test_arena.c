@@ -128,8 +128,7 @@ START_TEST(memory_that_is_not_there)
 }
 END_TEST
 
-/* --- Random scopes against a list of what should be alive
- * ---------------------------------------------------- */
+/* --- Random scopes against a list of what should be alive --------------------------------- */
 
 struct piece {
     unsigned char *data;

@@ -30,7 +30,7 @@ static void expect_refused(const char *checkpoint, const char *file, const char 
     expect_in(err, words);
 }
 
-/* --- What is no checkpoint at all ---------------------------------------------------------------------- */
+/* --- What is no checkpoint at all --------------------------------------------------------- */
 
 START_TEST(a_folder_that_is_not_there)
 {
@@ -98,8 +98,7 @@ START_TEST(a_variant_that_is_not_there)
 }
 END_TEST
 
-/* --- Configs ---------------------------------------------------------------------------------------------
- */
+/* --- Configs ------------------------------------------------------------------------------ */
 
 /* `value` takes the place of `key`'s; NULL: the key goes. Without a key, `value` is the whole file. */
 static const struct {
@@ -279,8 +278,7 @@ START_TEST(options_that_are_looked_at_late)
 }
 END_TEST
 
-/* --- Weights ---------------------------------------------------------------------------------------------
- */
+/* --- Weights ------------------------------------------------------------------------------ */
 
 #define UNET "unet/diffusion_pytorch_model.safetensors"
 #define VAE "vae/diffusion_pytorch_model.safetensors"

@@ -17,7 +17,7 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
-/* --- Options -------------------------------------------------------------------------------------------- */
+/* --- Options ------------------------------------------------------------------------------ */
 
 static const struct {
     const char *model, *options, *words;
@@ -116,7 +116,7 @@ START_TEST(outputs_that_contradict_each_other)
 }
 END_TEST
 
-/* --- Recipes -------------------------------------------------------------------------------------------- */
+/* --- Recipes ------------------------------------------------------------------------------ */
 
 static const struct {
     const char *text, *options, *words;
@@ -182,7 +182,7 @@ START_TEST(the_command_line_is_not_the_recipe)
 }
 END_TEST
 
-/* --- Latents -------------------------------------------------------------------------------------------- */
+/* --- Latents ------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
@@ -227,7 +227,7 @@ START_TEST(latents_that_are_no_tensors)
 }
 END_TEST
 
-/* --- Outputs -------------------------------------------------------------------------------------------- */
+/* --- Outputs ------------------------------------------------------------------------------ */
 
 /* The commands that write a file, up to its path, and what follows it: PICTURE stands for one in the folder,
  * which each of these tests begins with. */

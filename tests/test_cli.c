@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- Help, and wrong command lines
- * -------------------------------------------------------------------------------- */
+/* --- Help, and wrong command lines -------------------------------------------------------- */
 
 static const char *const commands[] = {"run", "schedule", "sample", "compare", "inspect", "sheet", "info"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -116,8 +115,7 @@ START_TEST(results_that_cannot_be_written)
 }
 END_TEST
 
-/* --- schedule
- * ------------------------------------------------------------------------------------------------------ */
+/* --- schedule ----------------------------------------------------------------------------- */
 
 #define SDXL "configs/schedulers/sdxl.json"
 #define AYS_SIGMAS "14.615,6.315,3.771,2.181,1.342,0.862,0.555,0.380,0.234,0.113,0.0"
@@ -282,8 +280,7 @@ START_TEST(schedulers_have_settings_of_their_own)
 }
 END_TEST
 
-/* --- sample and compare
- * ---------------------------------------------------------------------------------------------- */
+/* --- sample and compare ------------------------------------------------------------------- */
 
 START_TEST(sampling_gives_the_golden_samples)
 {
@@ -458,8 +455,7 @@ START_TEST(the_worst_tensor_is_drawn)
 }
 END_TEST
 
-/* --- inspect, sheet, info
- * --------------------------------------------------------------------------------------------- */
+/* --- inspect, sheet, info ----------------------------------------------------------------- */
 
 START_TEST(checkpoints_are_inspected)
 {

@@ -19,7 +19,7 @@ static struct difference difference_of(enum dtype dtype_a, void *a, enum dtype d
     return tensor_difference(&x, &y);
 }
 
-/* --- Element types --------------------------------------------------------------------------- */
+/* --- Element types ------------------------------------------------------------------------ */
 
 /* IEEE 754's definition of a binary format with `fraction_bits`, bias and 5 or 8 bits of exponent. */
 static double definition(unsigned bits, int fraction_bits, int bias)
@@ -92,7 +92,7 @@ START_TEST(shapes_are_counted_without_overflow)
 }
 END_TEST
 
-/* --- Units in the last place ----------------------------------------------------------------- */
+/* --- Units in the last place -------------------------------------------------------------- */
 
 START_TEST(neighbouring_numbers_are_one_ulp_apart)
 {
@@ -139,7 +139,7 @@ START_TEST(steps_are_counted_in_the_type_of_the_reference)
 }
 END_TEST
 
-/* --- Differences ----------------------------------------------------------------------------- */
+/* --- Differences -------------------------------------------------------------------------- */
 
 START_TEST(numbers_of_a_small_example)
 {

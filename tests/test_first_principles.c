@@ -24,7 +24,7 @@ static cJSON *config_of(const char *class_name, const char *options)
         "{\"_class_name\": \"%s\", %s%s%s}", class_name, STABLE_DIFFUSION, *options ? ", " : "", options);
 }
 
-/* --- Zero terminal SNR ------------------------------------------------------------------------------ */
+/* --- Zero terminal SNR -------------------------------------------------------------------- */
 
 enum { TIMESTEPS = 1000 };
 typedef size_t schedule_of(const cJSON *config, double *alphas_cumprod, size_t capacity);
@@ -85,7 +85,7 @@ START_TEST(nearly_zero_terminal_snr)
 }
 END_TEST
 
-/* --- One exact step --------------------------------------------------------------------------------- */
+/* --- One exact step ----------------------------------------------------------------------- */
 
 /* Each class with a schedule of one step, from the timestep that stands for %d down to zero noise. */
 static const struct {
@@ -153,7 +153,7 @@ START_TEST(noise_added_is_removed)
 }
 END_TEST
 
-/* --- Whole runs ------------------------------------------------------------------------------------- */
+/* --- Whole runs --------------------------------------------------------------------------- */
 
 /* Data that are one point: every prediction of them is exact, on a trajectory or off it. */
 static const double point = 0.7;
@@ -290,7 +290,7 @@ START_TEST(batch_invariance)
 }
 END_TEST
 
-/* --- Stochastic steps ------------------------------------------------------------------------------- */
+/* --- Stochastic steps --------------------------------------------------------------------- */
 
 static const struct {
     const char *class_name, *options;
@@ -343,7 +343,7 @@ START_TEST(marginals_are_kept)
 }
 END_TEST
 
-/* --- One algorithm under three names ---------------------------------------------------------------- */
+/* --- One algorithm under three names ------------------------------------------------------ */
 
 /* DDIM without noise, Euler's method in sigma and DPM-Solver++ of order 1 are the same step (Lu et al. 2022,
  * arXiv:2211.01095, section 4.1; Karras et al. 2022, appendix C.3), written three ways. */
@@ -380,7 +380,7 @@ START_TEST(first_order_classes_agree)
 }
 END_TEST
 
-/* --- Guidance --------------------------------------------------------------------------------------- */
+/* --- Guidance ----------------------------------------------------------------------------- */
 
 START_TEST(guidance)
 {

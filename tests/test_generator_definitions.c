@@ -137,7 +137,7 @@ START_TEST(moments)
 }
 END_TEST
 
-/* --- Seeds and names -------------------------------------------------------------------------------- */
+/* --- Seeds and names ---------------------------------------------------------------------- */
 
 static void expect_same_stream(enum generator_kind kind, const char *seed_a, const char *seed_b, bool same)
 {

@@ -60,7 +60,7 @@ static void expect_128(const struct tensor *want, uint128 got, const char *what)
     expect_bits(want, DTYPE_I64, halves, 2, what);
 }
 
-/* --- NumPy ------------------------------------------------------------------------------------------ */
+/* --- NumPy -------------------------------------------------------------------------------- */
 
 START_TEST(numpy_seed_sequence)
 {
@@ -228,7 +228,7 @@ START_TEST(numpy_tails)
 }
 END_TEST
 
-/* --- PyTorch ---------------------------------------------------------------------------------------- */
+/* --- PyTorch ------------------------------------------------------------------------------ */
 
 START_TEST(torch_words_and_uniforms)
 {

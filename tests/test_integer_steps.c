@@ -56,7 +56,7 @@ static enum status step_at(struct scheduler *scheduler, size_t i, const float *s
     return scheduler_step(scheduler, &input, prev_sample, pred_original_sample, error);
 }
 
-/* --- Lists of timesteps -------------------------------------------------------------------------------- */
+/* --- Lists of timesteps ------------------------------------------------------------------- */
 
 /* Table 2 of Lin et al. 2023 for T = 1000 and N = 5 (its timesteps count from 1), and PNDM's calls beyond the
  * grid. */
@@ -132,7 +132,7 @@ START_TEST(no_steps)
 }
 END_TEST
 
-/* --- DDIM ---------------------------------------------------------------------------------------------- */
+/* --- DDIM --------------------------------------------------------------------------------- */
 
 START_TEST(ddim_draws_where_eta_says_so)
 {
@@ -210,7 +210,7 @@ START_TEST(ddim_warnings)
 }
 END_TEST
 
-/* --- PNDM's memory ------------------------------------------------------------------------------------- */
+/* --- PNDM's memory ------------------------------------------------------------------------ */
 
 static const char *const pndm_options[] = {"\"skip_prk_steps\": true", ""};
 

@@ -61,7 +61,7 @@ static cJSON *parse(const char *text)
     return json;
 }
 
-/* --- Schedulers ----------------------------------------------------------------------------------------- */
+/* --- Schedulers --------------------------------------------------------------------------- */
 
 /* Between them they have every option of the four classes, and every way to ask for a schedule. */
 static const char *const cases[] = {"ddim_eta05_clipped_output", "ddim_threshold", "ddim_trained_betas",
@@ -131,7 +131,7 @@ START_TEST(damaged_schedulers)
 }
 END_TEST
 
-/* --- Cases ---------------------------------------------------------------------------------------------- */
+/* --- Cases -------------------------------------------------------------------------------- */
 
 static bool run_case(const char *path, const struct tensor_set *inputs, const char *text, bool twofold)
 {
@@ -170,7 +170,7 @@ START_TEST(damaged_cases)
 }
 END_TEST
 
-/* --- Recipes -------------------------------------------------------------------------------------------- */
+/* --- Recipes ------------------------------------------------------------------------------ */
 
 static const char every_key[] =
     "{\"name\": \"n\", \"prompt\": [\"a\", \"b\"], \"prompt_2\": [\"c\", \"d\"], \"negative_prompt\": \"\", "
@@ -220,7 +220,7 @@ START_TEST(damaged_recipes)
 }
 END_TEST
 
-/* --- Models --------------------------------------------------------------------------------------------- */
+/* --- Models ------------------------------------------------------------------------------- */
 
 static enum status open_unet(const struct checkpoint *checkpoint, const char *name, struct error *error)
 {

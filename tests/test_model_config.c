@@ -78,8 +78,7 @@ enum status weights_finish(struct weights *weights, struct error *error)
     return STATUS_OK;
 }
 
-/* --- The published configs
- * ---------------------------------------------------------------------------------- */
+/* --- The published configs ---------------------------------------------------------------- */
 
 static const char SD15_UNET[] =
     "{\"_class_name\": \"UNet2DConditionModel\", \"_diffusers_version\": \"0.6.0\", \"act_fn\": \"silu\","
@@ -243,8 +242,7 @@ START_TEST(defaults_and_lists)
 }
 END_TEST
 
-/* --- What is refused
- * ---------------------------------------------------------------------------------------- */
+/* --- What is refused ---------------------------------------------------------------------- */
 
 struct refusal {
     const char *key, *value; /* put into a good config, as JSON */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- .npy ------------------------------------------------------------------------------------ */
+/* --- .npy --------------------------------------------------------------------------------- */
 
 static const char *write_npy(int major, const char *dict, const void *data, size_t size)
 {
@@ -122,7 +122,7 @@ START_TEST(npy_that_lies)
 }
 END_TEST
 
-/* --- .npz --------------------------------------------------------------------------------------- */
+/* --- .npz --------------------------------------------------------------------------------- */
 
 static const char *write_zip(const struct zip *zip, bool zip64, const char *comment)
 {

@@ -27,8 +27,7 @@ static const char *const traces[] = {"sd-pndm6", "sd-ddim5", "sd-ddim5-torchgen"
 /* A whole run lets those errors grow through up to twenty steps. */
 #define RUN_TOLERANCE 1e-4
 
-/* --- From a trace's `info` to the recipe that made it
- * -------------------------------------------------------------- */
+/* --- From a trace's `info` to the recipe that made it ------------------------------------- */
 
 struct golden_run {
     struct tensor_set *tensors;
@@ -106,8 +105,7 @@ static void run_pipeline(const struct golden_run *run, pipeline_run_function *fu
     warnings_free(&warnings);
 }
 
-/* --- Free runs
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Free runs ---------------------------------------------------------------------------- */
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -212,8 +210,7 @@ START_TEST(a_free_run_agrees_with_every_recorded_tensor)
 }
 END_TEST
 
-/* --- The stages between the models, from their recorded inputs
- * ------------------------------------------------------ */
+/* --- The stages between the models, from their recorded inputs ---------------------------- */
 
 static void expect_close(
     const char *run, const char *stage, const struct tensor *ours, const struct tensor *theirs)
@@ -314,8 +311,7 @@ START_TEST(sampling_stages_agree_from_their_recorded_inputs)
 }
 END_TEST
 
-/* --- Promises
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Promises ----------------------------------------------------------------------------- */
 
 /* The same names, the same bytes. */
 static void expect_identical(const struct trace *a, const struct trace *b, const char *what)

@@ -103,8 +103,7 @@ START_TEST(a_wrong_recipe_is_refused_by_name)
 }
 END_TEST
 
-/* --- The scheduler config of a run
- * --------------------------------------------------------------------------------- */
+/* --- The scheduler config of a run -------------------------------------------------------- */
 
 /* What a pipeline of this kind with this scheduler_config.json makes of a recipe's `scheduler`. */
 static cJSON *config_of(bool is_xl, const char *checkpoint, const char *overrides)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Checkpoints ------------------------------------------------------------------------------- */
+/* --- Checkpoints -------------------------------------------------------------------------- */
 
 /* The UNet of an inpainting checkpoint, as in stable-diffusion-inpainting: conv_in takes the latents, the
  * masked picture's latents and the mask. */
@@ -58,7 +58,7 @@ START_TEST(an_inpainting_unet_is_named)
 }
 END_TEST
 
-/* --- Warnings ---------------------------------------------------------------------------------- */
+/* --- Warnings ----------------------------------------------------------------------------- */
 
 /* The shipped recipe says 10 steps and gives the sigmas of 10: nothing is ignored. */
 static const struct {

@@ -37,7 +37,7 @@ static enum status create(const char *class_name, const cJSON *options, struct s
     return status;
 }
 
-/* --- The recorded calls -------------------------------------------------------------------------------- */
+/* --- The recorded calls ------------------------------------------------------------------- */
 
 static enum status set_timesteps(struct scheduler *scheduler, const cJSON *arguments, struct error *error)
 {
@@ -141,7 +141,7 @@ static enum status call(
     return STATUS_BAD_INPUT;
 }
 
-/* --- What came of them --------------------------------------------------------------------------------- */
+/* --- What came of them -------------------------------------------------------------------- */
 
 /* Our message names the option or argument that diffusers' message is about. */
 static void check_message(size_t entry, const char *theirs, const char *ours)

@@ -23,7 +23,7 @@ static enum status create_from_text(
     return status;
 }
 
-/* --- Values of the wrong type -------------------------------------------------------------------------- */
+/* --- Values of the wrong type ------------------------------------------------------------- */
 
 START_TEST(wrong_types)
 {
@@ -98,7 +98,7 @@ START_TEST(unknown_classes)
 }
 END_TEST
 
-/* --- Requests and steps that no class can serve -------------------------------------------------------- */
+/* --- Requests and steps that no class can serve ------------------------------------------- */
 
 START_TEST(absurd_requests)
 {
@@ -167,7 +167,7 @@ START_TEST(steps_that_do_not_fit)
 }
 END_TEST
 
-/* --- Warnings ------------------------------------------------------------------------------------------ */
+/* --- Warnings ----------------------------------------------------------------------------- */
 
 START_TEST(options_that_do_nothing)
 {

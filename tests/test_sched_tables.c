@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- The beta distribution ----------------------------------------------------------------------------- */
+/* --- The beta distribution ---------------------------------------------------------------- */
 
 /* I_x(1/2, 1/2) = 2/pi asin(sqrt(x)), the arcsine law; I_x(1, 1) = x; I_x(a, 1) = x^a. */
 START_TEST(beta_distribution_in_closed_form)
@@ -45,7 +45,7 @@ START_TEST(beta_distribution_inverts_and_is_symmetric)
 }
 END_TEST
 
-/* --- Logarithm ----------------------------------------------------------------------------------------- */
+/* --- Logarithm ---------------------------------------------------------------------------- */
 
 START_TEST(numpy_log_is_a_logarithm)
 {
@@ -60,7 +60,7 @@ START_TEST(numpy_log_is_a_logarithm)
 }
 END_TEST
 
-/* --- Grids --------------------------------------------------------------------------------------------- */
+/* --- Grids -------------------------------------------------------------------------------- */
 
 static size_t grid(const char *name, int steps, bool extra_point, double *out, size_t room)
 {
@@ -130,7 +130,7 @@ START_TEST(casts_to_integers)
 }
 END_TEST
 
-/* --- Sigmas -------------------------------------------------------------------------------------------- */
+/* --- Sigmas ------------------------------------------------------------------------------- */
 
 START_TEST(sigma_kinds_span_their_range)
 {
@@ -166,7 +166,7 @@ START_TEST(flow_sigmas_are_shifted)
 }
 END_TEST
 
-/* --- Thresholding -------------------------------------------------------------------------------------- */
+/* --- Thresholding ------------------------------------------------------------------------- */
 
 START_TEST(thresholding_by_hand)
 {
@@ -190,7 +190,7 @@ START_TEST(thresholding_by_hand)
 }
 END_TEST
 
-/* --- Step index ---------------------------------------------------------------------------------------- */
+/* --- Step index --------------------------------------------------------------------------- */
 
 START_TEST(where_a_run_stands)
 {

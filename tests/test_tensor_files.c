@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- Round trips ----------------------------------------------------------------------------- */
+/* --- Round trips -------------------------------------------------------------------------- */
 
 static const struct {
     int rank;
@@ -214,7 +214,7 @@ START_TEST(thousands_of_tensors)
 }
 END_TEST
 
-/* --- Opening and writing anything --------------------------------------------------------------- */
+/* --- Opening and writing anything --------------------------------------------------------- */
 
 static size_t golden_files, golden_members;
 

@@ -16,7 +16,7 @@
 
 enum { SAFETENSORS, NPY, NPY_FORTRAN, NPZ_STORED, NPZ_DEFLATED, CONTAINERS };
 
-/* --- What is damaged -------------------------------------------------------------------------- */
+/* --- What is damaged ---------------------------------------------------------------------- */
 
 static struct buffer make_safetensors(void)
 {
@@ -58,7 +58,7 @@ static struct buffer make_seed(int container)
     }
 }
 
-/* --- Damage ----------------------------------------------------------------------------------- */
+/* --- Damage ------------------------------------------------------------------------------- */
 
 static void turn_bits(struct buffer *b, uint64_t *state)
 {
@@ -118,7 +118,7 @@ static struct buffer damaged(const struct buffer seeds[CONTAINERS], int containe
     return b;
 }
 
-/* --- The test --------------------------------------------------------------------------------- */
+/* --- The test ----------------------------------------------------------------------------- */
 
 /* Every element of every tensor, so that a sanitizer sees each byte that a tensor claims. */
 static void read_all(const struct tensor_set *set)

@@ -29,7 +29,7 @@ static const char *const TRACES[] = {"sd-ddim5", "sd-ddim5-torchgen", "sd-pndm6"
 #define TRACE_COUNT (sizeof TRACES / sizeof *TRACES)
 static const char *const COMPONENTS[] = {"text_encoder", "text_encoder_2"};
 
-/* --- One recorded trace --- */
+/* --- One recorded trace ------------------------------------------------------------------- */
 
 /* A trace with the model that made it. */
 struct recorded {
@@ -265,7 +265,7 @@ START_TEST(recorded_traces)
 }
 END_TEST
 
-/* --- What the definitions promise --- */
+/* --- What the definitions promise --------------------------------------------------------- */
 
 /* The pooled vector and the last states for ids of 16 places, from an encoder with a projection. */
 static struct trace *run_ids(const char *model, const int64_t ids[16])

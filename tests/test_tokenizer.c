@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- The recorded cases --- */
+/* --- The recorded cases ------------------------------------------------------------------- */
 
 static void compare_ids(const cJSON *recorded, const int64_t *ids, size_t count, const char *text)
 {
@@ -73,7 +73,7 @@ START_TEST(recorded_cases)
 }
 END_TEST
 
-/* --- The prompts of the recorded pipelines --- */
+/* --- The prompts of the recorded pipelines ------------------------------------------------ */
 
 /* The ids of one prompt of a trace; `text` NULL is an absent prompt, which Stable Diffusion takes for "". */
 static int check_trace_ids(
@@ -124,7 +124,7 @@ START_TEST(recorded_prompts)
 }
 END_TEST
 
-/* --- Where fast and slow differ --- */
+/* --- Where fast and slow differ ----------------------------------------------------------- */
 
 /* What the rules give, piece by piece, for the texts whose recorded ids are the slow tokenizer's, and for
  * more; the tokenizers library itself (a 0.2x release), given the same vocabulary, agrees on each of them. A
@@ -205,7 +205,7 @@ START_TEST(fast_rules)
 }
 END_TEST
 
-/* --- A small vocabulary --- */
+/* --- A small vocabulary ------------------------------------------------------------------- */
 
 /* The ids of a text with begin and end, as "10 8 11". */
 static void check_ids(const char *folder, const char *text, const char *expected)

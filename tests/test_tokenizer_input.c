@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- Bad input --- */
+/* --- Bad input ---------------------------------------------------------------------------- */
 
 static const struct bad_file {
     const char *file, *content, *message[2];
@@ -138,7 +138,7 @@ START_TEST(bad_prompts)
 }
 END_TEST
 
-/* --- Random input --- */
+/* --- Random input ------------------------------------------------------------------------- */
 
 /* Writes `bytes` with a few changed, or with a piece cut out or doubled, or cut off. */
 static void write_mutated(

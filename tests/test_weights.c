@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- Tools ----------------------------------------------------------------------------------- */
+/* --- Tools -------------------------------------------------------------------------------- */
 
 static void write_text(const char *path, const char *text)
 {
@@ -49,7 +49,7 @@ static void take_all(struct weights *weights, const struct tensor_set *wanted)
     }
 }
 
-/* --- Whole components -------------------------------------------------------------------------- */
+/* --- Whole components --------------------------------------------------------------------- */
 
 static const struct {
     const char *model, *component, *variant, *file;
@@ -111,7 +111,7 @@ START_TEST(tensors_can_be_ignored)
 }
 END_TEST
 
-/* --- Weights that do not fit ------------------------------------------------------------------- */
+/* --- Weights that do not fit -------------------------------------------------------------- */
 
 static const struct {
     const char *model, *component, *variant, *file, *name;
@@ -209,7 +209,7 @@ START_TEST(a_truncated_file_of_weights)
 }
 END_TEST
 
-/* --- Shards ------------------------------------------------------------------------------------ */
+/* --- Shards ------------------------------------------------------------------------------- */
 
 static const char *copy_sharded(void)
 {
@@ -300,7 +300,7 @@ START_TEST(an_index_that_lies)
 }
 END_TEST
 
-/* --- Variants ---------------------------------------------------------------------------------- */
+/* --- Variants ----------------------------------------------------------------------------- */
 
 START_TEST(a_variant_is_asked_for_by_name)
 {
