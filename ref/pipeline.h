@@ -44,8 +44,8 @@ enum status pipeline_scheduler_config(const struct pipeline *pipeline, const str
     cJSON **config, struct warnings *warnings, struct error *error);
 /* Puts in front of what a scheduler says of an option of that config where the option stands: in the recipe's
  * `scheduler`, or in the checkpoint's file. Returns `status`. */
-enum status pipeline_scheduler_error(const struct pipeline *pipeline, const struct recipe *recipe,
-    enum status status, struct error *error);
+enum status pipeline_scheduler_error(
+    const struct pipeline *pipeline, const struct recipe *recipe, enum status status, struct error *error);
 
 struct run_options {
     struct trace *trace; /* NULL: nothing is kept */
