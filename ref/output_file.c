@@ -101,6 +101,16 @@ static void sync_folder_of(const char *path)
     free(copy);
 }
 
+/* Why an earlier write to a file failed, which its stream has not kept: the file is to be thrown away, so a
+ * further write may ask. The first may still find a little room. */
+static int ask_again(int descriptor)
+{
+    static const char block[1 << 16];
+    for (int i = 0; i < 2; i++)
+        if (write(descriptor, block, sizeof block) < 0) return errno;
+    return EIO;
+}
+
 enum status output_file_commit(struct output_file *file, struct error *error)
 {
     bool temporary = file->temporary_path != NULL;
@@ -108,7 +118,7 @@ enum status output_file_commit(struct output_file *file, struct error *error)
     if (fflush(file->stream) != 0)
         system_error = errno;
     else if (ferror(file->stream))
-        system_error = EIO; /* an earlier write failed, and nobody noted why */
+        system_error = temporary ? ask_again(fileno(file->stream)) : EIO;
     else if (temporary && fsync(fileno(file->stream)) != 0)
         system_error = errno;
     if (fclose(file->stream) != 0 && system_error == 0) system_error = errno;

@@ -5,8 +5,10 @@
 
 #include "ref/output_file.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,6 +111,28 @@ START_TEST(a_device_is_written_where_it_is)
 }
 END_TEST
 
+/* More than the buffer holds, so that the write that fails is none of the commit's. */
+START_TEST(a_write_that_failed_early_says_why)
+{
+    const char *path = path_in(test_folder, "x");
+    struct output_file file = open_output(path);
+    static const char text[100000];
+    struct error error = {""};
+    struct rlimit limit, small;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = limit;
+    small.rlim_cur = 5000;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small); /* no assertion under it: Check has files of its own */
+    size_t written = fwrite(text, 1, sizeof text, file.stream);
+    enum status status = output_file_commit(&file, &error);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ck_assert_uint_lt(written, sizeof text);
+    expect_error(status, STATUS_MACHINE, &error, path, "File too large", NULL);
+    ck_assert_uint_eq(count_entries(test_folder), 0);
+}
+END_TEST
+
 START_TEST(places_where_no_file_can_be)
 {
     write_bytes(path_in(test_folder, "file"), "", 0);
@@ -136,6 +160,7 @@ int main(void)
     tcase_add_test(cases, two_outputs_to_one_path);
     tcase_add_test(cases, permissions_are_those_of_any_new_file);
     tcase_add_test(cases, a_device_is_written_where_it_is);
+    tcase_add_test(cases, a_write_that_failed_early_says_why);
     tcase_add_test(cases, places_where_no_file_can_be);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
