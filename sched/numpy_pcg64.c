@@ -28,7 +28,7 @@ static void advance(struct numpy_pcg64 *generator)
 
 void numpy_pcg64_seed(struct numpy_pcg64 *generator, const uint32_t *words, size_t count)
 {
-    struct seed_sequence sequence;
+    struct seed_sequence sequence = {0};
     uint32_t half[8];
     uint64_t word[4];
 
