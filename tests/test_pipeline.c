@@ -121,34 +121,42 @@ static bool is_exact(const char *name)
     return starts_with(name, "input_ids") || starts_with(name, "negative_input_ids");
 }
 
+/* What a run is made for. */
+static bool is_result(const char *name)
+{
+    return strcmp(name, "latents.final") == 0 || strcmp(name, "vae_input") == 0 || strcmp(name, "image") == 0;
+}
+
 /* Whether a run's errors have grown through the steps before this tensor was made. */
 static bool is_downstream(const char *name)
 {
-    return starts_with(name, "step.") || starts_with(name, "act.vae") || strcmp(name, "latents.final") == 0 ||
-           strcmp(name, "vae_input") == 0 || strcmp(name, "image") == 0;
+    return starts_with(name, "step.") || starts_with(name, "act.vae") || is_result(name);
 }
 
-/* One tensor of a free run against PyTorch's, with our own double run as the truth between them. Before the
- * first step, the tolerance of a stage. Downstream, an untrained model multiplies errors as it pleases
- * (PyTorch's own free run is up to 3e-4 of the peak from the truth on these), so the measure is PyTorch's own
- * distance from the truth, twice, over the tolerance of one stage; what the run is made for, latents and
- * image, is also within RUN_TOLERANCE of PyTorch's. */
+/* The errors of a free run downstream of the first step, against the truth: largest, of any tensor's peak. */
+struct drift {
+    double ours, theirs;
+};
+
+/* One tensor of a free run against PyTorch's. Before the first step the tolerance is a stage's. Downstream,
+ * an untrained model multiplies errors as it pleases, and by how much is a matter of luck with each tensor's
+ * rounding; so there the errors of both against our own double run are gathered, and only what the run is
+ * made for is held to PyTorch's. */
 static void compare_free_run(const char *run, const char *key, const struct tensor *ours,
-    const struct tensor *theirs, const struct tensor *truth)
+    const struct tensor *theirs, const struct tensor *truth, struct drift *drift)
 {
     struct difference d = tensor_difference(ours, theirs);
     bool agrees = d.max_rel_peak <= STAGE_TOLERANCE;
-    if (strcmp(key, "timesteps") == 0 && theirs->dtype == DTYPE_F32)
+    if (strcmp(key, "timesteps") == 0 && theirs->dtype == DTYPE_F32) {
         agrees = d.max_abs <= 1e-4; /* of a step: custom sigmas come through NumPy's float32 log */
-    else if (strcmp(key, "sigmas") == 0)
+    } else if (strcmp(key, "sigmas") == 0) {
         agrees = d.max_ulp <= 2; /* vendors' log and exp stand behind some of them */
-    else if (is_exact(key))
+    } else if (is_exact(key)) {
         agrees = d.unequal == 0;
-    else if (is_downstream(key)) {
-        double our_error = tensor_difference(ours, truth).max_rel_peak;
-        double their_error = tensor_difference(theirs, truth).max_rel_peak;
-        agrees = our_error <= 2 * their_error + STAGE_TOLERANCE;
-        if (!starts_with(key, "step.")) agrees = agrees && d.max_rel_peak <= RUN_TOLERANCE;
+    } else if (is_downstream(key)) {
+        drift->ours = fmax(drift->ours, tensor_difference(ours, truth).max_rel_peak);
+        drift->theirs = fmax(drift->theirs, tensor_difference(theirs, truth).max_rel_peak);
+        agrees = !is_result(key) || d.max_rel_peak <= RUN_TOLERANCE;
     }
     ck_assert_msg(agrees, "%s: %s: %.3g of its peak %.4g apart, at [%zu]: %.9g, expected %.9g", run, key,
         d.max_rel_peak, d.peak, d.worst, d.worst_a, d.worst_b);
@@ -182,7 +190,8 @@ START_TEST(a_free_run_agrees_with_every_recorded_tensor)
     run_pipeline(&run, pipeline_run_f32, true, &trace, &pictures);
 
     const struct tensor_set *ours = trace_tensors(trace);
-    double worst_step = 0, image = 0;
+    double image = 0;
+    struct drift drift = {0};
     size_t compared = 0;
     for (size_t i = 0; i < tensor_set_count(run.tensors); i++) {
         const char *key = tensor_set_name(run.tensors, i);
@@ -196,13 +205,13 @@ START_TEST(a_free_run_agrees_with_every_recorded_tensor)
         if (strcmp(key, "image_u8") == 0)
             compare_pixels(name, mine, theirs);
         else
-            compare_free_run(name, key, mine, theirs, tensor_set_find(trace_tensors(truth), key));
-        struct difference d = tensor_difference(mine, theirs);
-        if (starts_with(key, "step.")) worst_step = fmax(worst_step, d.max_rel_peak);
-        if (strcmp(key, "image") == 0) image = d.max_rel_peak;
+            compare_free_run(name, key, mine, theirs, tensor_set_find(trace_tensors(truth), key), &drift);
+        if (strcmp(key, "image") == 0) image = tensor_difference(mine, theirs).max_rel_peak;
     }
-    printf("%-28s %4zu tensors; worst step tensor %.1e, image %.1e of the peak\n", name, compared, worst_step,
-        image);
+    printf("%-28s %4zu tensors; image %.1e of the peak apart; drift from the truth %.1e, PyTorch's %.1e\n",
+        name, compared, image, drift.ours, drift.theirs);
+    ck_assert_msg(drift.ours <= 2 * drift.theirs + STAGE_TOLERANCE,
+        "%s: drifts %.3g of a peak from the truth, PyTorch %.3g", name, drift.ours, drift.theirs);
     free(pictures.pixels);
     trace_free(trace);
     trace_free(truth);
