@@ -16,6 +16,8 @@ static real quantile(const real *sorted, size_t n, double q)
 {
     real rank = (real)q * (real)(n - 1);
     size_t below = (size_t)rank, above = (size_t)(real)ceil((double)rank);
+    if (above >= n) above = n - 1; /* n - 1 itself is rounded where a float does not hold it */
+    if (below >= n) below = n - 1;
     real weight = rank - (real)below, range = sorted[above] - sorted[below];
     if (weight < (real)0.5) return real_fma(weight, range, sorted[below]);
     return real_fma(-range, 1 - weight, sorted[above]);
