@@ -21,6 +21,15 @@ const struct option thresholding_options[3] = {
     {OPTION_MEMBER(scheduler_config, sample_max_value), .type = OPTION_NUMBER, .number = 1.0},
 };
 
+const struct option integer_grid_options[3] = {
+    {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "leading",
+        .nullable = true},
+    {OPTION_MEMBER(scheduler_config, steps_offset), .type = OPTION_INT, .minimum = -MAX_TRAIN_TIMESTEPS,
+        .maximum = MAX_TRAIN_TIMESTEPS},
+    {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon",
+        .nullable = true},
+};
+
 const struct option sigma_grid_options[4] = {
     {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon"},
     {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "linspace"},

@@ -89,6 +89,8 @@ extern const struct option noise_schedule_options[5];
 extern const struct option thresholding_options[3];
 /* use_karras_sigmas .. final_sigmas_type */
 extern const struct option sigma_options[4];
+/* timestep_spacing .. prediction_type, with the defaults of DDIM and PNDM */
+extern const struct option integer_grid_options[3];
 /* prediction_type .. rescale_betas_zero_snr, with the defaults of the classes that have sigmas */
 extern const struct option sigma_grid_options[4];
 

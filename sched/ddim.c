@@ -34,12 +34,6 @@ struct ddim_config {
 };
 
 static const struct option options[] = {
-    {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "leading",
-        .nullable = true},
-    {OPTION_MEMBER(scheduler_config, steps_offset), .type = OPTION_INT, .minimum = -MAX_TRAIN_TIMESTEPS,
-        .maximum = MAX_TRAIN_TIMESTEPS},
-    {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon",
-        .nullable = true},
     {OPTION_MEMBER(scheduler_config, set_alpha_to_one), .type = OPTION_BOOL, .number = true,
         .nullable = true},
     {OPTION_MEMBER(scheduler_config, rescale_betas_zero_snr), .type = OPTION_BOOL, .nullable = true},
@@ -75,9 +69,8 @@ static enum status create(struct scheduler *scheduler, struct warnings *warnings
 
     /* Before set_timesteps: every training timestep. */
     size_t count = (size_t)scheduler->num_train_timesteps;
-    double *timesteps = malloc(count * sizeof *timesteps);
+    double *timesteps = timesteps_of_training(count);
     if (!timesteps) return error_memory(error, count * sizeof *timesteps);
-    for (size_t i = 0; i < count; i++) timesteps[i] = (double)(count - 1 - i);
     scheduler_take_timesteps(scheduler, timesteps, count, TIMESTEP_INT64);
     warn_of_options(scheduler, warnings);
     return STATUS_OK;
@@ -91,16 +84,9 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
     if (steps > scheduler->num_train_timesteps)
         return error_input(error, "num_inference_steps: expected at most num_train_timesteps, %d, got %d",
             scheduler->num_train_timesteps, steps);
-    const struct spacing spacing = {
-        .timestep_spacing = scheduler->config->timestep_spacing,
-        .num_train_timesteps = scheduler->num_train_timesteps,
-        .last_timestep = scheduler->num_train_timesteps,
-        .num_inference_steps = steps,
-        .steps_offset = scheduler->config->steps_offset,
-    };
     double *timesteps;
     size_t count;
-    enum status status = timesteps_spaced(&spacing, &timesteps, &count, error);
+    enum status status = integer_steps_grid(scheduler, steps, &timesteps, &count, error);
     if (status != STATUS_OK) return status;
     scheduler_take_timesteps(scheduler, timesteps, count, TIMESTEP_INT64);
     scheduler->num_inference_steps = steps;
@@ -213,7 +199,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 const struct solver REAL_NAME(ddim_solver) = {
     .class_name = "DDIMScheduler",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
-        OPTION_TABLE_OF(options)},
+        OPTION_TABLE_OF(integer_grid_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct ddim_config),
     .takes_eta = true,
     .create = create,

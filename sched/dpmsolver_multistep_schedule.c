@@ -88,14 +88,13 @@ enum status dpm_create(struct scheduler *scheduler, struct warnings *warnings, s
 
     /* Before set_timesteps: the training timesteps from the last down, but the sigmas from the first up. */
     size_t n = (size_t)scheduler->num_train_timesteps;
-    double *timesteps = malloc(n * sizeof *timesteps);
+    double *timesteps = timesteps_of_training(n);
     real *sigmas = malloc(scheduler->num_betas * sizeof *sigmas);
     if (!timesteps || !sigmas) {
         free(timesteps);
         free(sigmas);
         return error_memory(error, n * sizeof *timesteps);
     }
-    for (size_t i = 0; i < n; i++) timesteps[i] = (double)(n - 1 - i);
     for (size_t i = 0; i < scheduler->num_betas; i++) sigmas[i] = sigma_of(scheduler->alphas_cumprod[i]);
     scheduler_take_timesteps(scheduler, timesteps, n, TIMESTEP_FLOAT32);
     scheduler_take_sigmas(scheduler, sigmas, scheduler->num_betas);

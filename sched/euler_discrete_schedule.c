@@ -98,14 +98,13 @@ enum status euler_create(struct scheduler *scheduler, struct warnings *warnings,
 
     /* Before set_timesteps: every training timestep, from the last down. */
     size_t n = (size_t)scheduler->num_train_timesteps, num_sigmas = scheduler->num_betas + 1;
-    double *timesteps = malloc(n * sizeof *timesteps);
+    double *timesteps = timesteps_of_training(n);
     real *sigmas = malloc(num_sigmas * sizeof *sigmas);
     if (!timesteps || !sigmas) {
         free(timesteps);
         free(sigmas);
         return error_memory(error, n * sizeof *timesteps);
     }
-    for (size_t i = 0; i < n; i++) timesteps[i] = (double)(n - 1 - i);
     for (size_t i = 0; i + 1 < num_sigmas; i++)
         sigmas[i] = sigma_of(scheduler->alphas_cumprod[num_sigmas - 2 - i]);
     sigmas[num_sigmas - 1] = 0;

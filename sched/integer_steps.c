@@ -1,6 +1,7 @@
 #include "real.h"
 #include "integer_steps.h"
 #include "noise_schedule.h"
+#include "timesteps.h"
 
 enum status integer_steps_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
 {
@@ -11,6 +12,19 @@ enum status integer_steps_create(struct scheduler *scheduler, struct warnings *w
     scheduler->init_noise_sigma = 1;
     scheduler->timestep_dtype = TIMESTEP_INT64;
     return STATUS_OK;
+}
+
+enum status integer_steps_grid(
+    const struct scheduler *scheduler, int steps, double **timesteps, size_t *count, struct error *error)
+{
+    const struct spacing spacing = {
+        .timestep_spacing = scheduler->config->timestep_spacing,
+        .num_train_timesteps = scheduler->num_train_timesteps,
+        .last_timestep = scheduler->num_train_timesteps,
+        .num_inference_steps = steps,
+        .steps_offset = scheduler->config->steps_offset,
+    };
+    return timesteps_spaced(&spacing, timesteps, count, error);
 }
 
 enum status integer_steps_stride(const struct scheduler *scheduler, int *stride, struct error *error)

@@ -8,6 +8,7 @@
 #include "solver.h"
 
 #define integer_steps_create REAL_NAME(integer_steps_create)
+#define integer_steps_grid REAL_NAME(integer_steps_grid)
 #define integer_steps_stride REAL_NAME(integer_steps_stride)
 #define integer_steps_alphas REAL_NAME(integer_steps_alphas)
 
@@ -19,6 +20,10 @@ struct step_alphas {
 
 /* The constructor: the noise schedule and final_alpha_cumprod, 1 or the schedule's first entry. */
 enum status integer_steps_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error);
+
+/* The grid of `steps` timesteps that the options ask for: timesteps_spaced(). */
+enum status integer_steps_grid(
+    const struct scheduler *scheduler, int steps, double **timesteps, size_t *count, struct error *error);
 
 /* T // N, which is 0 where N is more than T. Refuses a step on a schedule of no steps. */
 enum status integer_steps_stride(const struct scheduler *scheduler, int *stride, struct error *error);

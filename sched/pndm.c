@@ -21,7 +21,6 @@
 #include "real.h"
 #include "integer_steps.h"
 #include "noise_schedule.h"
-#include "timesteps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,12 +51,6 @@ struct pndm_state {
 };
 
 static const struct option options[] = {
-    {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "leading",
-        .nullable = true},
-    {OPTION_MEMBER(scheduler_config, steps_offset), .type = OPTION_INT, .minimum = -MAX_TRAIN_TIMESTEPS,
-        .maximum = MAX_TRAIN_TIMESTEPS},
-    {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon",
-        .nullable = true},
     {OPTION_MEMBER(scheduler_config, set_alpha_to_one), .type = OPTION_BOOL, .nullable = true},
     {OPTION_MEMBER(pndm_config, skip_prk_steps), .type = OPTION_BOOL, .nullable = true},
 };
@@ -104,16 +97,9 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
     (void)warnings;
     struct pndm_state *state = scheduler->state;
     const int steps = request->num_inference_steps;
-    const struct spacing spacing = {
-        .timestep_spacing = scheduler->config->timestep_spacing,
-        .num_train_timesteps = scheduler->num_train_timesteps,
-        .last_timestep = scheduler->num_train_timesteps,
-        .num_inference_steps = steps,
-        .steps_offset = scheduler->config->steps_offset,
-    };
     double *grid = NULL, *timesteps = NULL;
     size_t count = 0;
-    enum status status = timesteps_spaced(&spacing, &grid, &count, error);
+    enum status status = integer_steps_grid(scheduler, steps, &grid, &count, error);
     if (status != STATUS_OK) return status;
     const bool skip = skips_prk(scheduler);
     if (!skip && count < PNDM_ORDER) {
@@ -274,7 +260,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(pndm_solver) = {
     .class_name = "PNDMScheduler",
-    .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(options)},
+    .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(integer_grid_options),
+        OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct pndm_config),
     .state_size = sizeof(struct pndm_state),
     .create = integer_steps_create,

@@ -13,6 +13,13 @@ void numpy_linspace(double start, double stop, size_t n, double *out)
     if (n > 1) out[n - 1] = stop; /* the end point is exact */
 }
 
+double *timesteps_of_training(size_t n)
+{
+    double *timesteps = malloc((n ? n : 1) * sizeof *timesteps);
+    for (size_t i = 0; timesteps && i < n; i++) timesteps[i] = (double)(n - 1 - i);
+    return timesteps;
+}
+
 double timestep_truncated(double timestep)
 {
     return fabs(timestep) < 0x1p63 ? trunc(timestep) : -0x1p63;

@@ -26,6 +26,9 @@ struct spacing {
 enum status timesteps_spaced(
     const struct spacing *spacing, double **timesteps, size_t *count, struct error *error);
 
+/* Every timestep of training, n - 1 down to 0: [n], allocated; NULL where memory is out. */
+double *timesteps_of_training(size_t n);
+
 /* As a cast to int64 leaves a number: cut towards zero; what does not fit is the most negative integer. */
 double timestep_truncated(double timestep);
 
