@@ -3,6 +3,7 @@
  */
 #include "real.h"
 
+#include "half.h"
 #include "vector.h"
 
 #if PLUMB_REAL_IS_DOUBLE
@@ -104,46 +105,23 @@ static double exp_sum(const real *x, real largest, size_t n, real *y)
     return vector_fold(sums);
 }
 
-static real from_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
-static real half(uint16_t bits)
-{
-    uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
-    uint32_t exponent = (bits >> 10) & 31u, fraction = bits & 0x3ffu;
-    if (exponent == 31) { /* infinity or NaN; a NaN comes out quiet */
-        return from_bits(sign | 0x7f800000u | fraction << 13 | (fraction != 0 ? 0x400000u : 0));
-    }
-    if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
-        real magnitude = (real)fraction * (real)0x1p-24;
-        return sign != 0 ? -magnitude : magnitude;
-    }
-    return from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
-}
-
 static void from_f16(const void *x, size_t n, real *y)
 {
     const unsigned char *bytes = x;
     for (size_t i = 0; i < n; i++) {
         uint16_t bits;
         memcpy(&bits, bytes + 2 * i, sizeof bits);
-        y[i] = half(bits);
+        y[i] = f16_to_f32(bits);
     }
 }
 
-/* bfloat16 is the upper half of a float. */
 static void from_bf16(const void *x, size_t n, real *y)
 {
     const unsigned char *bytes = x;
     for (size_t i = 0; i < n; i++) {
         uint16_t bits;
         memcpy(&bits, bytes + 2 * i, sizeof bits);
-        y[i] = from_bits((uint32_t)bits << 16);
+        y[i] = bf16_to_f32(bits);
     }
 }
 

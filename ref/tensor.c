@@ -1,5 +1,7 @@
 #include "tensor.h"
 
+#include "kernels/half.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,13 +92,6 @@ static uint64_t element_bits(const struct tensor *tensor, size_t i)
     return bits;
 }
 
-static float bits_to_f32(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static double bits_to_f64(uint64_t bits)
 {
     double value;
@@ -108,7 +103,7 @@ double tensor_get_double(const struct tensor *tensor, size_t i)
 {
     uint64_t bits = element_bits(tensor, i);
     switch (tensor->dtype) {
-    case DTYPE_F32: return (double)bits_to_f32((uint32_t)bits);
+    case DTYPE_F32: return (double)f32_from_bits((uint32_t)bits);
     case DTYPE_F64: return bits_to_f64(bits);
     case DTYPE_F16: return (double)f16_to_f32((uint16_t)bits);
     case DTYPE_BF16: return (double)bf16_to_f32((uint16_t)bits);
@@ -156,21 +151,4 @@ const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t 
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b)
 {
     return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof a->shape[0]) == 0;
-}
-
-/* IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. Every value is a float. */
-float f16_to_f32(uint16_t bits)
-{
-    uint32_t sign = (uint32_t)(bits & 0x8000) << 16;
-    uint32_t exponent = (bits >> 10) & 0x1f, fraction = bits & 0x3ff;
-    if (exponent == 0x1f) return bits_to_f32(sign | 0x7f800000 | fraction << 13); /* infinity, NaN */
-    if (exponent != 0) return bits_to_f32(sign | (exponent + 127 - 15) << 23 | fraction << 13);
-    float subnormal = (float)fraction * 0x1p-24F;
-    return sign ? -subnormal : subnormal;
-}
-
-/* The upper half of a float. */
-float bf16_to_f32(uint16_t bits)
-{
-    return bits_to_f32((uint32_t)bits << 16);
 }

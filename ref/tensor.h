@@ -62,8 +62,4 @@ bool dtype_is_float(enum dtype dtype);
 const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t size);
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 
-/* Exact conversions from the half-width storage types. */
-float f16_to_f32(uint16_t bits);
-float bf16_to_f32(uint16_t bits);
-
 #endif

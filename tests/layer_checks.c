@@ -1,5 +1,6 @@
 #include "kernels/real.h"
 
+#include "kernels/half.h"
 #include "layer_checks.h"
 
 #include "ref/layers.h"

@@ -3,6 +3,8 @@
  */
 #include "support.h"
 
+#include "kernels/half.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
