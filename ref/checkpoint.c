@@ -56,6 +56,12 @@ enum status checkpoint_read_json(const struct checkpoint *checkpoint, const char
     return status;
 }
 
+enum status checkpoint_prefix(const struct checkpoint *checkpoint, const char *component, const char *file,
+    enum status status, struct error *error)
+{
+    return error_prefix(error, status, "%s/%s/%s: ", checkpoint->folder, component, file);
+}
+
 /* --- What a path that is no checkpoint looks like ----------------------------------------- */
 
 static bool is_there(const struct checkpoint *checkpoint, const char *component, const char *file)

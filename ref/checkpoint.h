@@ -35,6 +35,9 @@ char *checkpoint_path(const struct checkpoint *checkpoint, const char *component
 /* Reads <component>/config.json (or scheduler/scheduler_config.json and so on). */
 enum status checkpoint_read_json(const struct checkpoint *checkpoint, const char *component, const char *file,
     cJSON **out, struct error *error);
+/* Puts "<folder>/<component>/<file>: " in front of a message, as error_prefix() does. */
+enum status checkpoint_prefix(const struct checkpoint *checkpoint, const char *component, const char *file,
+    enum status status, struct error *error);
 
 /* The weights of one component: one mapped file, or shards. */
 struct weights;

@@ -89,12 +89,8 @@ enum status text_encoder_open(const struct checkpoint *checkpoint, const char *c
     enum status status = checkpoint_read_json(checkpoint, component, "config.json", &json, error);
     if (status != STATUS_OK) goto done;
     status = text_encoder_config_read(json, &encoder->config, error);
-    if (status != STATUS_OK) {
-        char *path = checkpoint_path(checkpoint, component, "config.json");
-        error_prefix(error, status, "%s: ", path ? path : component);
-        free(path);
-        goto done;
-    }
+    checkpoint_prefix(checkpoint, component, "config.json", status, error);
+    if (status != STATUS_OK) goto done;
     size_t layers = (size_t)encoder->config.num_hidden_layers;
     encoder->layers = calloc(layers, sizeof *encoder->layers);
     if (!encoder->layers) {

@@ -13,12 +13,8 @@ enum status unet_open(
     enum status status = checkpoint_read_json(checkpoint, "unet", "config.json", &json, error);
     if (status != STATUS_OK) goto done;
     status = unet_config_read(json, &unet->config, error);
-    if (status != STATUS_OK) {
-        char *path = checkpoint_path(checkpoint, "unet", "config.json");
-        error_prefix(error, status, "%s: ", path ? path : "unet/config.json");
-        free(path);
-        goto done;
-    }
+    checkpoint_prefix(checkpoint, "unet", "config.json", status, error);
+    if (status != STATUS_OK) goto done;
     status = weights_open(checkpoint, "unet", variant, &unet->weights, error);
     if (status == STATUS_OK) status = unet_load(unet, unet->weights, error);
     if (status == STATUS_OK) status = weights_finish(unet->weights, error);

@@ -13,12 +13,8 @@ enum status vae_open(
     enum status status = checkpoint_read_json(checkpoint, "vae", "config.json", &json, error);
     if (status != STATUS_OK) goto done;
     status = vae_config_read(json, &vae->config, error);
-    if (status != STATUS_OK) {
-        char *path = checkpoint_path(checkpoint, "vae", "config.json");
-        error_prefix(error, status, "%s: ", path ? path : "vae/config.json");
-        free(path);
-        goto done;
-    }
+    checkpoint_prefix(checkpoint, "vae", "config.json", status, error);
+    if (status != STATUS_OK) goto done;
     status = weights_open(checkpoint, "vae", variant, &vae->weights, error);
     if (status != STATUS_OK) goto done;
     vae_load(vae, vae->weights);
