@@ -2,8 +2,8 @@
  * The sinusoidal embedding of timesteps and of SDXL's sizes (Vaswani et al. 2017, section 3.5; Ho et al.
  * 2020):
  *
- *     embedding(t) = [cos(t f_0), ..., cos(t f_(h-1)) | sin(t f_0), ..., sin(t f_(h-1))],   f_i = 10000^(-i /
- * (h - shift))
+ *     embedding(t) = [cos(t f_0), ..., cos(t f_(h-1)) | sin(t f_0), ..., sin(t f_(h-1))],
+ *     f_i = 10000^(-i / (h - shift))
  *
  * for h = dim / 2, with the halves the other way round without flip_sin_to_cos and a zero after them where
  * dim is odd.

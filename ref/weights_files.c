@@ -2,10 +2,10 @@
  * Which files hold a component's weights, in the order in which diffusers 0.35.1 (models/modeling_utils.py,
  * from_pretrained) looks:
  *
- *     <stem>.safetensors.index.json     shards           with a variant:
- * <stem>.safetensors.index.<variant>.json, or, as older versions wrote it,
- *                                                        <stem>.safetensors.<variant>.index.json
- *     <stem>.safetensors                one file         with a variant: <stem>.<variant>.safetensors
+ *                 plain                             with a variant
+ *     shards      <stem>.safetensors.index.json     <stem>.safetensors.index.<variant>.json, or, as older
+ *                                                   versions wrote it,
+ * <stem>.safetensors.<variant>.index.json one file    <stem>.safetensors <stem>.<variant>.safetensors
  *
  * For the text encoders, which the transformers library loads, the one file comes before the shards.
  * Diffusers takes the plain file where a component has no file of the variant that was asked for; a reference

@@ -57,8 +57,7 @@ static void warn_of_options(const struct scheduler *scheduler, struct warnings *
     if (config->base.rescale_betas_zero_snr && option_is(config->base.prediction_type, "epsilon") && !clips)
         warnings_add(warnings,
             "rescale_betas_zero_snr: with prediction_type \"epsilon\" %s divides by alphas_cumprod 0 at the "
-            "last "
-            "timestep of training",
+            "last timestep of training",
             name);
 }
 

@@ -2,7 +2,7 @@
  * torch.randn on a CPU: two algorithms, chosen by the number of elements, both Box and Muller's.
  *
  * - n < 16: float64 pairs, one value after another. The first uniform is the angle, the second the radius;
- * the cosine is given and the sine kept for the next value, also across calls and dtypes. A float32 tensor
+ *   the cosine is given and the sine kept for the next value, also across calls and dtypes. A float32 tensor
  *   holds the rounded float64.
  * - n >= 16: the tensor is filled with uniforms of its own dtype, then each block of 16 is transformed in
  *   place. u[j] is the radius and u[j + 8] the angle; the cosine goes to j and the sine to j + 8. Where 16
