@@ -2,10 +2,11 @@
  * Which files hold a component's weights, in the order in which diffusers 0.35.1 (models/modeling_utils.py,
  * from_pretrained) looks:
  *
- *                 plain                             with a variant
- *     shards      <stem>.safetensors.index.json     <stem>.safetensors.index.<variant>.json, or, as older
- *                                                   versions wrote it,
- * <stem>.safetensors.<variant>.index.json one file    <stem>.safetensors <stem>.<variant>.safetensors
+ *     <stem>.safetensors.index.json               shards
+ *     <stem>.safetensors.index.<variant>.json     shards of a variant, or, as older versions wrote it,
+ *     <stem>.safetensors.<variant>.index.json
+ *     <stem>.safetensors                          one file
+ *     <stem>.<variant>.safetensors                one file of a variant
  *
  * For the text encoders, which the transformers library loads, the one file comes before the shards.
  * Diffusers takes the plain file where a component has no file of the variant that was asked for; a reference
