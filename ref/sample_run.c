@@ -231,9 +231,25 @@ static enum status run_add_noise(struct sampling *s)
     return status;
 }
 
+/* A case's shape may say anything: memory is asked for where a recorded tensor is as large. */
+static enum status check_size(const struct sampling *s)
+{
+    const char *name = s->scheduler->num_timesteps > 0 ? "step.0.model_output" : "x_T";
+    const struct tensor *recorded = tensor_set_find(s->inputs, name);
+    size_t count = recorded ? tensor_count(recorded) : 0;
+    if (!recorded)
+        return error_input(
+            s->error, "%s: missing; the schedule has %zu timesteps", name, s->scheduler->num_timesteps);
+    if (count != s->n && count != 2 * s->n)
+        return error_input(s->error, "%s: expected %zu elements, got %zu", name, s->n, count);
+    return STATUS_OK;
+}
+
 static enum status allocate(struct sampling *s)
 {
     s->n = s->sample_case->batch * s->sample_case->sample_size;
+    enum status status = check_size(s);
+    if (status != STATUS_OK) return status;
     size_t bytes = 7 * s->n * sizeof(real);
     s->memory = malloc(bytes);
     s->draw = malloc(s->n * sizeof *s->draw);
@@ -253,13 +269,13 @@ enum status REAL_NAME(sample_case_run)(const struct sample_case *sample_case, co
         .outputs = outputs,
         .warnings = warnings,
         .error = error};
-    enum status status = allocate(&s);
-    if (status == STATUS_OK) status = scheduler_create(sample_case->scheduler, &s.scheduler, warnings, error);
+    enum status status = scheduler_create(sample_case->scheduler, &s.scheduler, warnings, error);
     if (status == STATUS_OK)
         status = scheduler_set_timesteps(s.scheduler, &sample_case->request, warnings, error);
     if (status == STATUS_OK && sample_case->begin_index >= 0)
         scheduler_set_begin_index(s.scheduler, sample_case->begin_index);
     if (status == STATUS_OK) status = put_tables(&s);
+    if (status == STATUS_OK && !sample_case->tables_only) status = allocate(&s);
     if (status == STATUS_OK && !sample_case->tables_only) status = run_steps(&s);
     if (status == STATUS_OK) status = run_add_noise(&s);
     scheduler_free(s.scheduler);

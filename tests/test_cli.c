@@ -371,6 +371,9 @@ static const struct {
     {"{\"scheduler\": {}, \"set_timesteps\": {}}", "shape: expected a list"},
     {"{\"scheduler\": {}, \"set_timesteps\": {}, \"shape\": [1, 0]}", "shape[1]: expected a positive size"},
     {"{\"scheduler\": {}, \"set_timesteps\": {}, \"shape\": [65536, 65536, 65536, 65536]}", "shape["},
+    {"{\"scheduler\": {\"_class_name\": \"DDIMScheduler\"}, \"set_timesteps\": {\"num_inference_steps\": 1}, "
+     "\"shape\": [1, 65536, 32768], \"seed\": 1}",
+        "step.0.model_output: expected 2147483648 elements, got 60"},
     {"{\"scheduler\": {}, \"set_timesteps\": {}, \"shape\": [1], \"seed\": -1}", "seed: expected"},
     {"{\"scheduler\": {\"_class_name\": \"X\"}, \"set_timesteps\": {}, \"shape\": [1]}", "_class_name"},
 };
