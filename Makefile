@@ -155,9 +155,10 @@ CPPCHECK_KNOWS := -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 \
 
 .PHONY: lint
 lint:
-	clang-format --dry-run -Werror $(C_FILES)
-	$(MAKE) BUILD=$(BUILD)/lint-gcc CC=gcc CFLAGS=-Werror $(BUILD)/lint-gcc/plumb
-	$(MAKE) BUILD=$(BUILD)/lint-clang CC=clang CFLAGS=-Werror $(BUILD)/lint-clang/plumb
+	@clang-format --dry-run -Werror $(C_FILES)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-gcc CC=gcc CFLAGS=-Werror $(BUILD)/lint-gcc/plumb $(patsubst $(BUILD)/%,$(BUILD)/lint-gcc/%,$(TESTS))
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CC=clang CFLAGS=-Werror $(BUILD)/lint-clang/plumb \
+	    $(patsubst $(BUILD)/%,$(BUILD)/lint-clang/%,$(TESTS))
 	! grep -nE '^#include ($(call outside,kernels|ref|tests)|$(SCHED_KEEPS_OUT))' sched/*.[ch]
 	! grep -nE '^#include ($(call outside,sched|ref|tests)|$(KERNELS_KEEP_OUT))' kernels/*.[ch] kernels/*/*.[ch]
 	! grep -nE '^#include $(call outside,tests)' ref/*.[ch]

@@ -45,16 +45,11 @@ static struct tensor repeat(struct forward *f, struct tensor x, int64_t times)
 /* [n, L, A], [n, L, B] -> [n, L, A + B] */
 static struct tensor concat_features(struct forward *f, struct tensor a, struct tensor b)
 {
-    struct tensor both = forward_tensor(f, 3, (int64_t[]){a.shape[0], a.shape[1], a.shape[2] + b.shape[2]});
-    if (!both.data) return both;
-    size_t bytes_a = (size_t)a.shape[2] * sizeof(real), bytes_b = (size_t)b.shape[2] * sizeof(real);
-    char *out = both.data;
-    for (size_t row = 0; row < (size_t)(a.shape[0] * a.shape[1]); row++) {
-        memcpy(out, (const char *)a.data + row * bytes_a, bytes_a);
-        memcpy(out + bytes_a, (const char *)b.data + row * bytes_b, bytes_b);
-        out += bytes_a + bytes_b;
-    }
-    return both;
+    int64_t prompts = a.shape[0], length = a.shape[1];
+    a = (struct tensor){a.dtype, 2, {prompts * length, a.shape[2]}, a.data};
+    b = (struct tensor){b.dtype, 2, {prompts * length, b.shape[2]}, b.data};
+    struct tensor both = concat_channels(f, a, b); /* [n*L, A + B] */
+    return (struct tensor){both.dtype, 3, {prompts, length, both.shape[1]}, both.data};
 }
 
 static struct tensor zeros_like(struct forward *f, struct tensor x)

@@ -13,6 +13,7 @@
 #include "sched/guidance.h"
 #include "sched/scheduler.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,6 +72,9 @@ static enum status check_sizes(struct run *run, struct error *error)
     if (!run->height || !run->width)
         return error_input(
             error, "height, width: give both: unet/config.json has no sample_size to take them from");
+    if (run->height * run->width > INT_MAX) /* OpenBLAS counts in int */
+        return error_input(error, "height, width: expected at most %d pixels, got %lld x %lld", INT_MAX,
+            (long long)run->height, (long long)run->width);
     if (run->height % 8 || run->width % 8)
         return error_input(error, "height, width: expected multiples of 8, got %lld and %lld",
             (long long)run->height, (long long)run->width);
@@ -90,12 +94,14 @@ static void warn_of_ignored(const struct run *run)
     if (!run->guided && r->guidance_rescale > 0)
         warnings_add(
             run->warnings, "guidance_rescale: ignored without guidance (guidance_scale at or below 1)");
-    if (!run->pipeline->is_xl && (r->original_size.given || r->crops_coords_top_left.given ||
-                                     r->target_size.given || r->denoising_end > 0))
+    bool negative_sizes = r->negative_original_size.given || r->negative_crops_coords_top_left.given ||
+                          r->negative_target_size.given;
+    bool sizes = r->original_size.given || r->crops_coords_top_left.given || r->target_size.given;
+    if (!run->pipeline->is_xl && (sizes || negative_sizes || r->denoising_end > 0))
         warnings_add(run->warnings,
-            "original_size, crops_coords_top_left, target_size, denoising_end: ignored, they "
-            "are arguments of SDXL");
-    if (r->negative_original_size.given != r->negative_target_size.given)
+            "sizes, crops_coords_top_left and denoising_end: ignored, they are arguments of SDXL");
+    if (run->pipeline->is_xl && negative_sizes &&
+        !(r->negative_original_size.given && r->negative_target_size.given))
         warnings_add(run->warnings, "negative sizes: ignored unless both negative_original_size and "
                                     "negative_target_size are given");
     if (run->pipeline->is_xl && run->guided && !r->negative_prompt.given && r->negative_prompt_2.given &&
