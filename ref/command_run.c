@@ -120,7 +120,7 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .kind = CLI_STRING,
             .value = &arguments->trace,
             .argument = "F.safetensors",
-            .help = "every tensor of the run, under the names of golden/README.md"},
+            .help = "every tensor of the run, under the names of golden/README.md; also .npz, or DIR/"},
         {.name = "trace-modules",
             .kind = CLI_FLAG,
             .value = &arguments->trace_modules,
@@ -348,6 +348,9 @@ static enum status write_pictures(
 static enum status check_writable(const char *path, struct error *error)
 {
     struct output_file file = {0};
+    size_t length = strlen(path);
+    if (length > 0 && path[length - 1] == '/')
+        return STATUS_OK; /* a folder of .npy, made when it is written */
     enum status status = output_file_open(&file, path, error);
     output_file_abandon(&file);
     return status;

@@ -75,6 +75,8 @@ static const struct {
     {"tiny-sd", "--prompt a --height -8 --width 8", "height: expected an integer from 0 to 65536, got -8"},
     {"tiny-sd", "--prompt a --height 8.5 --width 8", "height: expected an integer from 0 to 65536, got 8.5"},
     {"tiny-sd", "--prompt a --height 1e12 --width 8", "height: expected an integer from 0 to 65536"},
+    {"tiny-sd", "--prompt a --height 65536 --width 65536",
+        "height, width: expected at most 2147483647 pixels, got 65536 x 65536"},
 
     {"tiny-sd", "--prompt a --seed 1,2", "seed: 2 seeds for 1 pictures; expected one for all, or one a"},
     {"tiny-sd", "--prompt a --images 2 --seed 1,2,3", "seed: 3 seeds for 2 pictures"},

@@ -141,6 +141,14 @@ START_TEST(given_latents_stand_for_the_first_draw)
 }
 END_TEST
 
+START_TEST(a_trace_may_be_a_folder_of_arrays)
+{
+    ck_assert_int_eq(plumb("run " TINY " --prompt fox --steps 1 --trace %s/arrays/", test_folder), 0);
+    ck_assert_int_eq(plumb("run " TINY " --prompt fox --steps 1 --trace %s/t.safetensors", test_folder), 0);
+    ck_assert_int_eq(plumb("compare %s/arrays %s/t.safetensors", test_folder, test_folder), 0);
+}
+END_TEST
+
 START_TEST(the_double_run_is_a_double_trace)
 {
     ck_assert_int_eq(
@@ -167,6 +175,7 @@ int main(void)
         runs, each_recipe_runs_and_its_picture_tells_it, 0, (int)(sizeof recipes / sizeof *recipes));
     tcase_add_test(runs, options_win_over_the_recipe);
     tcase_add_test(runs, given_latents_stand_for_the_first_draw);
+    tcase_add_test(runs, a_trace_may_be_a_folder_of_arrays);
     tcase_add_test(runs, the_double_run_is_a_double_trace);
     suite_add_tcase(suite, runs);
     return run_suite(suite);
