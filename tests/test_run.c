@@ -119,6 +119,18 @@ START_TEST(options_win_over_the_recipe)
 }
 END_TEST
 
+/* The tensor `name` of two traces: equal in every element. */
+static void expect_equal_tensors(const char *a, const char *b, const char *name)
+{
+    struct tensor_set *left = open_set(path_in(test_folder, "%s", a));
+    struct tensor_set *right = open_set(path_in(test_folder, "%s", b));
+    const struct tensor *x = need_tensor(left, "%s", name), *y = need_tensor(right, "%s", name);
+    ck_assert_msg(
+        tensor_same_shape(x, y) && tensor_difference(x, y).unequal == 0, "%s of %s and %s", name, a, b);
+    tensor_set_free(left);
+    tensor_set_free(right);
+}
+
 /* latents.init and what came of it are the same when the first draw is handed in. */
 START_TEST(given_latents_stand_for_the_first_draw)
 {
@@ -131,13 +143,67 @@ START_TEST(given_latents_stand_for_the_first_draw)
                            "%s/given.safetensors",
                          test_folder, test_folder),
         0);
-    struct tensor_set *given = open_set(path_in(test_folder, "given.safetensors"));
-    ck_assert_uint_eq(
-        tensor_difference(need_tensor(given, "latents.final"), need_tensor(drawn, "latents.final")).unequal,
-        0);
+    expect_equal_tensors("given.safetensors", "drawn.safetensors", "latents.final");
     tensor_set_free(drawn);
     tensor_set_free(alone);
-    tensor_set_free(given);
+}
+END_TEST
+
+/* For Stable Diffusion hidden_states[-1] through the final norm is the last hidden state itself. */
+START_TEST(skipping_no_layer_changes_nothing)
+{
+    ck_assert_int_eq(plumb("run " TINY " --prompt fox --steps 2 --trace %s/a.npz", test_folder), 0);
+    ck_assert_int_eq(
+        plumb("run " TINY " --prompt fox --steps 2 --clip-skip 0 --trace %s/b.npz", test_folder), 0);
+    expect_equal_tensors("a.npz", "b.npz", "prompt_embeds");
+    expect_equal_tensors("a.npz", "b.npz", "image");
+    ck_assert_int_eq(
+        plumb("run " TINY " --prompt fox --steps 2 --clip-skip 9 --trace %s/c.npz", test_folder), 2);
+    expect_in(err, "clip_skip: expected at most 3 for the 3 layers of text_encoder, got 9");
+}
+END_TEST
+
+/* A list of prompts is encoded prompt by prompt; pictures of one prompt stand together. */
+START_TEST(prompts_of_a_list_stand_in_order)
+{
+    static const char recipe[] = "{\"prompt\": [\"fox\", \"owl\"], \"num_images_per_prompt\": 2}";
+    write_bytes(path_in(test_folder, "r.json"), recipe, sizeof recipe - 1);
+    ck_assert_int_eq(
+        plumb("run " TINY " --recipe %s/r.json --steps 1 --trace %s/all.npz", test_folder, test_folder), 0);
+    struct tensor_set *all = open_set(path_in(test_folder, "all.npz"));
+    const struct tensor *embeds = need_tensor(all, "prompt_embeds"); /* [4, 77, 32] */
+    ck_assert_int_eq(embeds->shape[0], 4);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(plumb("run " TINY " --prompt %s --steps 1 --trace %s/%d.npz", i < 2 ? "fox" : "owl",
+                             test_folder, i),
+            0);
+        struct tensor_set *one = open_set(path_in(test_folder, "%d.npz", i));
+        const struct tensor *alone = need_tensor(one, "prompt_embeds");
+        struct tensor row = *alone;
+        row.data = (char *)embeds->data + (size_t)i * tensor_bytes(alone);
+        struct difference d = tensor_difference(&row, alone);
+        ck_assert_msg(
+            d.max_rel_peak <= 1e-6, "row %d: %g of the peak apart", i, d.max_rel_peak); /* rounding */
+        tensor_set_free(one);
+    }
+    tensor_set_free(all);
+}
+END_TEST
+
+/* Timesteps at or above 1000 - 0.6 * 1000: of 10 trailing ones (999, 899, ... 99) the first six. */
+START_TEST(denoising_end_cuts_the_schedule)
+{
+    ck_assert_int_eq(
+        plumb("run golden/models/tiny-sdxl --prompt fox --steps 10 --set timestep_spacing=trailing "
+              "--denoising-end 0.6 --height 32 --width 32 --trace %s/t.safetensors",
+            test_folder),
+        0);
+    struct tensor_set *set = open_set(path_in(test_folder, "t.safetensors"));
+    need_tensor(set, "step.05.latents");
+    ck_assert_ptr_null(tensor_set_find(set, "step.06.latents"));
+    ck_assert_uint_eq(
+        tensor_difference(need_tensor(set, "step.05.latents"), need_tensor(set, "latents.final")).unequal, 0);
+    tensor_set_free(set);
 }
 END_TEST
 
@@ -175,6 +241,9 @@ int main(void)
         runs, each_recipe_runs_and_its_picture_tells_it, 0, (int)(sizeof recipes / sizeof *recipes));
     tcase_add_test(runs, options_win_over_the_recipe);
     tcase_add_test(runs, given_latents_stand_for_the_first_draw);
+    tcase_add_test(runs, skipping_no_layer_changes_nothing);
+    tcase_add_test(runs, prompts_of_a_list_stand_in_order);
+    tcase_add_test(runs, denoising_end_cuts_the_schedule);
     tcase_add_test(runs, a_trace_may_be_a_folder_of_arrays);
     tcase_add_test(runs, the_double_run_is_a_double_trace);
     suite_add_tcase(suite, runs);
