@@ -1,8 +1,10 @@
 #include "recorded_model.h"
 
+#include "kernels/cpu.h"
 #include "support.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *const RECORDED[] = {"sd-pndm6", "sd-ddim5", "sd-ddim5-torchgen", "sd21v-ddim10-zsnr-rescale",
@@ -20,7 +22,15 @@ static const cJSON *member(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-void recorded_open(const char *name, struct recorded *recorded)
+struct unet *open_unet(const struct checkpoint *checkpoint, const char *variant)
+{
+    struct unet *unet = NULL;
+    struct error error = {""};
+    ck_assert_msg(unet_open(checkpoint, variant, &unet, &error) == STATUS_OK, "%s", error.message);
+    return unet;
+}
+
+void recorded_open(const char *name, enum recorded_model model, struct recorded *recorded)
 {
     struct error error = {""};
     cJSON *info = NULL;
@@ -33,15 +43,22 @@ void recorded_open(const char *name, struct recorded *recorded)
     ck_assert_int_gt(recorded->calls, 0);
     const char *variant = cJSON_GetStringValue(member(member(info, "load"), "variant"));
     ck_assert(!variant || strcmp(variant, "fp16") == 0);
-    recorded->variant = variant ? "fp16" : NULL;
-    const char *model = cJSON_GetStringValue(member(info, "model"));
-    const char *folder = golden_path("models/%s%s", model, variant ? "-fp16" : "");
+    const char *made_by = cJSON_GetStringValue(member(info, "model"));
+    const char *folder = golden_path("models/%s%s", made_by, variant ? "-fp16" : "");
     ck_assert_msg(checkpoint_open(folder, &recorded->checkpoint, &error) == STATUS_OK, "%s", error.message);
+    if (model == RECORDED_UNET) {
+        recorded->unet = open_unet(&recorded->checkpoint, variant);
+    } else {
+        enum status status = vae_open(&recorded->checkpoint, variant, &recorded->vae, &error);
+        ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    }
     cJSON_Delete(info);
 }
 
 void recorded_close(struct recorded *recorded)
 {
+    unet_free(recorded->unet);
+    vae_free(recorded->vae);
     checkpoint_close(&recorded->checkpoint);
     tensor_set_free(recorded->tensors);
 }
@@ -52,6 +69,29 @@ struct trace *new_trace(void)
     struct error error = {""};
     ck_assert_msg(trace_create(&trace, &error) == STATUS_OK, "%s", error.message);
     return trace;
+}
+
+struct passes unet_passes(const struct unet *unet, const struct tensor_set *recorded, int call, bool modules)
+{
+    struct passes passes = {new_trace(), new_trace()};
+    recorded_unet_call_f32(unet, recorded, call, modules, passes.f32);
+    recorded_unet_call_f64(unet, recorded, call, modules, passes.f64);
+    return passes;
+}
+
+struct passes recorded_passes(const struct recorded *recorded, int call, bool modules)
+{
+    if (recorded->unet != NULL) return unet_passes(recorded->unet, recorded->tensors, call, modules);
+    struct passes passes = {new_trace(), new_trace()};
+    recorded_decode_f32(recorded->vae, recorded->tensors, modules, passes.f32);
+    recorded_decode_f64(recorded->vae, recorded->tensors, modules, passes.f64);
+    return passes;
+}
+
+void passes_free(struct passes *passes)
+{
+    trace_free(passes->f32);
+    trace_free(passes->f64);
 }
 
 struct difference distance(const struct tensor_set *set, const char *ours, const struct tensor *truth)
@@ -90,6 +130,15 @@ double check_all_close(const struct tensor_set *ours, const struct tensor_set *r
     return worst;
 }
 
+void check_passes_close(const struct passes *ours, const struct tensor_set *recorded, const char *prefix,
+    const char *where, struct worst *worst)
+{
+    double f32 = check_all_close(trace_tensors(ours->f32), recorded, prefix, FLOAT_TOLERANCE, where);
+    double f64 = check_all_close(trace_tensors(ours->f64), recorded, prefix, FLOAT_TOLERANCE, where);
+    worst->f32 = fmax(worst->f32, f32);
+    worst->f64 = fmax(worst->f64, f64);
+}
+
 double pytorch_error(const cJSON *errors, const char *name)
 {
     const cJSON *value = member(member(errors, name), "max_rel_to_peak");
@@ -97,7 +146,10 @@ double pytorch_error(const cJSON *errors, const char *name)
     return value->valuedouble;
 }
 
-double error_ratio(const struct tensor_set *f32, const struct tensor_set *f64, const cJSON *errors,
+/* Our float32 error over PyTorch's, each the root mean square of the distance from its own double run: the
+ * geometric mean over the tensors whose names begin with `prefix` and where PyTorch's is not zero. The
+ * largest goes to `*worst`, its name to `*worst_name`. */
+static double error_ratio(const struct tensor_set *f32, const struct tensor_set *f64, const cJSON *errors,
     const char *prefix, double *worst, const char **worst_name)
 {
     double sum_log = 0;
@@ -119,6 +171,29 @@ double error_ratio(const struct tensor_set *f32, const struct tensor_set *f64, c
     return exp(sum_log / count);
 }
 
+void check_truth(const struct passes *ours, const char *output, const struct tensor *truth, double pytorch,
+    double float_tolerance, const char *where)
+{
+    double of_double = distance(trace_tensors(ours->f64), output, truth).max_rel_peak;
+    double of_float = distance(trace_tensors(ours->f32), output, truth).max_rel_peak;
+    printf("%-28s %s: off the truth by %.2g (float; PyTorch %.2g), %.2g (double) of the peak\n", where,
+        output, of_float, pytorch, of_double);
+    ck_assert_double_le(of_double, DOUBLE_TOLERANCE);
+    ck_assert_double_le(of_float, float_tolerance);
+}
+
+void check_module_errors(
+    const struct passes *ours, const cJSON *errors, const char *prefix, const char *where)
+{
+    double worst;
+    const char *worst_name;
+    double ratio =
+        error_ratio(trace_tensors(ours->f32), trace_tensors(ours->f64), errors, prefix, &worst, &worst_name);
+    printf("%-28s modules' errors are %.2f of PyTorch's on average, at most %.2f (%s)\n", where, ratio, worst,
+        worst_name);
+    ck_assert_double_le(ratio, 2);
+}
+
 void check_same_bytes(const struct tensor_set *a, const struct tensor_set *b, const char *where)
 {
     ck_assert_uint_eq(tensor_set_count(a), tensor_set_count(b));
@@ -129,4 +204,27 @@ void check_same_bytes(const struct tensor_set *a, const struct tensor_set *b, co
             x->dtype == y->dtype && tensor_same_shape(x, y) && memcmp(x->data, y->data, tensor_bytes(x)) == 0,
             "%s: %s differs", where, name);
     }
+}
+
+void check_same_bytes_for_threads(const char *name, enum recorded_model model)
+{
+    static const int threads[] = {1, 2, 3, 8};
+    struct recorded recorded;
+    recorded_open(name, model, &recorded);
+    struct passes first = {NULL, NULL};
+    int before = kernels_threads();
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        kernels_set_threads(threads[i]);
+        struct passes now = recorded_passes(&recorded, 0, true);
+        if (i == 0) {
+            first = now;
+            continue;
+        }
+        check_same_bytes(trace_tensors(first.f32), trace_tensors(now.f32), name);
+        check_same_bytes(trace_tensors(first.f64), trace_tensors(now.f64), name);
+        passes_free(&now);
+    }
+    kernels_set_threads(before);
+    passes_free(&first);
+    recorded_close(&recorded);
 }

@@ -2,53 +2,28 @@
  * The UNet against PyTorch's: every call of every public trace from its recorded inputs, every module of a
  * first step, and the float64 truth; the same bytes for every number of threads; inputs that do not fit.
  */
-#include "kernels/cpu.h"
 #include "recorded_model.h"
 #include "support.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* PyTorch's float32 is within 3e-6 of float64 (golden/README.md), measured on each tensor's peak; another
- * correct float32 implementation is within twice that of PyTorch's, and 1e-5 is the project's gate. */
-#define FLOAT_TOLERANCE 1e-5
-/* The worst module of PyTorch's float32 run is 3e-6, or 50 units of 2^-24, from the truth. The same network
- * in double is within 50 units of 2^-53, or 6e-15, and so is the recorded truth: 1e-13 is eight times the sum
- * of both. */
-#define DOUBLE_TOLERANCE 1e-13
-static struct unet *open_unet(const struct checkpoint *checkpoint, const char *variant)
-{
-    struct unet *unet = NULL;
-    struct error error = {""};
-    ck_assert_msg(unet_open(checkpoint, variant, &unet, &error) == STATUS_OK, "%s", error.message);
-    return unet;
-}
 
 START_TEST(every_call_of_every_trace)
 {
     const char *name = RECORDED[_i];
     struct recorded recorded;
-    recorded_open(name, &recorded);
-    struct unet *unet = open_unet(&recorded.checkpoint, recorded.variant);
-    double worst_f32 = 0, worst_f64 = 0;
+    recorded_open(name, RECORDED_UNET, &recorded);
+    struct worst worst = {0, 0};
     for (int call = 0; call < recorded.calls; call++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "step.%02d.noise_pred_", call);
-        struct trace *f32 = new_trace(), *f64 = new_trace();
-        recorded_unet_call_f32(unet, recorded.tensors, call, false, f32);
-        recorded_unet_call_f64(unet, recorded.tensors, call, false, f64);
-        worst_f32 = fmax(
-            worst_f32, check_all_close(trace_tensors(f32), recorded.tensors, prefix, FLOAT_TOLERANCE, name));
-        worst_f64 = fmax(
-            worst_f64, check_all_close(trace_tensors(f64), recorded.tensors, prefix, FLOAT_TOLERANCE, name));
-        trace_free(f32);
-        trace_free(f64);
+        struct passes ours = recorded_passes(&recorded, call, false);
+        check_passes_close(&ours, recorded.tensors, prefix, name, &worst);
+        passes_free(&ours);
     }
     printf("%-28s %2d calls, off PyTorch's float32 by at most %.2g (float), %.2g (double) of the peak\n",
-        name, recorded.calls, worst_f32, worst_f64);
-    unet_free(unet);
+        name, recorded.calls, worst.f32, worst.f64);
     recorded_close(&recorded);
 }
 END_TEST
@@ -57,20 +32,13 @@ START_TEST(every_module_of_the_first_step)
 {
     const char *name = RECORDED_IN_FULL[_i];
     struct recorded recorded;
-    recorded_open(name, &recorded);
-    struct unet *unet = open_unet(&recorded.checkpoint, recorded.variant);
-    struct trace *f32 = new_trace(), *f64 = new_trace();
-    recorded_unet_call_f32(unet, recorded.tensors, 0, true, f32);
-    recorded_unet_call_f64(unet, recorded.tensors, 0, true, f64);
-    double worst_f32 =
-        check_all_close(trace_tensors(f32), recorded.tensors, "act.unet.", FLOAT_TOLERANCE, name);
-    double worst_f64 =
-        check_all_close(trace_tensors(f64), recorded.tensors, "act.unet.", FLOAT_TOLERANCE, name);
+    recorded_open(name, RECORDED_UNET, &recorded);
+    struct passes ours = recorded_passes(&recorded, 0, true);
+    struct worst worst = {0, 0};
+    check_passes_close(&ours, recorded.tensors, "act.unet.", name, &worst);
     printf("%-28s modules off PyTorch's float32 by at most %.2g (float), %.2g (double) of the peak\n", name,
-        worst_f32, worst_f64);
-    trace_free(f32);
-    trace_free(f64);
-    unet_free(unet);
+        worst.f32, worst.f64);
+    passes_free(&ours);
     recorded_close(&recorded);
 }
 END_TEST
@@ -79,23 +47,20 @@ END_TEST
 START_TEST(sinusoids_are_bit_equal)
 {
     struct recorded recorded;
-    recorded_open(RECORDED_IN_FULL[_i], &recorded);
-    struct unet *unet = open_unet(&recorded.checkpoint, recorded.variant);
-    struct trace *f32 = new_trace(), *f64 = new_trace();
-    recorded_unet_call_f32(unet, recorded.tensors, 0, true, f32);
-    recorded_unet_call_f64(unet, recorded.tensors, 0, true, f64);
+    recorded_open(RECORDED_IN_FULL[_i], RECORDED_UNET, &recorded);
+    struct passes ours = recorded_passes(&recorded, 0, true);
     const char *const names[] = {"act.unet.time_proj", "act.unet.add_time_proj"};
-    for (int i = 0; i < (unet_time_ids_dim(unet) > 0 ? 2 : 1); i++) {
+    for (int i = 0; i < (unet_time_ids_dim(recorded.unet) > 0 ? 2 : 1); i++) {
         const struct tensor *expected = need_tensor(recorded.tensors, "%s", names[i]);
-        ck_assert_uint_eq(distance(trace_tensors(f32), names[i], expected).unequal, 0);
-        ck_assert_uint_eq(distance(trace_tensors(f64), names[i], expected).unequal, 0);
+        ck_assert_uint_eq(distance(trace_tensors(ours.f32), names[i], expected).unequal, 0);
+        ck_assert_uint_eq(distance(trace_tensors(ours.f64), names[i], expected).unequal, 0);
     }
-    trace_free(f32);
-    trace_free(f64);
-    unet_free(unet);
+    passes_free(&ours);
     recorded_close(&recorded);
 }
 END_TEST
+
+static const char *const outputs[] = {"step.00.noise_pred_uncond", "step.00.noise_pred_text"};
 
 /* The double build is the truth, and the float build is as near to it as PyTorch's float32 is: at the end
  * against the recorded truth, inside against the double build, which the first check vouches for. */
@@ -103,35 +68,16 @@ START_TEST(truth)
 {
     const char *name = RECORDED_IN_FULL[_i];
     struct recorded recorded;
-    recorded_open(name, &recorded);
+    recorded_open(name, RECORDED_UNET, &recorded);
     cJSON *errors = golden_json("models/traces/%s.f64_errors.json", name);
-    struct unet *unet = open_unet(&recorded.checkpoint, recorded.variant);
-    struct trace *f32 = new_trace(), *f64 = new_trace();
-    recorded_unet_call_f32(unet, recorded.tensors, 0, true, f32);
-    recorded_unet_call_f64(unet, recorded.tensors, 0, true, f64);
-
-    const char *const outputs[] = {"step.00.noise_pred_uncond", "step.00.noise_pred_text"};
+    struct passes ours = recorded_passes(&recorded, 0, true);
     for (int i = 0; i < 2; i++) {
-        const struct tensor *expected = need_tensor(recorded.tensors, "f64.%s", outputs[i]);
-        double of_double = distance(trace_tensors(f64), outputs[i], expected).max_rel_peak;
-        double of_float = distance(trace_tensors(f32), outputs[i], expected).max_rel_peak;
+        const struct tensor *exact = need_tensor(recorded.tensors, "f64.%s", outputs[i]);
         double pytorch = pytorch_error(errors, outputs[i]);
-        printf("%-28s %s: off the truth by %.2g (float; PyTorch %.2g), %.2g (double) of the peak\n", name,
-            outputs[i], of_float, pytorch, of_double);
-        ck_assert_double_le(of_double, DOUBLE_TOLERANCE);
-        ck_assert_double_le(of_float, 2 * pytorch);
+        check_truth(&ours, outputs[i], exact, pytorch, 2 * pytorch, name);
     }
-
-    double worst;
-    const char *worst_name;
-    double ratio =
-        error_ratio(trace_tensors(f32), trace_tensors(f64), errors, "act.unet.", &worst, &worst_name);
-    printf("%-28s modules' errors are %.2f of PyTorch's on average, at most %.2f (%s)\n", name, ratio, worst,
-        worst_name);
-    ck_assert_double_le(ratio, 2);
-    trace_free(f32);
-    trace_free(f64);
-    unet_free(unet);
+    check_module_errors(&ours, errors, "act.unet.", name);
+    passes_free(&ours);
     cJSON_Delete(errors);
     recorded_close(&recorded);
 }
@@ -148,23 +94,14 @@ START_TEST(odd_sizes_and_options)
     char *folder = strdup(model ? golden_path("models/%s", model) : golden_path("unet/%s", cases[_i]));
     struct checkpoint checkpoint = {.folder = folder};
     struct unet *unet = open_unet(&checkpoint, NULL);
-    struct trace *f32 = new_trace(), *f64 = new_trace();
-    recorded_unet_call_f32(unet, recorded, 0, false, f32);
-    recorded_unet_call_f64(unet, recorded, 0, false, f64);
-    check_all_close(trace_tensors(f32), recorded, "step.00.noise_pred_", FLOAT_TOLERANCE, cases[_i]);
-    const char *const outputs[] = {"step.00.noise_pred_uncond", "step.00.noise_pred_text"};
+    struct passes ours = unet_passes(unet, recorded, 0, false);
+    check_all_close(trace_tensors(ours.f32), recorded, "step.00.noise_pred_", FLOAT_TOLERANCE, cases[_i]);
     for (int i = 0; i < 2; i++) {
         const struct tensor *exact = need_tensor(recorded, "f64.%s", outputs[i]);
-        double of_double = distance(trace_tensors(f64), outputs[i], exact).max_rel_peak;
-        double of_float = distance(trace_tensors(f32), outputs[i], exact).max_rel_peak;
         double pytorch = distance(recorded, outputs[i], exact).max_rel_peak;
-        printf("%-28s %s: off the truth by %.2g (float; PyTorch %.2g), %.2g (double) of the peak\n",
-            cases[_i], outputs[i], of_float, pytorch, of_double);
-        ck_assert_double_le(of_double, DOUBLE_TOLERANCE);
-        ck_assert_double_le(of_float, FLOAT_TOLERANCE);
+        check_truth(&ours, outputs[i], exact, pytorch, FLOAT_TOLERANCE, cases[_i]);
     }
-    trace_free(f32);
-    trace_free(f64);
+    passes_free(&ours);
     unet_free(unet);
     free(folder);
     tensor_set_free(recorded);
@@ -173,31 +110,7 @@ END_TEST
 
 START_TEST(same_bytes_for_every_number_of_threads)
 {
-    struct recorded recorded;
-    recorded_open(RECORDED_IN_FULL[_i], &recorded);
-    struct unet *unet = open_unet(&recorded.checkpoint, recorded.variant);
-    const int threads[] = {1, 2, 3, 8};
-    struct trace *first[2] = {NULL, NULL};
-    int before = kernels_threads();
-    for (int i = 0; i < 4; i++) {
-        struct trace *now[2] = {new_trace(), new_trace()};
-        kernels_set_threads(threads[i]);
-        recorded_unet_call_f32(unet, recorded.tensors, 0, true, now[0]);
-        recorded_unet_call_f64(unet, recorded.tensors, 0, true, now[1]);
-        for (int j = 0; j < 2; j++) {
-            if (i == 0) {
-                first[j] = now[j];
-                continue;
-            }
-            check_same_bytes(trace_tensors(first[j]), trace_tensors(now[j]), RECORDED_IN_FULL[_i]);
-            trace_free(now[j]);
-        }
-    }
-    kernels_set_threads(before);
-    trace_free(first[0]);
-    trace_free(first[1]);
-    unet_free(unet);
-    recorded_close(&recorded);
+    check_same_bytes_for_threads(RECORDED_IN_FULL[_i], RECORDED_UNET);
 }
 END_TEST
 
@@ -205,17 +118,16 @@ END_TEST
 START_TEST(shards_are_the_same_model)
 {
     struct recorded recorded;
-    recorded_open("sdxl-ays10-sde", &recorded);
+    recorded_open("sdxl-ays10-sde", RECORDED_UNET, &recorded);
     char *folder = strdup(golden_path("models/tiny-sdxl-sharded"));
     struct checkpoint sharded = {.folder = folder};
-    struct unet *one = open_unet(&recorded.checkpoint, NULL), *three = open_unet(&sharded, NULL);
+    struct unet *three = open_unet(&sharded, NULL);
     struct trace *of_one = new_trace(), *of_three = new_trace();
-    recorded_unet_call_f32(one, recorded.tensors, 0, true, of_one);
+    recorded_unet_call_f32(recorded.unet, recorded.tensors, 0, true, of_one);
     recorded_unet_call_f32(three, recorded.tensors, 0, true, of_three);
     check_same_bytes(trace_tensors(of_one), trace_tensors(of_three), "tiny-sdxl-sharded");
     trace_free(of_one);
     trace_free(of_three);
-    unet_free(one);
     unet_free(three);
     free(folder);
     recorded_close(&recorded);
@@ -242,8 +154,8 @@ static void check_misfit(
 START_TEST(inputs_that_do_not_fit)
 {
     struct recorded recorded;
-    recorded_open("sdxl-ays10-sde", &recorded);
-    struct unet *unet = open_unet(&recorded.checkpoint, NULL);
+    recorded_open("sdxl-ays10-sde", RECORDED_UNET, &recorded);
+    const struct unet *unet = recorded.unet;
     struct error error = {""};
     struct forward f = {.error = &error};
     ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
@@ -282,7 +194,6 @@ START_TEST(inputs_that_do_not_fit)
     check_misfit(unet, &f, input,
         "unet: time_ids: expected F32 of shape [1, -1] (-1 stands for any), got F32 of shape [2, 6]");
     arena_free(f.arena);
-    unet_free(unet);
     recorded_close(&recorded);
 }
 END_TEST

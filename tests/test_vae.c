@@ -3,45 +3,27 @@
  * every module, and the float64 truth; the same bytes for every number of threads; unscaling by statistics;
  * old names; a decoder without the middle's attention.
  */
-#include "kernels/cpu.h"
 #include "recorded_model.h"
 #include "ref/vae_model.h"
 #include "support.h"
 
-#include <math.h>
 #include <stdio.h>
-
-/* As in test_unet.c, for the same reasons. */
-#define FLOAT_TOLERANCE 1e-5
-#define DOUBLE_TOLERANCE 1e-13
-
-static struct vae *open_vae(const struct checkpoint *checkpoint, const char *variant)
-{
-    struct vae *vae = NULL;
-    struct error error = {""};
-    ck_assert_msg(vae_open(checkpoint, variant, &vae, &error) == STATUS_OK, "%s", error.message);
-    return vae;
-}
 
 START_TEST(the_picture_of_every_trace)
 {
     const char *name = RECORDED[_i];
     struct recorded recorded;
-    recorded_open(name, &recorded);
-    struct vae *vae = open_vae(&recorded.checkpoint, recorded.variant);
-    struct trace *f32 = new_trace(), *f64 = new_trace();
-    recorded_decode_f32(vae, recorded.tensors, false, f32);
-    recorded_decode_f64(vae, recorded.tensors, false, f64);
-    double of_float = check_close(trace_tensors(f32), recorded.tensors, "image", FLOAT_TOLERANCE, name);
-    double of_double = check_close(trace_tensors(f64), recorded.tensors, "image", FLOAT_TOLERANCE, name);
+    recorded_open(name, RECORDED_VAE, &recorded);
+    struct passes ours = recorded_passes(&recorded, 0, false);
+    const struct tensor_set *f32 = trace_tensors(ours.f32), *f64 = trace_tensors(ours.f64);
+    double of_float = check_close(f32, recorded.tensors, "image", FLOAT_TOLERANCE, name);
+    double of_double = check_close(f64, recorded.tensors, "image", FLOAT_TOLERANCE, name);
     /* One division by the scaling factor: as PyTorch's in every bit, and in double within its rounding. */
-    check_close(trace_tensors(f32), recorded.tensors, "vae_input", 0, name);
-    check_close(trace_tensors(f64), recorded.tensors, "vae_input", 0x1p-23, name);
+    check_close(f32, recorded.tensors, "vae_input", 0, name);
+    check_close(f64, recorded.tensors, "vae_input", 0x1p-23, name);
     printf("%-28s image off PyTorch's float32 by %.2g (float), %.2g (double) of the peak\n", name, of_float,
         of_double);
-    trace_free(f32);
-    trace_free(f64);
-    vae_free(vae);
+    passes_free(&ours);
     recorded_close(&recorded);
 }
 END_TEST
@@ -50,33 +32,15 @@ START_TEST(every_module_and_the_truth)
 {
     const char *name = RECORDED_IN_FULL[_i];
     struct recorded recorded;
-    recorded_open(name, &recorded);
+    recorded_open(name, RECORDED_VAE, &recorded);
     cJSON *errors = golden_json("models/traces/%s.f64_errors.json", name);
-    struct vae *vae = open_vae(&recorded.checkpoint, recorded.variant);
-    struct trace *f32 = new_trace(), *f64 = new_trace();
-    recorded_decode_f32(vae, recorded.tensors, true, f32);
-    recorded_decode_f64(vae, recorded.tensors, true, f64);
-    check_all_close(trace_tensors(f32), recorded.tensors, "act.vae.", FLOAT_TOLERANCE, name);
-    check_all_close(trace_tensors(f64), recorded.tensors, "act.vae.", FLOAT_TOLERANCE, name);
-
-    const struct tensor *truth = need_tensor(recorded.tensors, "f64.image");
-    double of_double = distance(trace_tensors(f64), "image", truth).max_rel_peak;
-    double of_float = distance(trace_tensors(f32), "image", truth).max_rel_peak;
+    struct passes ours = recorded_passes(&recorded, 0, true);
+    struct worst worst = {0, 0};
+    check_passes_close(&ours, recorded.tensors, "act.vae.", name, &worst);
     double pytorch = pytorch_error(errors, "image");
-    double worst;
-    const char *worst_name;
-    double ratio =
-        error_ratio(trace_tensors(f32), trace_tensors(f64), errors, "act.vae.", &worst, &worst_name);
-    printf("%-28s image off the truth by %.2g (float; PyTorch %.2g), %.2g (double) of the peak\n", name,
-        of_float, pytorch, of_double);
-    printf("%-28s modules' errors are %.2f of PyTorch's on average, at most %.2f (%s)\n", name, ratio, worst,
-        worst_name);
-    ck_assert_double_le(of_double, DOUBLE_TOLERANCE);
-    ck_assert_double_le(of_float, 2 * pytorch);
-    ck_assert_double_le(ratio, 2);
-    trace_free(f32);
-    trace_free(f64);
-    vae_free(vae);
+    check_truth(&ours, "image", need_tensor(recorded.tensors, "f64.image"), pytorch, 2 * pytorch, name);
+    check_module_errors(&ours, errors, "act.vae.", name);
+    passes_free(&ours);
     cJSON_Delete(errors);
     recorded_close(&recorded);
 }
@@ -84,31 +48,7 @@ END_TEST
 
 START_TEST(same_bytes_for_every_number_of_threads)
 {
-    struct recorded recorded;
-    recorded_open(RECORDED_IN_FULL[_i], &recorded);
-    struct vae *vae = open_vae(&recorded.checkpoint, recorded.variant);
-    const int threads[] = {1, 2, 3, 8};
-    struct trace *first[2] = {NULL, NULL};
-    int before = kernels_threads();
-    for (int i = 0; i < 4; i++) {
-        struct trace *now[2] = {new_trace(), new_trace()};
-        kernels_set_threads(threads[i]);
-        recorded_decode_f32(vae, recorded.tensors, true, now[0]);
-        recorded_decode_f64(vae, recorded.tensors, true, now[1]);
-        for (int j = 0; j < 2; j++) {
-            if (i == 0) {
-                first[j] = now[j];
-                continue;
-            }
-            check_same_bytes(trace_tensors(first[j]), trace_tensors(now[j]), RECORDED_IN_FULL[_i]);
-            trace_free(now[j]);
-        }
-    }
-    kernels_set_threads(before);
-    trace_free(first[0]);
-    trace_free(first[1]);
-    vae_free(vae);
-    recorded_close(&recorded);
+    check_same_bytes_for_threads(RECORDED_IN_FULL[_i], RECORDED_VAE);
 }
 END_TEST
 
@@ -145,8 +85,8 @@ END_TEST
 START_TEST(latents_of_another_shape)
 {
     struct recorded recorded;
-    recorded_open("sd-pndm6", &recorded);
-    struct vae *vae = open_vae(&recorded.checkpoint, NULL);
+    recorded_open("sd-pndm6", RECORDED_VAE, &recorded);
+    struct vae *vae = recorded.vae;
     double numbers[3 * 4 * 4] = {0};
     struct error error = {""};
     struct forward f = {.error = &error};
@@ -164,7 +104,6 @@ START_TEST(latents_of_another_shape)
     ck_assert_str_eq(
         error.message, "vae: latents: expected F32 of shape [B, 4, h, w], got F64 of shape [1, 4, 3, 4]");
     arena_free(f.arena);
-    vae_free(vae);
     recorded_close(&recorded);
 }
 END_TEST
@@ -181,8 +120,8 @@ static struct trace *decode(const struct vae *vae, const struct recorded *record
 START_TEST(parts_that_a_config_leaves_out)
 {
     struct recorded recorded;
-    recorded_open("sd-pndm6", &recorded);
-    struct vae *vae = open_vae(&recorded.checkpoint, NULL);
+    recorded_open("sd-pndm6", RECORDED_VAE, &recorded);
+    struct vae *vae = recorded.vae;
     static float zeros[64 * 64];
     float identity[4 * 4] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
     ck_assert_uint_le(tensor_count(&vae->mid_attention.to_out.weight), sizeof zeros / sizeof *zeros);
@@ -209,7 +148,6 @@ START_TEST(parts_that_a_config_leaves_out)
     check_same_bytes(trace_tensors(without), trace_tensors(silent), "no post_quant_conv");
     trace_free(silent);
     trace_free(without);
-    vae_free(vae);
     recorded_close(&recorded);
 }
 END_TEST
