@@ -6,6 +6,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,4 +179,34 @@ void check_run(const struct kernel_run *run, const exact *want, const exact *bou
         }
     }
     free(first.block);
+}
+
+void case_begin(struct kernel_case *c, const struct kernel_run *run, const char *format, ...)
+{
+    *c = (struct kernel_case){.run = *run};
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(c->name, sizeof c->name, format, arguments);
+    va_end(arguments);
+    ck_assert(length > 0 && (size_t)length < sizeof c->name);
+    c->run.name = c->name;
+    c->want = calloc(run->n, sizeof *c->want);
+    c->bound = calloc(run->n, sizeof *c->bound);
+    ck_assert(c->want != NULL && c->bound != NULL);
+}
+
+void case_input(struct kernel_case *c, enum input_kind kind, size_t n)
+{
+    ck_assert_uint_lt(c->given, CASE_INPUTS);
+    size_t i = c->given++;
+    c->inputs[i] = make_input(kind, c->run.seed + (unsigned)i, n);
+    c->exacts[i] = make_exact(c->inputs[i], n);
+    c->run.inputs[i] = c->inputs[i];
+}
+
+void case_check(struct kernel_case *c)
+{
+    check_run(&c->run, c->want, c->bound);
+    for (size_t i = 0; i < CASE_INPUTS; i++) free(c->inputs[i]), free(c->exacts[i]);
+    free(c->want), free(c->bound);
 }

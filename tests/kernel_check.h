@@ -14,6 +14,9 @@
 
 #define check_run KERNEL_NAME(check_run)
 #define check_equal_bits KERNEL_NAME(check_equal_bits)
+#define case_begin KERNEL_NAME(case_begin)
+#define case_input KERNEL_NAME(case_input)
+#define case_check KERNEL_NAME(case_check)
 #define make_input KERNEL_NAME(make_input)
 #define make_exact KERNEL_NAME(make_exact)
 #define unit_roundoff KERNEL_NAME(unit_roundoff)
@@ -59,6 +62,25 @@ struct kernel_run {
 void check_run(const struct kernel_run *run, const exact *want, const exact *bound);
 /* Fails unless a and b are the same bits, any NaN being equal to any other. */
 void check_equal_bits(const struct kernel_run *run, const char *how, const real *a, const real *b);
+
+/* A run with its inputs, and room for what its result is judged against. */
+enum { CASE_INPUTS = 3 };
+struct kernel_case {
+    struct kernel_run run;
+    char name[120];
+    size_t given;               /* inputs so far */
+    real *inputs[CASE_INPUTS];  /* NULL where there is none */
+    exact *exacts[CASE_INPUTS]; /* the same numbers in extended precision */
+    exact *want, *bound;        /* run.n elements each, zeros to begin with */
+};
+
+/* Begins a case of `run`, which has neither name nor inputs yet; the name is formatted as by printf. */
+void case_begin(struct kernel_case *c, const struct kernel_run *run, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Adds the next input: n numbers of a kind. The seeds of the inputs count up from the run's. */
+void case_input(struct kernel_case *c, enum input_kind kind, size_t n);
+/* check_run, then frees what the case holds. */
+void case_check(struct kernel_case *c);
 
 /* Half the distance from 1 to the next number, and the smallest subnormal. */
 exact unit_roundoff(void);

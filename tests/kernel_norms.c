@@ -10,8 +10,6 @@
 #include "tests/kernel_check.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 struct norm_shape {
     size_t batch, channels, size, groups;
@@ -58,33 +56,25 @@ static void call_group_norm(const struct kernel_run *run, real *y, real *scratch
 static void check_group_norm(const struct norm_shape *s, enum input_kind kind, unsigned seed)
 {
     size_t n = s->batch * s->channels * s->size, per_group = s->channels / s->groups * s->size;
-    real *x = make_input(kind, seed, n), *w = make_input(INPUT_NORMAL, seed + 1, s->channels);
-    real *bias = make_input(INPUT_NORMAL, seed + 2, s->channels);
-    exact *ex = make_exact(x, n), *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-    ck_assert(want != NULL && bound != NULL);
-
+    const struct kernel_run run = {
+        .kind = kind, .seed = seed, .shape = s, .n = n, .call = call_group_norm, .in_place = true};
+    struct kernel_case c;
+    case_begin(
+        &c, &run, "group_norm [%zu, %zu, %zu] in %zu groups", s->batch, s->channels, s->size, s->groups);
+    case_input(&c, kind, n);
+    case_input(&c, INPUT_NORMAL, s->channels);
+    case_input(&c, INPUT_NORMAL, s->channels);
+    const exact *x = c.exacts[0], *w = c.exacts[1], *bias = c.exacts[2];
     for (size_t first = 0; first < n; first += per_group) {
-        exact mean, inverse, largest = largest_of(ex + first, per_group);
-        twin_statistics(ex + first, per_group, 1e-5, &mean, &inverse);
+        exact mean, inverse, largest = largest_of(x + first, per_group);
+        twin_statistics(x + first, per_group, 1e-5, &mean, &inverse);
         for (size_t i = first; i < first + per_group; i++) {
-            size_t c = i / s->size % s->channels;
-            normalise_one(ex[i], mean, inverse, largest, per_group, (exact)w[c], (exact)bias[c], s->silu,
-                want + i, bound + i);
+            size_t channel = i / s->size % s->channels;
+            normalise_one(x[i], mean, inverse, largest, per_group, w[channel], bias[channel], s->silu,
+                c.want + i, c.bound + i);
         }
     }
-    char name[100];
-    snprintf(name, sizeof name, "group_norm [%zu, %zu, %zu] in %zu groups", s->batch, s->channels, s->size,
-        s->groups);
-    struct kernel_run run = {.name = name,
-        .kind = kind,
-        .seed = seed,
-        .shape = s,
-        .inputs = {x, w, bias},
-        .n = n,
-        .call = call_group_norm,
-        .in_place = true};
-    check_run(&run, want, bound);
-    free(x), free(w), free(bias), free(ex), free(want), free(bound);
+    case_check(&c);
 }
 
 START_TEST(group_norm)
@@ -108,31 +98,23 @@ static void call_layer_norm(const struct kernel_run *run, real *y, real *scratch
 static void check_layer_norm(const size_t shape[2], enum input_kind kind, unsigned seed)
 {
     size_t channels = shape[1], n = shape[0] * channels;
-    real *x = make_input(kind, seed, n), *w = make_input(INPUT_NORMAL, seed + 1, channels);
-    real *bias = make_input(INPUT_NORMAL, seed + 2, channels);
-    exact *ex = make_exact(x, n), *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-    ck_assert(want != NULL && bound != NULL);
-
+    const struct kernel_run run = {
+        .kind = kind, .seed = seed, .shape = shape, .n = n, .call = call_layer_norm, .in_place = true};
+    struct kernel_case c;
+    case_begin(&c, &run, "layer_norm [%zu, %zu]", shape[0], shape[1]);
+    case_input(&c, kind, n);
+    case_input(&c, INPUT_NORMAL, channels);
+    case_input(&c, INPUT_NORMAL, channels);
+    const exact *x = c.exacts[0], *w = c.exacts[1], *bias = c.exacts[2];
     for (size_t first = 0; first < n; first += channels) {
-        exact mean, inverse, largest = largest_of(ex + first, channels);
-        twin_statistics(ex + first, channels, 1e-5, &mean, &inverse);
-        for (size_t c = 0; c < channels; c++) {
-            normalise_one(ex[first + c], mean, inverse, largest, channels, (exact)w[c], (exact)bias[c], false,
-                want + first + c, bound + first + c);
+        exact mean, inverse, largest = largest_of(x + first, channels);
+        twin_statistics(x + first, channels, 1e-5, &mean, &inverse);
+        for (size_t i = 0; i < channels; i++) {
+            normalise_one(x[first + i], mean, inverse, largest, channels, w[i], bias[i], false,
+                c.want + first + i, c.bound + first + i);
         }
     }
-    char name[100];
-    snprintf(name, sizeof name, "layer_norm [%zu, %zu]", shape[0], shape[1]);
-    struct kernel_run run = {.name = name,
-        .kind = kind,
-        .seed = seed,
-        .shape = shape,
-        .inputs = {x, w, bias},
-        .n = n,
-        .call = call_layer_norm,
-        .in_place = true};
-    check_run(&run, want, bound);
-    free(x), free(w), free(bias), free(ex), free(want), free(bound);
+    case_check(&c);
 }
 
 START_TEST(layer_norm)
@@ -155,34 +137,26 @@ static void call_softmax(const struct kernel_run *run, real *y, real *scratch)
 static void check_softmax(const size_t shape[2], enum input_kind kind, unsigned seed)
 {
     size_t columns = shape[1], n = shape[0] * columns;
-    real *x = make_input(kind, seed, n);
-    exact *ex = make_exact(x, n), *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-    ck_assert(want != NULL && bound != NULL);
-
+    const struct kernel_run run = {
+        .kind = kind, .seed = seed, .shape = shape, .n = n, .call = call_softmax, .in_place = true};
+    struct kernel_case c;
+    case_begin(&c, &run, "softmax [%zu, %zu]", shape[0], shape[1]);
+    case_input(&c, kind, n);
+    const exact *x = c.exacts[0];
+    exact *want = c.want;
     for (size_t first = 0; first < n; first += columns) {
         exact largest = -INFINITY, sum_error = 2;
-        twin_softmax(ex + first, columns, want + first);
-        for (size_t i = first; i < first + columns; i++) largest = ex[i] > largest ? ex[i] : largest;
+        twin_softmax(x + first, columns, want + first);
+        for (size_t i = first; i < first + columns; i++) largest = x[i] > largest ? x[i] : largest;
         for (size_t i = first; i < first + columns; i++) {
-            if (want[i] > 0) sum_error += want[i] * (largest - ex[i]);
+            if (want[i] > 0) sum_error += want[i] * (largest - x[i]);
         }
         for (size_t i = first; i < first + columns; i++) {
-            exact units = want[i] > 0 ? largest - ex[i] + sum_error + 4 : 0;
-            bound[i] = units * unit_roundoff() * want[i] + 2 * smallest_number();
+            exact units = want[i] > 0 ? largest - x[i] + sum_error + 4 : 0;
+            c.bound[i] = units * unit_roundoff() * want[i] + 2 * smallest_number();
         }
     }
-    char name[100];
-    snprintf(name, sizeof name, "softmax [%zu, %zu]", shape[0], shape[1]);
-    struct kernel_run run = {.name = name,
-        .kind = kind,
-        .seed = seed,
-        .shape = shape,
-        .inputs = {x},
-        .n = n,
-        .call = call_softmax,
-        .in_place = true};
-    check_run(&run, want, bound);
-    free(x), free(ex), free(want), free(bound);
+    case_check(&c);
 }
 
 START_TEST(softmax)

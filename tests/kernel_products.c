@@ -11,7 +11,6 @@
 #include "tests/kernel_check.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static exact product_bound(enum input_kind kind, size_t depth, exact size)
@@ -47,27 +46,16 @@ static void call_linear(const struct kernel_run *run, real *y, real *scratch)
 
 static void check_linear(const struct linear_shape *s, enum input_kind kind, unsigned seed)
 {
-    size_t n = s->rows * s->out;
-    real *x = make_input(kind, seed, s->rows * s->in), *w = make_input(kind, seed + 1, s->out * s->in);
-    real *bias = s->bias ? make_input(INPUT_NORMAL, seed + 2, s->out) : NULL;
-    exact *ex = make_exact(x, s->rows * s->in), *ew = make_exact(w, s->out * s->in),
-          *eb = make_exact(bias, s->out);
-    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-    ck_assert(want != NULL && bound != NULL);
-
-    twin_linear(ex, ew, eb, s->rows, s->in, s->out, want, bound);
-    for (size_t i = 0; i < n; i++) bound[i] = product_bound(kind, s->in, bound[i]);
-    char name[80];
-    snprintf(name, sizeof name, "linear %zux%zux%zu", s->rows, s->in, s->out);
-    struct kernel_run run = {.name = name,
-        .kind = kind,
-        .seed = seed,
-        .shape = s,
-        .inputs = {x, w, bias},
-        .n = n,
-        .call = call_linear};
-    check_run(&run, want, bound);
-    free(x), free(w), free(bias), free(ex), free(ew), free(eb), free(want), free(bound);
+    const struct kernel_run run = {
+        .kind = kind, .seed = seed, .shape = s, .n = s->rows * s->out, .call = call_linear};
+    struct kernel_case c;
+    case_begin(&c, &run, "linear %zux%zux%zu", s->rows, s->in, s->out);
+    case_input(&c, kind, s->rows * s->in);
+    case_input(&c, kind, s->out * s->in);
+    if (s->bias) case_input(&c, INPUT_NORMAL, s->out);
+    twin_linear(c.exacts[0], c.exacts[1], c.exacts[2], s->rows, s->in, s->out, c.want, c.bound);
+    for (size_t i = 0; i < run.n; i++) c.bound[i] = product_bound(kind, s->in, c.bound[i]);
+    case_check(&c);
 }
 
 START_TEST(linear)
@@ -110,31 +98,22 @@ static void call_conv2d(const struct kernel_run *run, real *y, real *scratch)
 static void check_conv2d(const struct conv2d_shape *s, enum input_kind kind, unsigned seed, bool with_bias)
 {
     size_t depth = s->in_channels * s->kernel_height * s->kernel_width;
-    size_t in = s->batch * s->in_channels * s->in_height * s->in_width;
-    size_t n = s->batch * s->out_channels * conv2d_out_height(s) * conv2d_out_width(s);
-    real *x = make_input(kind, seed, in), *w = make_input(kind, seed + 1, s->out_channels * depth);
-    real *bias = with_bias ? make_input(INPUT_NORMAL, seed + 2, s->out_channels) : NULL;
-    exact *ex = make_exact(x, in), *ew = make_exact(w, s->out_channels * depth);
-    exact *eb = make_exact(bias, s->out_channels);
-    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-    ck_assert(want != NULL && bound != NULL);
-
-    twin_conv2d(s, ex, ew, eb, want, bound);
-    for (size_t i = 0; i < n; i++) bound[i] = product_bound(kind, depth, bound[i]);
-    char name[120];
-    snprintf(name, sizeof name, "conv2d [%zu, %zu, %zu, %zu] to %zu, kernel %zux%zu, stride %zu", s->batch,
-        s->in_channels, s->in_height, s->in_width, s->out_channels, s->kernel_height, s->kernel_width,
-        s->stride);
-    struct kernel_run run = {.name = name,
-        .kind = kind,
+    const struct kernel_run run = {.kind = kind,
         .seed = seed,
         .shape = s,
-        .inputs = {x, w, bias},
-        .n = n,
+        .n = s->batch * s->out_channels * conv2d_out_height(s) * conv2d_out_width(s),
         .call = call_conv2d,
         .scratch = scratch_conv2d};
-    check_run(&run, want, bound);
-    free(x), free(w), free(bias), free(ex), free(ew), free(eb), free(want), free(bound);
+    struct kernel_case c;
+    case_begin(&c, &run, "conv2d [%zu, %zu, %zu, %zu] to %zu, kernel %zux%zu, stride %zu", s->batch,
+        s->in_channels, s->in_height, s->in_width, s->out_channels, s->kernel_height, s->kernel_width,
+        s->stride);
+    case_input(&c, kind, s->batch * s->in_channels * s->in_height * s->in_width);
+    case_input(&c, kind, s->out_channels * depth);
+    if (with_bias) case_input(&c, INPUT_NORMAL, s->out_channels);
+    twin_conv2d(s, c.exacts[0], c.exacts[1], c.exacts[2], c.want, c.bound);
+    for (size_t i = 0; i < run.n; i++) c.bound[i] = product_bound(kind, depth, c.bound[i]);
+    case_check(&c);
 }
 
 START_TEST(conv2d)
@@ -184,28 +163,20 @@ static void check_attention(const struct attention_shape *s, enum input_kind kin
 {
     enum input_kind others = s->causal && (kind == INPUT_INFINITE || kind == INPUT_NAN) ? INPUT_NORMAL : kind;
     size_t n = s->batch * s->q_len * s->heads * s->dim, m = s->batch * s->kv_len * s->heads * s->dim;
-    real *q = make_input(kind, seed, n), *k = make_input(others, seed + 1, m),
-         *v = make_input(others, seed + 2, m);
-    exact *eq = make_exact(q, n), *ek = make_exact(k, m), *ev = make_exact(v, m);
-    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound),
-          *scores = calloc(n, sizeof *scores);
-    ck_assert(want != NULL && bound != NULL && scores != NULL);
-
-    twin_attention(s, eq, ek, ev, want, bound, scores);
-    for (size_t i = 0; i < n; i++) bound[i] = attention_bound(s, kind, bound[i], scores[i]);
-    char name[120];
-    snprintf(name, sizeof name, "attention batch %zu, heads %zu, %zu by %zu, dim %zu%s", s->batch, s->heads,
+    const struct kernel_run run = {
+        .kind = kind, .seed = seed, .shape = s, .n = n, .call = call_attention, .scratch = scratch_attention};
+    struct kernel_case c;
+    case_begin(&c, &run, "attention batch %zu, heads %zu, %zu by %zu, dim %zu%s", s->batch, s->heads,
         s->q_len, s->kv_len, s->dim, s->causal ? ", causal" : "");
-    struct kernel_run run = {.name = name,
-        .kind = kind,
-        .seed = seed,
-        .shape = s,
-        .inputs = {q, k, v},
-        .n = n,
-        .call = call_attention,
-        .scratch = scratch_attention};
-    check_run(&run, want, bound);
-    free(q), free(k), free(v), free(eq), free(ek), free(ev), free(want), free(bound), free(scores);
+    case_input(&c, kind, n);
+    case_input(&c, others, m);
+    case_input(&c, others, m);
+    exact *scores = calloc(n, sizeof *scores);
+    ck_assert_ptr_nonnull(scores);
+    twin_attention(s, c.exacts[0], c.exacts[1], c.exacts[2], c.want, c.bound, scores);
+    for (size_t i = 0; i < n; i++) c.bound[i] = attention_bound(s, kind, c.bound[i], scores[i]);
+    case_check(&c);
+    free(scores);
 }
 
 START_TEST(attention)
