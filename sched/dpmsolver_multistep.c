@@ -67,10 +67,11 @@ static const struct dpm_state *dpm_state_of(const struct scheduler *scheduler)
     return scheduler->state;
 }
 
-static void dpm_free_state(struct scheduler *scheduler)
+static size_t dpm_state_memory(void *state, struct state_memory memory[MAX_STATE_MEMORY])
 {
-    struct dpm_state *state = scheduler->state;
-    for (int i = 0; i < MAX_DPM_ORDER; i++) free(state->model_outputs[i]);
+    struct history *outputs = &((struct dpm_state *)state)->model_outputs;
+    memory[0] = history_memory(outputs);
+    return 1;
 }
 
 /* --- The model's output as the algorithm needs it ----------------------------------------- */
@@ -234,7 +235,7 @@ static struct coefficients coefficients_of(
 /* The divided differences and the sum, for one step of `order` from x_s = `sample` [n] at level s[0]; m[0] is
  * the converted output there, m[1] and m[2] those of the steps before, at s[1] and s[2]. */
 static void update(enum dpm_algorithm algorithm, int order, bool midpoint, struct level t,
-    const struct level *s, real *const *m, const real *sample, const real *noise, size_t n, real *x_t)
+    const struct level *s, const real *const *m, const real *sample, const real *noise, size_t n, real *x_t)
 {
     struct coefficients c = coefficients_of(algorithm, t, s[0], midpoint && order < 3);
     real h = t.lambda - s[0].lambda;
@@ -278,24 +279,6 @@ static int order_of_step(const struct scheduler *scheduler, size_t index)
     return 3;
 }
 
-/* Room for the converted outputs that the configured order needs, once for all steps of a run. */
-static enum status prepare_history(
-    struct dpm_state *state, int solver_order, size_t size, struct error *error)
-{
-    if (state->size == size) return STATUS_OK;
-    if (state->size && state->lower_order_nums)
-        return error_input(
-            error, "sample: expected %zu numbers as in the steps before, got %zu", state->size, size);
-    state->size = 0;
-    for (int i = 0; i < MAX_DPM_ORDER && i < solver_order; i++) {
-        free(state->model_outputs[i]);
-        state->model_outputs[i] = malloc(size * sizeof(real));
-        if (!state->model_outputs[i]) return error_memory(error, size * sizeof(real));
-    }
-    state->size = size;
-    return STATUS_OK;
-}
-
 static enum status dpm_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error)
 {
@@ -308,7 +291,8 @@ static enum status dpm_step(struct scheduler *scheduler, const struct step_input
     enum status status = check_prediction(config, data, input, error);
     if (status == STATUS_OK)
         status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
-    if (status == STATUS_OK) status = prepare_history(state, config->solver_order, n, error);
+    int kept = config->solver_order < MAX_DPM_ORDER ? config->solver_order : MAX_DPM_ORDER;
+    if (status == STATUS_OK) status = history_prepare(&state->model_outputs, (size_t)kept, n, error);
     if (status != STATUS_OK) return status;
     if (index + 1 >= scheduler->num_sigmas)
         return error_input(
@@ -319,19 +303,19 @@ static enum status dpm_step(struct scheduler *scheduler, const struct step_input
             "solver_order: \"sde-dpmsolver\" has no update of order 3; expected 1 or 2, got %d",
             config->solver_order);
 
-    /* The oldest output's memory takes the new one, which then stands first. */
-    int kept = config->solver_order < MAX_DPM_ORDER ? config->solver_order : MAX_DPM_ORDER;
-    real *newest = state->model_outputs[kept - 1];
-    status = convert_model_output(config, data, scheduler->sigmas[index], input, newest, error);
+    status = convert_model_output(
+        config, data, scheduler->sigmas[index], input, history_next(&state->model_outputs), error);
     if (status != STATUS_OK) return status;
-    memmove(
-        state->model_outputs + 1, state->model_outputs, (size_t)(kept - 1) * sizeof *state->model_outputs);
-    state->model_outputs[0] = newest;
+    history_push(&state->model_outputs);
 
     struct level t = level_of(config, scheduler->sigmas[index + 1]), s[MAX_DPM_ORDER] = {0};
-    for (int i = 0; i < order; i++) s[i] = level_of(config, scheduler->sigmas[index - (size_t)i]);
-    update(algorithm, order, !option_is(config->solver_type, "heun"), t, s, state->model_outputs,
-        input->sample, is_stochastic(algorithm) ? input->noise : NULL, n, prev_sample);
+    const real *m[MAX_DPM_ORDER] = {0};
+    for (int i = 0; i < order; i++) {
+        s[i] = level_of(config, scheduler->sigmas[index - (size_t)i]);
+        m[i] = history_at(&state->model_outputs, (size_t)i);
+    }
+    update(algorithm, order, !option_is(config->solver_type, "heun"), t, s, m, input->sample,
+        is_stochastic(algorithm) ? input->noise : NULL, n, prev_sample);
     if (state->lower_order_nums < config->solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
     return STATUS_OK;
@@ -366,5 +350,5 @@ const struct solver REAL_NAME(dpmsolver_multistep_solver) = {
     .needs_noise = dpm_needs_noise,
     .step = dpm_step,
     .add_noise = dpm_add_noise,
-    .free_state = dpm_free_state,
+    .state_memory = dpm_state_memory,
 };

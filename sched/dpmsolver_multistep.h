@@ -6,6 +6,7 @@
 #define SCHED_DPMSOLVER_MULTISTEP_H
 
 #include "config.h"
+#include "history.h"
 #include "scheduler.h"
 
 #define MAX_DPM_ORDER 3
@@ -27,10 +28,8 @@ enum dpm_algorithm { DPMSOLVER, DPMSOLVER_PP, SDE_DPMSOLVER, SDE_DPMSOLVER_PP };
 
 struct dpm_state {
     enum dpm_algorithm algorithm; /* what algorithm_type names */
-    /* The last converted model outputs, newest first; the last one's memory is the next step's. */
-    real *model_outputs[MAX_DPM_ORDER];
-    size_t size;          /* elements of each, 0 before the first step */
-    int lower_order_nums; /* steps taken since set_timesteps, counted up to solver_order */
+    struct history model_outputs; /* converted: data or noise */
+    int lower_order_nums;         /* steps taken since set_timesteps, counted up to solver_order */
 };
 
 static inline struct dpm_config *dpm_config_of(const struct scheduler *scheduler)

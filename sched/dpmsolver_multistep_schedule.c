@@ -326,6 +326,7 @@ enum status dpm_set_timesteps(struct scheduler *scheduler, const struct schedule
     scheduler->num_inference_steps = (int)count;
 
     struct dpm_state *state = scheduler->state;
+    history_clear(&state->model_outputs);
     state->lower_order_nums = 0;
     return STATUS_OK;
 }

@@ -27,9 +27,8 @@
 
 enum {
     PNDM_ORDER = 4,
-    PRK_STEPS = 3,                      /* the steps that Runge-Kutta takes */
-    PRK_CALLS = PRK_STEPS * PNDM_ORDER, /* of the model */
-    BUFFERS = PNDM_ORDER + 2
+    PRK_STEPS = 3,                     /* the steps that Runge-Kutta takes */
+    PRK_CALLS = PRK_STEPS * PNDM_ORDER /* of the model */
 };
 
 struct pndm_config {
@@ -41,13 +40,9 @@ struct pndm_state {
     int counter;                     /* calls of step() since set_timesteps */
     double prk_timesteps[PRK_CALLS]; /* the model's timesteps in the Runge-Kutta steps */
 
-    /* Buffers of `size` numbers each, in one allocation at `memory`. */
-    size_t size;
-    real *memory;
-    real *ets[PNDM_ORDER]; /* predictions at whole steps, the newest first; num_ets are there */
-    int num_ets;
-    real *cur_sample;       /* where the step began that takes more than one call */
-    real *cur_model_output; /* the weighted sum of the Runge-Kutta step so far */
+    struct history ets; /* predictions at whole steps */
+    real *began;        /* [2, n]: where the step began that takes more than one call, and the weighted sum of
+                           the Runge-Kutta step so far */
 };
 
 static const struct option options[] = {
@@ -60,12 +55,22 @@ static bool skips_prk(const struct scheduler *scheduler)
     return ((const struct pndm_config *)scheduler->config)->skip_prk_steps;
 }
 
-static void free_state(struct scheduler *scheduler)
+static size_t state_memory(void *whole_state, struct state_memory memory[MAX_STATE_MEMORY])
 {
-    struct pndm_state *state = scheduler->state;
-    free(state->memory);
-    state->memory = NULL;
-    state->size = 0;
+    struct pndm_state *state = whole_state;
+    memory[0] = history_memory(&state->ets);
+    memory[1] = (struct state_memory){(void **)&state->began, 2 * state->ets.size * sizeof *state->began};
+    return 2;
+}
+
+static real *cur_sample(const struct pndm_state *state)
+{
+    return state->began;
+}
+
+static real *cur_model_output(const struct pndm_state *state)
+{
+    return state->began + state->ets.size;
 }
 
 /* From the grid of whole steps [count], count >= 4, noisiest first: the Runge-Kutta calls, and what is left
@@ -121,9 +126,10 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
         expand_plms(grid, count, timesteps);
     scheduler_take_timesteps(scheduler, timesteps, expanded, TIMESTEP_INT64);
     scheduler->num_inference_steps = steps;
-    free_state(scheduler);
+    history_clear(&state->ets);
+    free(state->began);
+    state->began = NULL;
     state->counter = 0;
-    state->num_ets = 0;
 done:
     free(grid);
     return status;
@@ -132,27 +138,16 @@ done:
 /* The first step fixes the size of the tensors. */
 static enum status need_buffers(struct pndm_state *state, size_t n, struct error *error)
 {
-    if (state->memory && state->size == n) return STATUS_OK;
-    if (state->memory)
-        return error_input(
-            error, "sample: expected %zu numbers as in the steps before, got %zu", state->size, n);
-    state->memory = malloc(BUFFERS * n * sizeof(real));
-    if (!state->memory) return error_memory(error, BUFFERS * n * sizeof(real));
-    state->size = n;
-    for (size_t i = 0; i < PNDM_ORDER; i++) state->ets[i] = state->memory + i * n;
-    state->cur_sample = state->memory + PNDM_ORDER * n;
-    state->cur_model_output = state->cur_sample + n;
-    return STATUS_OK;
+    enum status status = history_prepare(&state->ets, PNDM_ORDER, n, error);
+    if (status != STATUS_OK || state->began) return status;
+    state->began = malloc(2 * n * sizeof *state->began);
+    return state->began ? STATUS_OK : error_memory(error, 2 * n * sizeof *state->began);
 }
 
-/* The oldest of the predictions makes room for `model_output`. */
 static void remember(struct pndm_state *state, const real *model_output)
 {
-    real *newest = state->ets[PNDM_ORDER - 1];
-    memmove(state->ets + 1, state->ets, (PNDM_ORDER - 1) * sizeof *state->ets);
-    state->ets[0] = newest;
-    memcpy(newest, model_output, state->size * sizeof *newest);
-    if (state->num_ets < PNDM_ORDER) state->num_ets++;
+    memcpy(history_next(&state->ets), model_output, state->ets.size * sizeof *model_output);
+    history_push(&state->ets);
 }
 
 /* One call of a Runge-Kutta step: adds its share to cur_model_output, and gives the prediction to go on with.
@@ -160,16 +155,17 @@ static void remember(struct pndm_state *state, const real *model_output)
 static void combine_prk(struct pndm_state *state, const struct step_input *input, real *combined)
 {
     const real *model_output = input->model_output;
-    real *sum = state->cur_model_output;
+    real *sum = cur_model_output(state);
+    const size_t n = state->ets.size;
     const real sixth = (real)(1.0 / 6), third = (real)(1.0 / 3);
     const int call = state->counter % PNDM_ORDER;
     if (call == 0) {
         remember(state, model_output);
-        memcpy(state->cur_sample, input->sample, state->size * sizeof *input->sample);
-        for (size_t i = 0; i < state->size; i++) sum[i] = 0;
+        memcpy(cur_sample(state), input->sample, n * sizeof *input->sample);
+        for (size_t i = 0; i < n; i++) sum[i] = 0;
     }
     const real weight = call == 0 || call == 3 ? sixth : third;
-    for (size_t i = 0; i < state->size; i++) {
+    for (size_t i = 0; i < n; i++) {
         sum[i] += weight * model_output[i];
         combined[i] = call == 3 ? sum[i] : model_output[i];
     }
@@ -179,20 +175,24 @@ static void combine_prk(struct pndm_state *state, const struct step_input *input
 static void combine_plms(struct pndm_state *state, const struct step_input *input, real *combined)
 {
     const real *model_output = input->model_output;
+    const size_t n = state->ets.size;
     if (state->counter == 1) { /* the first step's second try: the mean of both ends */
-        for (size_t i = 0; i < state->size; i++) combined[i] = (model_output[i] + state->ets[0][i]) / 2;
+        const real *newest = history_at(&state->ets, 0);
+        for (size_t i = 0; i < n; i++) combined[i] = (model_output[i] + newest[i]) / 2;
         return;
     }
-    if (state->counter == 0) memcpy(state->cur_sample, input->sample, state->size * sizeof *input->sample);
+    if (state->counter == 0) memcpy(cur_sample(state), input->sample, n * sizeof *input->sample);
     remember(state, model_output);
-    real *const *e = state->ets;
+    const size_t count = state->ets.count;
+    const real *e[PNDM_ORDER];
+    for (size_t age = 0; age < count; age++) e[age] = history_at(&state->ets, age);
     const real over_24 = (real)(1.0 / 24);
-    for (size_t i = 0; i < state->size; i++) {
-        if (state->num_ets == 1)
+    for (size_t i = 0; i < n; i++) {
+        if (count == 1)
             combined[i] = e[0][i];
-        else if (state->num_ets == 2)
+        else if (count == 2)
             combined[i] = (3 * e[0][i] - e[1][i]) / 2;
-        else if (state->num_ets == 3)
+        else if (count == 3)
             combined[i] = (23 * e[0][i] - 16 * e[1][i] + 5 * e[2][i]) / 12;
         else
             combined[i] = over_24 * (55 * e[0][i] - 59 * e[1][i] + 37 * e[2][i] - 9 * e[3][i]);
@@ -252,8 +252,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         combine_prk(state, input, prev_sample);
     else
         combine_plms(state, input, prev_sample);
-    transfer(
-        &alphas, predicts_v, prk || second_try ? state->cur_sample : input->sample, state->size, prev_sample);
+    transfer(&alphas, predicts_v, prk || second_try ? cur_sample(state) : input->sample, state->ets.size,
+        prev_sample);
     state->counter++;
     return STATUS_OK;
 }
@@ -268,5 +268,5 @@ const struct solver REAL_NAME(pndm_solver) = {
     .set_timesteps = set_timesteps,
     .step = step,
     .add_noise = noise_schedule_add_noise,
-    .free_state = free_state,
+    .state_memory = state_memory,
 };

@@ -78,11 +78,23 @@ enum status scheduler_create(
     return STATUS_OK;
 }
 
+static void free_state(struct scheduler *scheduler)
+{
+    struct state_memory memory[MAX_STATE_MEMORY];
+    size_t blocks = scheduler->state && scheduler->solver->state_memory
+                        ? scheduler->solver->state_memory(scheduler->state, memory)
+                        : 0;
+    for (size_t i = 0; i < blocks; i++) {
+        free(*memory[i].block);
+        *memory[i].block = NULL;
+    }
+    free(scheduler->state);
+}
+
 void scheduler_free(struct scheduler *scheduler)
 {
     if (!scheduler) return;
-    if (scheduler->state && scheduler->solver->free_state) scheduler->solver->free_state(scheduler);
-    free(scheduler->state);
+    free_state(scheduler);
     config_free(scheduler->config, scheduler->solver->options);
     free(scheduler->betas);
     free(scheduler->alphas);

@@ -41,8 +41,13 @@ struct schedule_request {
     double mu;
 };
 
+/* Where diffusers' code departs from what its documentation, or the paper it cites, says: which of the two a
+ * scheduler follows (sched/DEVIATIONS.md has each departure). */
+enum semantics { SEMANTICS_DIFFUSERS, SEMANTICS_DOCUMENTED };
+
 struct scheduler {
     const struct solver *solver;
+    enum semantics semantics; /* SEMANTICS_DIFFUSERS; a caller may set the other before set_timesteps */
     struct scheduler_config *config; /* every option of the class, given or default: config.h */
 
     /* The noise schedule, num_betas entries each: num_train_timesteps, unless trained_betas has another

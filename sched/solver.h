@@ -13,7 +13,22 @@
 #define SCHED_SOLVER_H
 
 #include "config.h"
+#include "history.h"
 #include "scheduler.h"
+
+/* A block that a solver's state owns: where the state points to it (NULL in there: no block), and its size.
+ */
+struct state_memory {
+    void **block;
+    size_t bytes;
+};
+enum { MAX_STATE_MEMORY = 6 };
+
+static inline struct state_memory history_memory(struct history *history)
+{
+    return (struct state_memory){
+        (void **)&history->memory, history->capacity * history->size * sizeof *history->memory};
+}
 
 struct solver {
     const char *class_name; /* diffusers' name, the config's _class_name */
@@ -59,8 +74,10 @@ struct solver {
     enum status (*add_noise)(struct scheduler *scheduler, const real *original_samples, const real *noise,
         const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
 
-    /* Frees what `state` points to; `state` itself is scheduler.c's. NULL where it points to nothing. */
-    void (*free_state)(struct scheduler *scheduler);
+    /* Lists what `state` points to, at most MAX_STATE_MEMORY blocks, and returns how many; NULL where it
+     * points to nothing. scheduler.c frees, copies and saves by it, so a state holds no pointer into itself
+     * or into its blocks, and a block holds plain numbers. */
+    size_t (*state_memory)(void *state, struct state_memory memory[MAX_STATE_MEMORY]);
 };
 
 /* The class's name, for messages. */

@@ -1,0 +1,48 @@
+#include "real.h"
+#include "history.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+enum status history_prepare(struct history *history, size_t capacity, size_t size, struct error *error)
+{
+    if (history->capacity == capacity && history->size == size) return STATUS_OK;
+    if (history->count)
+        return error_input(
+            error, "sample: expected %zu numbers as in the steps before, got %zu", history->size, size);
+    history_clear(history);
+    if (size && capacity > SIZE_MAX / sizeof(real) / size) return error_memory(error, SIZE_MAX);
+    history->memory = malloc(capacity * size * sizeof *history->memory);
+    if (!history->memory) return error_memory(error, capacity * size * sizeof *history->memory);
+    history->capacity = capacity;
+    history->size = size;
+    return STATUS_OK;
+}
+
+static size_t next_place(const struct history *history)
+{
+    return history->count ? (history->newest + 1) % history->capacity : 0;
+}
+
+real *history_next(struct history *history)
+{
+    return history->memory + next_place(history) * history->size;
+}
+
+void history_push(struct history *history)
+{
+    history->newest = next_place(history);
+    if (history->count < history->capacity) history->count++;
+}
+
+real *history_at(const struct history *history, size_t age)
+{
+    size_t place = (history->newest + history->capacity - age) % history->capacity;
+    return history->memory + place * history->size;
+}
+
+void history_clear(struct history *history)
+{
+    free(history->memory);
+    *history = (struct history){0};
+}
