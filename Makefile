@@ -66,16 +66,16 @@ TEST_MAINS := $(wildcard tests/test_*.c)
 TEST_SHARED := $(filter-out $(TEST_MAINS),$(wildcard tests/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_MAINS))
 
-# Vector kernels: a folder for each architecture, compiled with its own flags and chosen at run time.
+# Vector kernels: a folder for each instruction set, compiled with its own flags and chosen at run time.
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 ifeq ($(MACHINE),x86_64)
-VECTOR_KERNELS := $(wildcard kernels/x86/*.c)
-VECTOR_FLAGS := -mavx2 -mfma -mf16c
+VECTOR_KERNELS := $(wildcard kernels/x86/*.c kernels/x86_512/*.c)
+$(BUILD)/kernels/x86/%.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
+$(BUILD)/kernels/x86_512/%.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 else ifeq ($(MACHINE),aarch64)
 VECTOR_KERNELS := $(wildcard kernels/arm/*.c)
 endif
 VECTOR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(VECTOR_KERNELS))
-$(VECTOR_OBJECTS): ALL_CFLAGS += $(VECTOR_FLAGS)
 
 SCHED_OBJECTS := $(call objects,$(SCHED))
 KERNEL_OBJECTS := $(call objects,$(KERNELS)) $(VECTOR_OBJECTS)

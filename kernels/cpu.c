@@ -18,14 +18,17 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* AVX2 and FMA with the system saving their registers, and the half-precision conversions. */
+/* AVX2 and FMA, or AVX-512, with the system saving their registers, and the half-precision conversions. */
 static const struct vector_set *find_set(enum kernel_set set)
 {
     unsigned eax, ebx, ecx, edx;
     if (set == KERNELS_SCALAR) return vector_scalar();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                 __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
-    return set == KERNELS_AVX2 && avx2 ? vector_avx2() : NULL;
+    if (set == KERNELS_AVX2 && avx2) return vector_avx2();
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return set == KERNELS_AVX512 && avx512 ? vector_avx512() : NULL;
 }
 #elif defined(__aarch64__)
 /* NEON is part of AArch64. */
@@ -90,7 +93,7 @@ const struct vector_set *vector_kernels(void)
 
 const char *kernels_set_name(enum kernel_set set)
 {
-    static const char *const names[KERNEL_SETS] = {"scalar", "avx2", "neon"};
+    static const char *const names[KERNEL_SETS] = {"scalar", "avx2", "avx512", "neon"};
     return set < KERNEL_SETS ? names[set] : "unknown";
 }
 

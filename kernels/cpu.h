@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum kernel_set { KERNELS_SCALAR, KERNELS_AVX2, KERNELS_NEON, KERNEL_SETS };
+enum kernel_set { KERNELS_SCALAR, KERNELS_AVX2, KERNELS_AVX512, KERNELS_NEON, KERNEL_SETS };
 
 /* The best set this processor has. */
 enum kernel_set kernels_best(void);
@@ -17,7 +17,7 @@ bool kernels_available(enum kernel_set set);
  */
 bool kernels_use(enum kernel_set set);
 enum kernel_set kernels_in_use(void);
-const char *kernels_set_name(enum kernel_set set); /* "scalar", "avx2", "neon" */
+const char *kernels_set_name(enum kernel_set set); /* "scalar", "avx2", "avx512", "neon" */
 
 /* Threads for the kernels, at least 1. Also keeps OpenBLAS to one thread inside each tile. */
 void kernels_set_threads(int threads);

@@ -1,8 +1,8 @@
 /*
  * The elementary functions of the float build: exp and the four activations, as one sequence of float
- * operations that is the same for one lane, four and eight. The includer provides the lanes (kernels/lanes.h,
- * x86/lanes.h, arm/lanes.h); a fused multiply-add is written vec_fma and nothing else is fused, so every
- * instruction set computes the same bits. No tables and no branches.
+ * operations that is the same for one lane, four, eight and sixteen. The includer provides the lanes
+ * (kernels/lanes.h, x86/lanes.h, x86_512/lanes.h, arm/lanes.h); a fused multiply-add is written vec_fma and
+ * nothing else is fused, so every instruction set computes the same bits. No tables and no branches.
  *
  *   function            largest error (ulp, against the exact function of the float argument)
  *   element_exp         0.8

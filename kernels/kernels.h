@@ -8,9 +8,9 @@
  * Numbers: matrix products are OpenBLAS sgemm/dgemm on one thread a tile; statistics (mean, variance, softmax
  * sums) are accumulated in double. Work is cut into tiles by the shape alone and each tile is computed by one
  * thread, so the bits do not depend on the number of threads, nor on the thread that calls (a parallel region
- * too). The float build has AVX2 and NEON versions of the element-wise kernels, chosen at run time, equal bit
- * for bit to the scalar ones; the double build is scalar. A NaN in an input gives NaN in what is computed
- * from it.
+ * too). The float build has AVX2, AVX-512 and NEON versions of the element-wise kernels, chosen at run time,
+ * equal bit for bit to the scalar ones; the double build is scalar. A NaN in an input gives NaN in what is
+ * computed from it.
  */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H

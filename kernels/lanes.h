@@ -1,6 +1,6 @@
 /*
- * One lane: what kernels/elementary.h asks of a vector, for a plain float. kernels/x86/lanes.h and
- * kernels/arm/lanes.h are the same for eight lanes and for four.
+ * One lane: what kernels/elementary.h asks of a vector, for a plain float. kernels/x86/lanes.h,
+ * kernels/x86_512/lanes.h and kernels/arm/lanes.h are the same for eight lanes, sixteen and four.
  */
 #ifndef KERNELS_LANES_H
 #define KERNELS_LANES_H

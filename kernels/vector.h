@@ -1,7 +1,8 @@
 /*
  * The loops over contiguous numbers that have a version for each instruction set: a table of functions,
  * filled with the scalar C of kernels/vector.c and, in the float build, replaced by the tables of
- * kernels/x86/ and kernels/arm/ where the processor has what they need. Internal to kernels/.
+ * kernels/x86/, kernels/x86_512/ and kernels/arm/ where the processor has what they need. Internal to
+ * kernels/.
  *
  * Contract of every entry: any n (0 too), any alignment, `y` equal to an input or apart from all of them,
  * never reading or writing past n; equal bit for bit to the scalar version (a NaN is equal to any NaN). NaN
@@ -62,8 +63,9 @@ const struct vector_set *vector_kernels(void);
 /* The tables. Each is there whatever the processor; cpu.c decides which may be used. */
 const struct vector_set *vector_scalar(void);
 #if !PLUMB_REAL_IS_DOUBLE
-const struct vector_set *vector_avx2(void); /* kernels/x86/, on x86-64 only */
-const struct vector_set *vector_neon(void); /* kernels/arm/, on AArch64 only */
+const struct vector_set *vector_avx2(void);   /* kernels/x86/, on x86-64 only */
+const struct vector_set *vector_avx512(void); /* kernels/x86_512/, on x86-64 only */
+const struct vector_set *vector_neon(void);   /* kernels/arm/, on AArch64 only */
 #endif
 
 /* Adds VECTOR_SUMS partial sums, neighbours of equal rank first: (0 + 8), (1 + 9) ..., then halves again. */

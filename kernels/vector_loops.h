@@ -1,6 +1,7 @@
 /*
- * The vector kernels over VEC_WIDTH lanes at a time, for kernels/x86/avx2.c and kernels/arm/neon.c, which
- * include their lanes first. kernels/vector.c says in scalar C what each of these must give, bit for bit.
+ * The vector kernels over VEC_WIDTH lanes at a time, for kernels/x86/avx2.c, kernels/x86_512/avx512.c and
+ * kernels/arm/neon.c, which include their lanes first. kernels/vector.c says in scalar C what each of these
+ * must give, bit for bit.
  *
  * What is left after the last whole vector goes through a vector padded with zeros, of which only the wanted
  * lanes are stored.

@@ -23,6 +23,7 @@ START_TEST(sets)
     ck_assert_int_eq(kernels_in_use(), kernels_best());
     ck_assert(!kernels_available(KERNEL_SETS));
     ck_assert(!(kernels_available(KERNELS_AVX2) && kernels_available(KERNELS_NEON)));
+    ck_assert(kernels_available(KERNELS_AVX2) || !kernels_available(KERNELS_AVX512));
     for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++) {
         enum kernel_set before = kernels_in_use();
         ck_assert_int_eq(kernels_use(set), kernels_available(set));
@@ -30,6 +31,7 @@ START_TEST(sets)
     }
     ck_assert_str_eq(kernels_set_name(KERNELS_SCALAR), "scalar");
     ck_assert_str_eq(kernels_set_name(KERNELS_AVX2), "avx2");
+    ck_assert_str_eq(kernels_set_name(KERNELS_AVX512), "avx512");
     ck_assert_str_eq(kernels_set_name(KERNELS_NEON), "neon");
 }
 END_TEST

@@ -1,0 +1,93 @@
+/*
+ * Sixteen lanes of AVX-512 (F, BW, DQ and VL): what kernels/elementary.h and kernels/vector_loops.h ask of a
+ * vector. The operators + - * / of the compilers' vector types apply to each lane.
+ */
+#ifndef KERNELS_X86_512_LANES_H
+#define KERNELS_X86_512_LANES_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { VEC_WIDTH = 16 };
+typedef __m512 vec;
+typedef uint32_t vec_bits __attribute__((vector_size(64)));
+typedef __m512d vec_double;
+
+static inline vec vec_all(float value)
+{
+    return _mm512_set1_ps(value);
+}
+
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline vec vec_abs(vec a)
+{
+    return _mm512_abs_ps(a);
+}
+
+static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
+static inline vec_bits vec_as_bits(vec a)
+{
+    return (vec_bits)a;
+}
+
+static inline vec vec_from_bits(vec_bits bits)
+{
+    return (vec)bits;
+}
+
+static inline vec vec_load(const float *x)
+{
+    return _mm512_loadu_ps(x);
+}
+
+static inline void vec_store(float *y, vec a)
+{
+    _mm512_storeu_ps(y, a);
+}
+
+/* Sixteen binary16 or bfloat16 numbers from any address. */
+static inline vec vec_load_f16(const void *x)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256(x));
+}
+
+static inline vec vec_load_bf16(const void *x)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(x)), 16));
+}
+
+/* The first and the last half of the lanes as doubles, and back. */
+static inline vec_double vec_low(vec a)
+{
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+}
+
+static inline vec_double vec_high(vec a)
+{
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+}
+
+static inline vec vec_narrow(vec_double low, vec_double high)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
+
+static inline vec_double vec_double_all(double value)
+{
+    return _mm512_set1_pd(value);
+}
+
+static inline void vec_double_store(double *y, vec_double a)
+{
+    _mm512_storeu_pd(y, a);
+}
+
+#endif
