@@ -91,10 +91,15 @@ const struct vector_set *vector_kernels(void)
     return sets[kernels_in_use()];
 }
 
+const char *const *kernels_set_names(void)
+{
+    static const char *const names[KERNEL_SETS + 1] = {"scalar", "avx2", "avx512", "neon", NULL};
+    return names;
+}
+
 const char *kernels_set_name(enum kernel_set set)
 {
-    static const char *const names[KERNEL_SETS] = {"scalar", "avx2", "avx512", "neon"};
-    return set < KERNEL_SETS ? names[set] : "unknown";
+    return set < KERNEL_SETS ? kernels_set_names()[set] : "unknown";
 }
 
 static void choose_threads(void)

@@ -17,6 +17,8 @@ bool kernels_available(enum kernel_set set);
  */
 bool kernels_use(enum kernel_set set);
 enum kernel_set kernels_in_use(void);
+/* The names of the sets in their order, then NULL. */
+const char *const *kernels_set_names(void);
 const char *kernels_set_name(enum kernel_set set); /* "scalar", "avx2", "avx512", "neon" */
 
 /* Threads for the kernels, at least 1. Also keeps OpenBLAS to one thread inside each tile. */

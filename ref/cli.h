@@ -116,6 +116,12 @@ enum status cli_set(cJSON **object, const char *setting, struct error *error);
 enum status cli_scheduler_config(
     const char *argument, const cJSON *settings, cJSON **config, struct error *error);
 
+/* The vector kernels that --cpu names, an enum kernel_set; an error where this processor lacks them. */
+enum status cli_use_kernels(int set, struct error *error);
+/* The kernel sets that this processor has, "avx2 (also available: scalar)", the one in use first. Returns
+ * `buffer`. */
+const char *cli_show_kernels(char *buffer, size_t size);
+
 /* The shortest decimal number that reads back as the same float or the same double; "inf", "-inf", "nan". At
  * most 32 characters with the NUL. Returns `buffer`. */
 const char *show_float(float value, char buffer[32]);

@@ -19,17 +19,6 @@ static void add(struct table *table, const char *what, const char *value)
     table_add(table, "%s", value);
 }
 
-/* The kernel sets that this processor has, the one in use first. */
-static const char *show_kernel_sets(char *buffer, size_t size)
-{
-    int used = snprintf(buffer, size, "%s", kernels_set_name(kernels_in_use()));
-    for (enum kernel_set set = 0; set < KERNEL_SETS; set++)
-        if (set != kernels_in_use() && kernels_available(set) && used >= 0 && (size_t)used < size)
-            used +=
-                snprintf(buffer + used, size - (size_t)used, " (also available: %s)", kernels_set_name(set));
-    return buffer;
-}
-
 enum status command_info(struct invocation *invocation)
 {
     const struct cli_usage usage = {"", description, examples, NULL, 0, 0, 0};
@@ -40,7 +29,7 @@ enum status command_info(struct invocation *invocation)
     struct table table = {.alignment = "ll"};
     add(&table, "plumb", PLUMB_VERSION);
     add(&table, "CPU", kernels_cpu_name(text, sizeof text));
-    add(&table, "kernels", show_kernel_sets(text, sizeof text));
+    add(&table, "kernels", cli_show_kernels(text, sizeof text));
     snprintf(text, sizeof text, "%d", kernels_threads());
     add(&table, "threads", text);
     add(&table, "BLAS", kernels_blas_description());

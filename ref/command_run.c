@@ -22,7 +22,8 @@ struct run_arguments {
     cJSON *settings; /* --set */
     int64_t threads;
     int precision;
-    bool trace_modules;
+    int cpu; /* an enum kernel_set, where `cpu_given` */
+    bool cpu_given, trace_modules;
 };
 
 /* An option that becomes the recipe's key of the same name. */
@@ -111,6 +112,14 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .minimum = 1,
             .maximum = 1024,
             .help = "by default one a processor; changes no bit of the result"},
+        {.name = "cpu",
+            .kind = CLI_CHOICE,
+            .value = &arguments->cpu,
+            .argument = "SET",
+            .choices = kernels_set_names(),
+            .given = &arguments->cpu_given,
+            .help = "the vector kernels: scalar, avx2, avx512 or neon; by default the best of `plumb info`. "
+                    "All give the same bits; the BLAS chooses its own"},
         {.name = "out",
             .kind = CLI_STRING,
             .value = &arguments->out,
@@ -412,7 +421,8 @@ enum status command_run(struct invocation *invocation)
     enum status status = parse(invocation, &arguments);
     if (status == STATUS_OK && !invocation->helped) {
         if (arguments.threads) kernels_set_threads((int)arguments.threads);
-        status = read_recipe(&arguments, &recipe, &invocation->error);
+        if (arguments.cpu_given) status = cli_use_kernels(arguments.cpu, &invocation->error);
+        if (status == STATUS_OK) status = read_recipe(&arguments, &recipe, &invocation->error);
         if (status == STATUS_OK) status = run(invocation, &arguments, &recipe);
     }
     recipe_free(&recipe);

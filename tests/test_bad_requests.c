@@ -27,6 +27,7 @@ static const struct {
     {"tiny-sd", "--prompt a --out ''", "--out: expected a name, got \"\""},
     {"tiny-sd", "--prompt a --recipe ''", "--recipe: expected a name, got \"\""},
     {"tiny-sd", "--prompt a extra", "one argument too many: extra"},
+    {"tiny-sd", "--prompt a --cpu sse2", "--cpu: expected one of scalar, avx2, avx512, neon, got \"sse2\""},
     {"tiny-sd", "--prompt a --precision f16", "--precision: expected one of f32, f64, got \"f16\""},
     {"tiny-sd", "--prompt a --threads 0", "--threads: expected an integer from 1 to 1024, got \"0\""},
     {"tiny-sd", "--prompt a --variant ''", "variant: expected a name such as \"fp16\", got \"\""},

@@ -4,6 +4,7 @@
  */
 #include "program.h"
 
+#include "kernels/cpu.h"
 #include "ref/compare.h"
 #include "ref/png_file.h"
 
@@ -52,6 +53,35 @@ START_TEST(threads_and_repetition_change_no_byte)
             snprintf(picture, sizeof picture, "%d-%d.png", i, k);
             expect_same_bytes(first, picture);
         }
+    }
+}
+END_TEST
+
+/* Every set of vector kernels that this processor has gives the same tensors and pictures, bit for bit; the
+ * trace's metadata tells them apart. A set that it lacks is refused. */
+START_TEST(kernel_sets_change_no_number)
+{
+    static const char *const options =
+        TINY " --prompt fox --steps 2 --trace-modules --trace %s/%s.safetensors --out %s/%s.png --cpu %s";
+    char arguments[1024], picture[32], said[48];
+    for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++) {
+        const char *name = kernels_set_name(set);
+        snprintf(arguments, sizeof arguments, options, test_folder, name, test_folder, name, name);
+        if (!kernels_available(set)) {
+            ck_assert_int_eq(plumb("run %s", arguments), 2);
+            ck_assert_ptr_nonnull(strstr(err, "--cpu: this processor has "));
+            continue;
+        }
+        expect_run(arguments);
+        snprintf(picture, sizeof picture, "%s.png", name);
+        expect_same_bytes("scalar.png", picture);
+        ck_assert_int_eq(plumb("compare --rtol 0 --atol 0 %s/scalar.safetensors %s/%s.safetensors",
+                             test_folder, test_folder, name),
+            0);
+        struct tensor_set *trace = open_set(path_in(test_folder, "%s.safetensors", name));
+        snprintf(said, sizeof said, "\"kernels\":\"%s\"", name);
+        ck_assert_ptr_nonnull(strstr(tensor_set_metadata(trace, "machine"), said));
+        tensor_set_free(trace);
     }
 }
 END_TEST
@@ -237,6 +267,7 @@ int main(void)
     tcase_add_checked_fixture(runs, make_test_folder, drop_program_folder);
     tcase_set_timeout(runs, 300);
     tcase_add_test(runs, threads_and_repetition_change_no_byte);
+    tcase_add_test(runs, kernel_sets_change_no_number);
     tcase_add_loop_test(
         runs, each_recipe_runs_and_its_picture_tells_it, 0, (int)(sizeof recipes / sizeof *recipes));
     tcase_add_test(runs, options_win_over_the_recipe);
