@@ -43,6 +43,15 @@ enum status checkpoint_prefix(const struct checkpoint *checkpoint, const char *c
 struct weights;
 enum status weights_open(const struct checkpoint *checkpoint, const char *component, const char *variant,
     struct weights **out, struct error *error);
+/* Weights that come from no file: each tensor that is taken is made by `make`, which gets its name and a
+ * tensor with its shape, and fills in type and data (NULL where only names and shapes matter). The data stay
+ * the maker's. `name` is what a message says where others name a file. */
+struct weights_maker {
+    enum status (*make)(void *context, const char *name, struct tensor *tensor, struct error *error);
+    void *context;
+};
+enum status weights_create(
+    const char *name, const struct weights_maker *maker, struct weights **out, struct error *error);
 void weights_close(struct weights *weights); /* accepts NULL; tensors taken from it die with it */
 
 /* The tensor `name`, which must have this shape and type F32, F16 or BF16. Marks it as used. A missing or

@@ -29,4 +29,9 @@ struct text_encoder {
     struct linear text_projection;
 };
 
+/* A text encoder of this config with these weights, which it owns from then on, also where this fails.
+ * `component` is "text_encoder" or "text_encoder_2". */
+enum status text_encoder_create(const struct text_encoder_config *config, const char *component,
+    bool has_projection, struct weights *weights, struct text_encoder **out, struct error *error);
+
 #endif

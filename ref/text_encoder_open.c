@@ -81,29 +81,38 @@ enum status text_encoder_open(const struct checkpoint *checkpoint, const char *c
 {
     *out = NULL;
     cJSON *json = NULL;
-    struct text_encoder *encoder = calloc(1, sizeof *encoder);
-    if (!encoder) return error_memory(error, sizeof *encoder);
-    snprintf(encoder->name, sizeof encoder->name, "%s", component);
-    encoder->has_projection = class_has_projection(checkpoint, component);
-
+    struct text_encoder_config config;
+    struct weights *weights = NULL;
     enum status status = checkpoint_read_json(checkpoint, component, "config.json", &json, error);
-    if (status != STATUS_OK) goto done;
-    status = text_encoder_config_read(json, &encoder->config, error);
-    checkpoint_prefix(checkpoint, component, "config.json", status, error);
-    if (status != STATUS_OK) goto done;
-    size_t layers = (size_t)encoder->config.num_hidden_layers;
-    encoder->layers = calloc(layers, sizeof *encoder->layers);
-    if (!encoder->layers) {
-        status = error_memory(error, layers * sizeof *encoder->layers);
-        goto done;
-    }
-    status = weights_open(checkpoint, component, variant, &encoder->weights, error);
-    if (status != STATUS_OK) goto done;
-    load(encoder);
-    status = weights_finish(encoder->weights, error);
-
-done:
+    if (status != STATUS_OK) return status;
+    status = text_encoder_config_read(json, &config, error);
     cJSON_Delete(json);
+    checkpoint_prefix(checkpoint, component, "config.json", status, error);
+    if (status == STATUS_OK) status = weights_open(checkpoint, component, variant, &weights, error);
+    if (status == STATUS_OK)
+        status = text_encoder_create(
+            &config, component, class_has_projection(checkpoint, component), weights, out, error);
+    return status;
+}
+
+enum status text_encoder_create(const struct text_encoder_config *config, const char *component,
+    bool has_projection, struct weights *weights, struct text_encoder **out, struct error *error)
+{
+    *out = NULL;
+    size_t layers = (size_t)config->num_hidden_layers;
+    struct text_encoder *encoder = calloc(1, sizeof *encoder);
+    if (encoder) encoder->layers = calloc(layers, sizeof *encoder->layers);
+    if (!encoder || !encoder->layers) {
+        weights_close(weights);
+        free(encoder);
+        return error_memory(error, sizeof *encoder + layers * sizeof(struct text_encoder_layer));
+    }
+    snprintf(encoder->name, sizeof encoder->name, "%s", component);
+    encoder->has_projection = has_projection;
+    encoder->config = *config;
+    encoder->weights = weights;
+    load(encoder);
+    enum status status = weights_finish(weights, error);
     if (status == STATUS_OK)
         *out = encoder;
     else

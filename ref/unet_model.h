@@ -42,4 +42,8 @@ struct unet {
  * memory alone. `unet` holds its config and is otherwise zero. */
 enum status unet_load(struct unet *unet, struct weights *weights, struct error *error);
 
+/* A UNet of this config with these weights, which it owns from then on, also where this fails. */
+enum status unet_create(
+    const struct unet_config *config, struct weights *weights, struct unet **out, struct error *error);
+
 #endif

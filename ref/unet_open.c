@@ -7,20 +7,31 @@ enum status unet_open(
 {
     *out = NULL;
     cJSON *json = NULL;
-    struct unet *unet = calloc(1, sizeof *unet);
-    if (!unet) return error_memory(error, sizeof *unet);
-
+    struct unet_config config;
+    struct weights *weights = NULL;
     enum status status = checkpoint_read_json(checkpoint, "unet", "config.json", &json, error);
-    if (status != STATUS_OK) goto done;
-    status = unet_config_read(json, &unet->config, error);
-    checkpoint_prefix(checkpoint, "unet", "config.json", status, error);
-    if (status != STATUS_OK) goto done;
-    status = weights_open(checkpoint, "unet", variant, &unet->weights, error);
-    if (status == STATUS_OK) status = unet_load(unet, unet->weights, error);
-    if (status == STATUS_OK) status = weights_finish(unet->weights, error);
-
-done:
+    if (status != STATUS_OK) return status;
+    status = unet_config_read(json, &config, error);
     cJSON_Delete(json);
+    checkpoint_prefix(checkpoint, "unet", "config.json", status, error);
+    if (status == STATUS_OK) status = weights_open(checkpoint, "unet", variant, &weights, error);
+    if (status == STATUS_OK) status = unet_create(&config, weights, out, error);
+    return status;
+}
+
+enum status unet_create(
+    const struct unet_config *config, struct weights *weights, struct unet **out, struct error *error)
+{
+    *out = NULL;
+    struct unet *unet = calloc(1, sizeof *unet);
+    if (!unet) {
+        weights_close(weights);
+        return error_memory(error, sizeof *unet);
+    }
+    unet->config = *config;
+    unet->weights = weights;
+    enum status status = unet_load(unet, weights, error);
+    if (status == STATUS_OK) status = weights_finish(weights, error);
     if (status == STATUS_OK)
         *out = unet;
     else

@@ -41,4 +41,8 @@ struct vae {
  * and is otherwise zero. */
 void vae_load(struct vae *vae, struct weights *weights);
 
+/* A decoder of this config with these weights, which it owns from then on, also where this fails. */
+enum status vae_create(
+    const struct vae_config *config, struct weights *weights, struct vae **out, struct error *error);
+
 #endif

@@ -7,21 +7,31 @@ enum status vae_open(
 {
     *out = NULL;
     cJSON *json = NULL;
-    struct vae *vae = calloc(1, sizeof *vae);
-    if (!vae) return error_memory(error, sizeof *vae);
-
+    struct vae_config config;
+    struct weights *weights = NULL;
     enum status status = checkpoint_read_json(checkpoint, "vae", "config.json", &json, error);
-    if (status != STATUS_OK) goto done;
-    status = vae_config_read(json, &vae->config, error);
-    checkpoint_prefix(checkpoint, "vae", "config.json", status, error);
-    if (status != STATUS_OK) goto done;
-    status = weights_open(checkpoint, "vae", variant, &vae->weights, error);
-    if (status != STATUS_OK) goto done;
-    vae_load(vae, vae->weights);
-    status = weights_finish(vae->weights, error);
-
-done:
+    if (status != STATUS_OK) return status;
+    status = vae_config_read(json, &config, error);
     cJSON_Delete(json);
+    checkpoint_prefix(checkpoint, "vae", "config.json", status, error);
+    if (status == STATUS_OK) status = weights_open(checkpoint, "vae", variant, &weights, error);
+    if (status == STATUS_OK) status = vae_create(&config, weights, out, error);
+    return status;
+}
+
+enum status vae_create(
+    const struct vae_config *config, struct weights *weights, struct vae **out, struct error *error)
+{
+    *out = NULL;
+    struct vae *vae = calloc(1, sizeof *vae);
+    if (!vae) {
+        weights_close(weights);
+        return error_memory(error, sizeof *vae);
+    }
+    vae->config = *config;
+    vae->weights = weights;
+    vae_load(vae, weights);
+    enum status status = weights_finish(weights, error);
     if (status == STATUS_OK)
         *out = vae;
     else

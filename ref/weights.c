@@ -22,7 +22,8 @@ struct weight {
 
 struct weights {
     struct weights_files files;
-    struct weight *items; /* in the order of their names */
+    struct weights_maker maker; /* in place of files; `make` is NULL where there are any */
+    struct weight *items;       /* in the order of their names */
     size_t count;
     enum status status; /* the first failure, and its message */
     struct error error;
@@ -96,6 +97,22 @@ enum status weights_open(const struct checkpoint *checkpoint, const char *compon
     return status;
 }
 
+enum status weights_create(
+    const char *name, const struct weights_maker *maker, struct weights **out, struct error *error)
+{
+    *out = NULL;
+    struct weights *w = calloc(1, sizeof *w);
+    if (!w) return error_memory(error, sizeof *w);
+    w->maker = *maker;
+    w->files.source = strdup(name);
+    if (!w->files.source) {
+        weights_close(w);
+        return error_memory(error, strlen(name) + 1);
+    }
+    *out = w;
+    return STATUS_OK;
+}
+
 void weights_close(struct weights *weights)
 {
     if (!weights) return;
@@ -146,12 +163,14 @@ void weights_take(
     int length = vsnprintf(name, sizeof name, name_format, arguments);
     va_end(arguments);
     struct tensor wanted = *out;
+    struct error *error = &weights->error;
     if (length >= (int)sizeof name)
-        weights->status =
-            error_input(&weights->error, "%s: tensor %.60s...: the name is longer than %d bytes",
-                weights->files.source, name, NAME_SIZE - 1);
+        weights->status = error_input(error, "%s: tensor %.60s...: the name is longer than %d bytes",
+            weights->files.source, name, NAME_SIZE - 1);
+    else if (weights->maker.make)
+        weights->status = weights->maker.make(weights->maker.context, name, out, error);
     else
-        weights->status = take(weights, out, &wanted, name, &weights->error);
+        weights->status = take(weights, out, &wanted, name, error);
 }
 
 bool weights_has(const struct weights *weights, const char *name_format, ...)
