@@ -238,6 +238,57 @@ void config_free(struct scheduler_config *config, const struct option_table *tab
     free(config);
 }
 
+/* A finite number or an infinity, as json_parse() reads both. */
+static cJSON *number_item(double value)
+{
+    if (isfinite(value)) return cJSON_CreateNumber(value);
+    return cJSON_CreateRaw(value < 0 ? "-Infinity" : "Infinity");
+}
+
+/* The value of one option as JSON; NULL where memory is out. */
+static cJSON *option_item(const struct scheduler_config *config, const struct option *option)
+{
+    const void *member = (const char *)config + option->offset;
+    switch (option->type) {
+    case OPTION_BOOL: return cJSON_CreateBool(*(const bool *)member);
+    case OPTION_INT: return cJSON_CreateNumber(*(const int *)member);
+    case OPTION_NUMBER:
+    case OPTION_EXTENDED_NUMBER: return number_item(*(const double *)member);
+    case OPTION_OPTIONAL_NUMBER: {
+        const struct optional_number *number = member;
+        return number->given ? number_item(number->value) : cJSON_CreateNull();
+    }
+    case OPTION_STRING: {
+        const char *text = *(char *const *)member;
+        return text ? cJSON_CreateString(text) : cJSON_CreateNull();
+    }
+    case OPTION_NUMBERS: {
+        const struct number_list *list = member;
+        return list->values ? cJSON_CreateDoubleArray(list->values, (int)list->count) : cJSON_CreateNull();
+    }
+    }
+    return NULL;
+}
+
+/* Null is written where an option may be null, and stands for a list or an optional number that is not given;
+ * a bool that null made false is written as false. */
+enum status config_write(const struct scheduler_config *config, const char *class_name,
+    const struct option_table *tables, char **text, struct error *error)
+{
+    *text = NULL;
+    cJSON *json = cJSON_CreateObject();
+    bool complete = json && cJSON_AddStringToObject(json, "_class_name", class_name);
+    const struct option *option;
+    for (size_t i = 0; complete && (option = option_at(tables, i)); i++) {
+        cJSON *item = option_item(config, option);
+        complete = item && cJSON_AddItemToObject(json, option->name, item);
+        if (!complete) cJSON_Delete(item);
+    }
+    if (complete) *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return *text ? STATUS_OK : error_memory(error, 0);
+}
+
 bool option_is(const char *option, const char *value)
 {
     return option && strcmp(option, value) == 0;

@@ -105,6 +105,11 @@ enum status config_read(const cJSON *json, const char *class_name, const struct 
     size_t size, struct scheduler_config **out, struct warnings *warnings, struct error *error);
 void config_free(struct scheduler_config *config, const struct option_table *tables); /* accepts NULL */
 
+/* The config as JSON text that config_read() reads to the same: `_class_name` and every option. `*text` is
+ * allocated (free()). */
+enum status config_write(const struct scheduler_config *config, const char *class_name,
+    const struct option_table *tables, char **text, struct error *error);
+
 /* Whether an option (NULL for null) has the value. */
 bool option_is(const char *option, const char *value);
 

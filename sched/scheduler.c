@@ -78,23 +78,22 @@ enum status scheduler_create(
     return STATUS_OK;
 }
 
-static void free_state(struct scheduler *scheduler)
+void scheduler_clear_state(struct scheduler *scheduler)
 {
     struct state_memory memory[MAX_STATE_MEMORY];
-    size_t blocks = scheduler->state && scheduler->solver->state_memory
-                        ? scheduler->solver->state_memory(scheduler->state, memory)
-                        : 0;
+    if (!scheduler->state || !scheduler->solver->state_memory) return;
+    size_t blocks = scheduler->solver->state_memory(scheduler->state, memory);
     for (size_t i = 0; i < blocks; i++) {
         free(*memory[i].block);
         *memory[i].block = NULL;
     }
-    free(scheduler->state);
 }
 
 void scheduler_free(struct scheduler *scheduler)
 {
     if (!scheduler) return;
-    free_state(scheduler);
+    scheduler_clear_state(scheduler);
+    free(scheduler->state);
     config_free(scheduler->config, scheduler->solver->options);
     free(scheduler->betas);
     free(scheduler->alphas);

@@ -83,6 +83,10 @@ struct solver {
 /* The class's name, for messages. */
 const char *scheduler_name(const struct scheduler *scheduler);
 
+/* Frees what the state points to, by state_memory. The state is for nothing then but to be freed or written
+ * anew. */
+void scheduler_clear_state(struct scheduler *scheduler);
+
 /* The schedule becomes the allocated list `timesteps` or `sigmas`, which the scheduler frees from now on. */
 void scheduler_take_timesteps(
     struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype);
