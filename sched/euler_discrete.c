@@ -16,7 +16,9 @@
  * the final one.
  */
 #include "euler_discrete.h"
+#include "churn.h"
 #include "real.h"
+#include "sigmas.h"
 #include "solver.h"
 #include "step_index.h"
 
@@ -42,21 +44,6 @@ static enum status euler_scale_model_input(struct scheduler *scheduler, double t
     real scale = real_sqrt(sigma * sigma + 1);
     for (size_t i = 0; i < n; i++) model_input[i] = sample[i] / scale;
     return STATUS_OK;
-}
-
-/* By how much the step at `sigma` raises it: s_churn spread over the steps, at most sqrt(2) - 1. */
-static double churn(const struct scheduler *scheduler, real sigma, const struct step_options *options)
-{
-    if (!((real)options->s_tmin <= sigma && sigma <= (real)options->s_tmax)) return 0;
-    return fmin(options->s_churn / (double)(scheduler->num_sigmas - 1), sqrt(2) - 1);
-}
-
-static bool euler_needs_noise(
-    struct scheduler *scheduler, double timestep, const struct step_options *options)
-{
-    size_t index = 0;
-    if (step_index_now(scheduler, timestep, OFF_SCHEDULE_IS_ERROR, &index, NULL) != STATUS_OK) return false;
-    return index + 1 < scheduler->num_sigmas && churn(scheduler, scheduler->sigmas[index], options) > 0;
 }
 
 enum prediction { PREDICTS_SAMPLE, PREDICTS_EPSILON, PREDICTS_V };
@@ -90,17 +77,15 @@ static enum status euler_step(struct scheduler *scheduler, const struct step_inp
             error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
 
     real sigma = scheduler->sigmas[index];
-    double gamma = churn(scheduler, sigma, &input->options);
-    real sigma_hat = sigma * (real)(gamma + 1);
-    real noise_scale = real_sqrt(sigma_hat * sigma_hat - sigma * sigma),
-         s_noise = (real)input->options.s_noise;
+    const struct churn churn = churn_at(scheduler, sigma, &input->options);
+    const real sigma_hat = churn.sigma_hat, s_noise = (real)input->options.s_noise;
     /* v = alpha eps - sigma_t x_0 of the scaled sample: D = c_out v + x / (sigma^2 + 1). */
     real c_out = -sigma / real_sqrt(sigma * sigma + 1), by_skip = sigma * sigma + 1;
     real dt = scheduler->sigmas[index + 1] - sigma_hat;
 
     for (size_t i = 0; i < input->batch * input->sample_size; i++) {
         real sample = input->sample[i], model_output = input->model_output[i];
-        if (gamma > 0) sample += input->noise[i] * s_noise * noise_scale;
+        if (churn.gamma > 0) sample += input->noise[i] * s_noise * churn.noise_scale;
         real pred_original = model_output;
         if (prediction == PREDICTS_EPSILON) pred_original = sample - sigma_hat * model_output;
         if (prediction == PREDICTS_V) pred_original = model_output * c_out + sample / by_skip;
@@ -109,21 +94,6 @@ static enum status euler_step(struct scheduler *scheduler, const struct step_inp
         if (pred_original_sample) pred_original_sample[i] = pred_original;
     }
     scheduler->step_index = (int)index + 1;
-    return STATUS_OK;
-}
-
-static enum status euler_add_noise(struct scheduler *scheduler, const real *original_samples,
-    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
-    struct error *error)
-{
-    for (size_t b = 0; b < batch; b++) {
-        size_t index = 0;
-        enum status status =
-            step_index_for_noise(scheduler, timesteps[b], OFF_SCHEDULE_IS_ERROR, &index, error);
-        if (status != STATUS_OK) return status;
-        for (size_t i = b * sample_size; i < (b + 1) * sample_size; i++)
-            noisy_samples[i] = original_samples[i] + noise[i] * scheduler->sigmas[index];
-    }
     return STATUS_OK;
 }
 
@@ -138,7 +108,7 @@ const struct solver REAL_NAME(euler_discrete_solver) = {
     .create = euler_create,
     .set_timesteps = euler_set_timesteps,
     .scale_model_input = euler_scale_model_input,
-    .needs_noise = euler_needs_noise,
+    .needs_noise = churn_needs_noise,
     .step = euler_step,
-    .add_noise = euler_add_noise,
+    .add_noise = sigmas_add_noise,
 };

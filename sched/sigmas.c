@@ -3,6 +3,7 @@
 #include "numpy_log.h"
 #include "real.h"
 #include "rounded_math.h"
+#include "step_index.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -95,5 +96,19 @@ enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct e
         *sigma = sigma_of(scheduler->alphas_cumprod[0]);
     else if (!option_is(type, "zero"))
         return option_refuse("final_sigmas_type", type, "\"zero\" or \"sigma_min\"", error);
+    return STATUS_OK;
+}
+
+enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
+    const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
+{
+    for (size_t b = 0; b < batch; b++) {
+        size_t index = 0;
+        enum status status =
+            step_index_for_noise(scheduler, timesteps[b], OFF_SCHEDULE_IS_ERROR, &index, error);
+        if (status != STATUS_OK) return status;
+        for (size_t i = b * sample_size; i < (b + 1) * sample_size; i++)
+            noisy_samples[i] = original_samples[i] + noise[i] * scheduler->sigmas[index];
+    }
     return STATUS_OK;
 }

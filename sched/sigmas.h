@@ -31,4 +31,9 @@ double sigma_to_t(const struct sigma_table *table, double sigma);
 /* What final_sigmas_type puts behind the schedule: 0, or the smallest sigma of training. */
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error);
 
+/* original + sigma noise, at the sigma of the schedule that belongs to each timestep: the add_noise hook of
+ * the classes whose samples keep the size of the data. A timestep off the schedule is an error. */
+enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
+    const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
+
 #endif
