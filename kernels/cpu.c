@@ -4,6 +4,7 @@
 #include "cpu.h"
 
 #include "gemm.h"
+#include "micro_kernel.h"
 #include "vector.h"
 
 #include <cblas.h>
@@ -13,41 +14,50 @@
 #include <string.h>
 #include <threads.h>
 
+/* The tables of one kernel set; NULL where the processor lacks it. */
+struct tables {
+    const struct vector_set *vector;
+    const struct micro_kernel *micro;
+};
+
 /* What this program was built with, and what that needs of the processor: the one place that asks for the
  * architecture. */
 #if defined(__x86_64__)
 #include <cpuid.h>
 
 /* AVX2 and FMA, or AVX-512, with the system saving their registers, and the half-precision conversions. */
-static const struct vector_set *find_set(enum kernel_set set)
+static struct tables find_set(enum kernel_set set)
 {
     unsigned eax, ebx, ecx, edx;
-    if (set == KERNELS_SCALAR) return vector_scalar();
+    if (set == KERNELS_SCALAR) return (struct tables){vector_scalar(), micro_kernel_scalar()};
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                 __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
-    if (set == KERNELS_AVX2 && avx2) return vector_avx2();
+    if (set == KERNELS_AVX2 && avx2) return (struct tables){vector_avx2(), micro_kernel_avx2()};
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    return set == KERNELS_AVX512 && avx512 ? vector_avx512() : NULL;
+    if (set == KERNELS_AVX512 && avx512) return (struct tables){vector_avx512(), micro_kernel_avx512()};
+    return (struct tables){NULL, NULL};
 }
 #elif defined(__aarch64__)
 /* NEON is part of AArch64. */
-static const struct vector_set *find_set(enum kernel_set set)
+static struct tables find_set(enum kernel_set set)
 {
-    if (set == KERNELS_SCALAR) return vector_scalar();
-    return set == KERNELS_NEON ? vector_neon() : NULL;
+    if (set == KERNELS_SCALAR) return (struct tables){vector_scalar(), micro_kernel_scalar()};
+    if (set == KERNELS_NEON) return (struct tables){vector_neon(), micro_kernel_neon()};
+    return (struct tables){NULL, NULL};
 }
 #else
-static const struct vector_set *find_set(enum kernel_set set)
+static struct tables find_set(enum kernel_set set)
 {
-    return set == KERNELS_SCALAR ? vector_scalar() : NULL;
+    if (set == KERNELS_SCALAR) return (struct tables){vector_scalar(), micro_kernel_scalar()};
+    return (struct tables){NULL, NULL};
 }
 #endif
 
 static once_flag set_once = ONCE_FLAG_INIT, threads_once = ONCE_FLAG_INIT, blas_once = ONCE_FLAG_INIT;
 static atomic_int set_in_use;
 static enum kernel_set best_set;
-static const struct vector_set *sets[KERNEL_SETS]; /* NULL where the processor lacks it */
+static struct tables sets[KERNEL_SETS];
 static atomic_int thread_count;
 
 static void find_sets(void)
@@ -55,7 +65,7 @@ static void find_sets(void)
     enum kernel_set best = KERNELS_SCALAR;
     for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++) {
         sets[set] = find_set(set);
-        if (sets[set] != NULL) best = set;
+        if (sets[set].vector != NULL) best = set;
     }
     atomic_store(&set_in_use, (int)best);
     best_set = best;
@@ -64,7 +74,7 @@ static void find_sets(void)
 bool kernels_available(enum kernel_set set)
 {
     call_once(&set_once, find_sets);
-    return set < KERNEL_SETS && sets[set] != NULL;
+    return set < KERNEL_SETS && sets[set].vector != NULL;
 }
 
 enum kernel_set kernels_best(void)
@@ -88,7 +98,12 @@ bool kernels_use(enum kernel_set set)
 
 const struct vector_set *vector_kernels(void)
 {
-    return sets[kernels_in_use()];
+    return sets[kernels_in_use()].vector;
+}
+
+const struct micro_kernel *micro_kernel_in_use(void)
+{
+    return sets[kernels_in_use()].micro;
 }
 
 const char *const *kernels_set_names(void)

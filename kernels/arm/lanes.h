@@ -91,4 +91,17 @@ static inline void vec_double_store(double *y, vec_double a)
     vst1q_f64(y, a);
 }
 
+/* Rows become columns: twice, row i and row i + 2 are merged, lane by lane, to rows 2 i and 2 i + 1. */
+static inline __attribute__((always_inline)) void vec_transpose(vec rows[VEC_WIDTH])
+{
+#pragma GCC unroll 8
+    for (int stage = 0; stage < 2; stage++) {
+        float32x4x2_t even = vzipq_f32(rows[0], rows[2]), odd = vzipq_f32(rows[1], rows[3]);
+        rows[0] = even.val[0];
+        rows[1] = even.val[1];
+        rows[2] = odd.val[0];
+        rows[3] = odd.val[1];
+    }
+}
+
 #endif

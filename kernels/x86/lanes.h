@@ -90,4 +90,28 @@ static inline void vec_double_store(double *y, vec_double a)
     _mm256_storeu_pd(y, a);
 }
 
+/* Rows become columns: pairs of rows inside each half, then pairs of pairs, then the halves. */
+static inline __attribute__((always_inline)) void vec_transpose(vec rows[VEC_WIDTH])
+{
+    vec pairs[VEC_WIDTH], fours[VEC_WIDTH];
+#pragma GCC unroll 8
+    for (int i = 0; i < VEC_WIDTH; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < VEC_WIDTH; i += 4) {
+#pragma GCC unroll 8
+        for (int j = 0; j < 2; j++) {
+            fours[i + 2 * j] = _mm256_shuffle_ps(pairs[i + j], pairs[i + 2 + j], 0x44);
+            fours[i + 2 * j + 1] = _mm256_shuffle_ps(pairs[i + j], pairs[i + 2 + j], 0xee);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < VEC_WIDTH / 2; i++) {
+        rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+        rows[i + VEC_WIDTH / 2] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
+}
+
 #endif

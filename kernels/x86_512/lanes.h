@@ -90,4 +90,26 @@ static inline void vec_double_store(double *y, vec_double a)
     _mm512_storeu_pd(y, a);
 }
 
+/* Rows become columns: four times, row i and row i + 8 are merged, lane by lane, to rows 2 i and 2 i + 1,
+ * which moves the highest bit of the number of a row to the lowest of its lanes' and theirs to the row's. */
+static inline __attribute__((always_inline)) void vec_transpose(vec rows[VEC_WIDTH])
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    vec merged[VEC_WIDTH];
+#pragma GCC unroll 8
+    for (int stage = 0; stage < 2; stage++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < VEC_WIDTH / 2; i++) {
+            merged[2 * i] = _mm512_permutex2var_ps(rows[i], low, rows[i + VEC_WIDTH / 2]);
+            merged[2 * i + 1] = _mm512_permutex2var_ps(rows[i], high, rows[i + VEC_WIDTH / 2]);
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < VEC_WIDTH / 2; i++) {
+            rows[2 * i] = _mm512_permutex2var_ps(merged[i], low, merged[i + VEC_WIDTH / 2]);
+            rows[2 * i + 1] = _mm512_permutex2var_ps(merged[i], high, merged[i + VEC_WIDTH / 2]);
+        }
+    }
+}
+
 #endif
