@@ -59,6 +59,7 @@ static atomic_int set_in_use;
 static enum kernel_set best_set;
 static struct tables sets[KERNEL_SETS];
 static atomic_int thread_count;
+static atomic_int gemm_in_use = GEMM_OPENBLAS;
 
 static void find_sets(void)
 {
@@ -115,6 +116,27 @@ const char *const *kernels_set_names(void)
 const char *kernels_set_name(enum kernel_set set)
 {
     return set < KERNEL_SETS ? kernels_set_names()[set] : "unknown";
+}
+
+void kernels_use_gemm(enum gemm_kind kind)
+{
+    atomic_store(&gemm_in_use, (int)kind);
+}
+
+enum gemm_kind kernels_gemm_in_use(void)
+{
+    return (enum gemm_kind)atomic_load(&gemm_in_use);
+}
+
+const char *const *kernels_gemm_names(void)
+{
+    static const char *const names[GEMM_KINDS + 1] = {"openblas", "portable", NULL};
+    return names;
+}
+
+const char *kernels_gemm_name(enum gemm_kind kind)
+{
+    return kind < GEMM_KINDS ? kernels_gemm_names()[kind] : "unknown";
 }
 
 static void choose_threads(void)

@@ -21,6 +21,15 @@ enum kernel_set kernels_in_use(void);
 const char *const *kernels_set_names(void);
 const char *kernels_set_name(enum kernel_set set); /* "scalar", "avx2", "avx512", "neon" */
 
+/* Whose matrix products the float kernels compute with: OpenBLAS's, whose bits depend on the processor, or
+ * those of kernels/micro_kernel.h, whose bits depend on nothing. The double kernels use OpenBLAS's. */
+enum gemm_kind { GEMM_OPENBLAS, GEMM_PORTABLE, GEMM_KINDS };
+void kernels_use_gemm(enum gemm_kind kind);
+enum gemm_kind kernels_gemm_in_use(void);
+/* The names of the kinds in their order, then NULL. */
+const char *const *kernels_gemm_names(void);
+const char *kernels_gemm_name(enum gemm_kind kind); /* "openblas", "portable" */
+
 /* Threads for the kernels, at least 1. Also keeps OpenBLAS to one thread inside each tile. */
 void kernels_set_threads(int threads);
 int kernels_threads(void);
