@@ -41,10 +41,11 @@ static enum status find_object(const cJSON *json, const char *key, const cJSON *
 
 static enum status read_request(const cJSON *json, struct sample_case *c, struct error *error)
 {
-    static const char *const names[] = {"num_inference_steps", "timesteps", "sigmas", "mu"};
+    static const char *const names[] = {"num_inference_steps", "timesteps", "sigmas", "mu",
+        "original_inference_steps", "strength", "sampling_eps"};
     const cJSON *object;
     struct schedule_request *request = &c->request;
-    int64_t steps = 0;
+    int64_t steps = 0, original_steps = 0;
     enum status status = find_object(json, "set_timesteps", &object, error);
     if (status != STATUS_OK) return status;
     if (!object) return error_input(error, "set_timesteps: missing; expected an object with its arguments");
@@ -59,7 +60,16 @@ static enum status read_request(const cJSON *json, struct sample_case *c, struct
         status =
             json_get_doubles(object, "sigmas", MOST_STEPS, &c->sigmas, &request->num_sigmas, NULL, error);
     if (status == STATUS_OK) status = json_get_double(object, "mu", &request->mu, &request->has_mu, error);
+    if (status == STATUS_OK)
+        status = json_get_int(object, "original_inference_steps", 0, MOST_STEPS, &original_steps,
+            &request->has_original_inference_steps, error);
+    if (status == STATUS_OK)
+        status = json_get_double(object, "strength", &request->strength, &request->has_strength, error);
+    if (status == STATUS_OK)
+        status = json_get_double(
+            object, "sampling_eps", &request->sampling_eps, &request->has_sampling_eps, error);
     request->num_inference_steps = (int)steps;
+    request->original_inference_steps = (int)original_steps;
     request->timesteps = c->timesteps;
     request->sigmas = c->sigmas;
     return error_prefix(error, status, "set_timesteps: ");

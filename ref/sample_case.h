@@ -35,7 +35,8 @@ void sample_case_free(struct sample_case *sample_case); /* accepts an empty one 
  * a warning says so. `outputs` gets the tables
  * (`betas`, `alphas`, `alphas_cumprod`, `timesteps`, `sigmas` ...) and, unless the case is of tables only,
  * x_T, `step.N.timestep`, `.sample`, `.scaled_input`, `.model_output`, `.noise`, `.prev_sample`,
- * `.pred_original_sample` (where the class returns it) and `final_sample`; with `add_noise.original`,
+ * `.pred_original_sample` (where the class returns it, or another under its name) and `final_sample`; with
+ * `add_noise.original`,
  * `.noise` and `.timesteps` also `add_noise.result`. Numbers are F32 (_f32) or F64 (_f64). */
 enum status sample_case_run_f32(const struct sample_case *sample_case, const struct tensor_set *inputs,
     struct tensor_set *outputs, struct warnings *warnings, struct error *error);

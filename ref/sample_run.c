@@ -80,7 +80,7 @@ static enum status put_tables(struct sampling *s)
     if (status == STATUS_OK) status = put_list(s, "alphas", scheduler->alphas, trained);
     if (status == STATUS_OK) status = put_list(s, "alphas_cumprod", scheduler->alphas_cumprod, trained);
     if (status == STATUS_OK) status = put_list(s, "sigmas", scheduler->sigmas, scheduler->num_sigmas);
-    if (status == STATUS_OK && !scheduler->sigmas)
+    if (status == STATUS_OK && scheduler->alphas_cumprod && !scheduler->sigmas)
         status =
             put_numbers(s, "final_alpha_cumprod", dtype_of_real, 0, NULL, &scheduler->final_alpha_cumprod);
     if (status == STATUS_OK)
@@ -167,14 +167,14 @@ static enum status run_step(struct sampling *s, size_t i)
     }
     if (status != STATUS_OK) return status;
 
-    /* A class that returns no prediction of the original leaves the NaNs alone. */
+    /* A class that returns nothing beside prev_sample leaves the NaNs alone. */
     bool returned = false;
     for (size_t e = 0; e < s->n; e++) s->pred_original_sample[e] = (real)NAN;
     status = scheduler_step(s->scheduler, &input, s->prev_sample, s->pred_original_sample, s->error);
     for (size_t e = 0; e < s->n; e++) returned = returned || !isnan(s->pred_original_sample[e]);
     if (status == STATUS_OK) status = put_sample(s, i, "prev_sample", s->prev_sample);
     if (status == STATUS_OK && returned)
-        status = put_sample(s, i, "pred_original_sample", s->pred_original_sample);
+        status = put_sample(s, i, scheduler_second_output(s->scheduler), s->pred_original_sample);
     real *made = s->prev_sample;
     s->prev_sample = s->sample;
     s->sample = made;

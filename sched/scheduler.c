@@ -115,6 +115,11 @@ static enum status check_request(
             solver->takes_timesteps ? ", only num_inference_steps or timesteps"
                                     : ", only num_inference_steps");
     if (request->has_mu && !solver->takes_mu) return error_input(error, "mu: %s does not have it", name);
+    if ((request->has_strength || request->has_original_inference_steps) && !solver->takes_strength)
+        return error_input(error, "%s: %s does not have it",
+            request->has_strength ? "strength" : "original_inference_steps", name);
+    if (request->has_sampling_eps && !solver->takes_sampling_eps)
+        return error_input(error, "sampling_eps: %s does not have it", name);
     if (!request->has_num_inference_steps && !solver->takes_timesteps && !solver->takes_sigmas)
         return error_input(error, "num_inference_steps: missing; %s needs it", name);
     if (request->has_num_inference_steps &&
@@ -130,6 +135,10 @@ static enum status check_request(
             return error_input(error, "sigmas[%zu]: expected a finite number, got %g", i, request->sigmas[i]);
     if (request->has_mu && !isfinite(request->mu))
         return error_input(error, "mu: expected a finite number, got %g", request->mu);
+    if (request->has_strength && !isfinite(request->strength))
+        return error_input(error, "strength: expected a finite number, got %g", request->strength);
+    if (request->has_sampling_eps && !isfinite(request->sampling_eps))
+        return error_input(error, "sampling_eps: expected a finite number, got %g", request->sampling_eps);
     return STATUS_OK;
 }
 
@@ -173,9 +182,19 @@ enum status scheduler_scale_model_input(struct scheduler *scheduler, double time
     return STATUS_OK;
 }
 
+/* The options with the class's defaults in the place of what is not given. */
+static struct step_options options_of_step(
+    const struct scheduler *scheduler, const struct step_options *options)
+{
+    struct step_options whole = *options;
+    if (isnan(whole.eta)) whole.eta = scheduler->solver->default_eta;
+    return whole;
+}
+
 bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options)
 {
-    return scheduler->solver->needs_noise && scheduler->solver->needs_noise(scheduler, timestep, options);
+    const struct step_options whole = options_of_step(scheduler, options);
+    return scheduler->solver->needs_noise && scheduler->solver->needs_noise(scheduler, timestep, &whole);
 }
 
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
@@ -194,12 +213,16 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
             input->model_output_size);
     if (!input->noise && scheduler_needs_noise(scheduler, input->timestep, &input->options))
         return error_input(error, "noise: missing; this step of %s draws", solver->class_name);
-    return solver->step(scheduler, input, prev_sample, pred_original_sample, error);
+    struct step_input whole = *input;
+    whole.options = options_of_step(scheduler, &input->options);
+    return solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
 }
 
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
 {
+    if (!scheduler->solver->add_noise)
+        return error_input(error, "add_noise: %s does not have it", scheduler_name(scheduler));
     return scheduler->solver->add_noise(
         scheduler, original_samples, noise, timesteps, batch, sample_size, noisy_samples, error);
 }
@@ -223,6 +246,12 @@ void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t cou
     free(scheduler->sigmas);
     scheduler->sigmas = sigmas;
     scheduler->num_sigmas = count;
+}
+
+const char *scheduler_second_output(const struct scheduler *scheduler)
+{
+    const char *name = scheduler->solver->second_output;
+    return name ? name : "pred_original_sample";
 }
 
 bool scheduler_takes_eta(const struct scheduler *scheduler)

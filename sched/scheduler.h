@@ -39,6 +39,13 @@ struct schedule_request {
     size_t num_sigmas;
     bool has_mu; /* dynamic shifting's argument (flow sigmas) */
     double mu;
+    /* LCM, TCD: the schedule that the model was distilled on, and the share of it (from the clean end) to run
+     * through. Not given: the option original_inference_steps, and 1. */
+    bool has_original_inference_steps, has_strength;
+    int original_inference_steps;
+    double strength;
+    bool has_sampling_eps; /* score-based SDEs: the last timestep, in place of the option */
+    double sampling_eps;
 };
 
 /* Where diffusers' code departs from what its documentation, or the paper it cites, says: which of the two a
@@ -93,12 +100,13 @@ enum status scheduler_scale_model_input(struct scheduler *scheduler, double time
 
 /* The keyword arguments of Diffusers' step(); a class ignores those that it does not have. */
 struct step_options {
-    double eta;                    /* DDIM: 0 deterministic .. 1 DDPM */
+    double eta;                    /* DDIM: 0 deterministic .. 1 DDPM; TCD: gamma. NAN: the class's default */
     bool use_clipped_model_output; /* DDIM */
     double s_churn, s_tmin, s_tmax,
         s_noise; /* Euler: stochastic churn; s_tmax is INFINITY by default, s_noise 1 */
 };
-#define STEP_OPTIONS_DEFAULT ((struct step_options){.s_tmax = (double)INFINITY, .s_noise = 1})
+#define STEP_OPTIONS_DEFAULT                                                                                 \
+    ((struct step_options){.eta = (double)NAN, .s_tmax = (double)INFINITY, .s_noise = 1})
 
 struct step_input {
     double timestep;
@@ -115,8 +123,8 @@ struct step_input {
 bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options);
 
 /* One step: from `sample` at this timestep to `prev_sample` [batch, sample_size] at the next.
- * `pred_original_sample` is filled where the class returns one (DDIM, Euler) and the pointer is not NULL.
- * `prev_sample` must not overlap the inputs. */
+ * `pred_original_sample` is filled where the class returns one (DDIM, Euler), or what
+ * scheduler_second_output() names, and the pointer is not NULL. `prev_sample` must not overlap the inputs. */
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error);
 
@@ -124,9 +132,15 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
 size_t scheduler_class_count(void);
 const char *scheduler_class_name(size_t i);
 
-/* original_samples noised to the level of each picture's timestep: [batch, sample_size]. */
+/* original_samples noised to the level of each picture's timestep: [batch, sample_size]. A few classes of
+ * diffusers have no add_noise(), and are refused. */
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
+
+/* Diffusers' name of what a step returns beside prev_sample: "pred_original_sample", or what the class has in
+ * its place (LCM: "denoised"). A class that returns nothing there leaves the memory alone. */
+#define scheduler_second_output(...) REAL_NAME(scheduler_second_output)(__VA_ARGS__)
+const char *scheduler_second_output(const struct scheduler *scheduler);
 
 /* Whether the class's step() has the argument eta; another ignores it. */
 #define scheduler_takes_eta(...) REAL_NAME(scheduler_takes_eta)(__VA_ARGS__)

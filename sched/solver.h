@@ -38,12 +38,19 @@ struct solver {
     struct option_table options[MAX_OPTION_TABLES];
     size_t config_size;
 
-    /* Which arguments set_timesteps has beside num_inference_steps. */
-    bool takes_timesteps, takes_sigmas, takes_mu;
+    /* Which arguments set_timesteps has beside num_inference_steps; `strength` stands for itself and
+     * original_inference_steps (LCM, TCD). */
+    bool takes_timesteps, takes_sigmas, takes_mu, takes_strength, takes_sampling_eps;
     /* The model's output may have twice the sample's size, a variance behind the mean. */
     bool takes_variance;
-    /* step() has the argument eta (DDIM). */
+    /* step() has the argument eta (DDIM, TCD), and its default; scheduler.c puts it in before it calls in. */
     bool takes_eta;
+    double default_eta;
+    /* Under which name diffusers returns what step() puts into `pred_original_sample`, where it is another
+     * than that: "denoised" (LCM). */
+    const char *second_output;
+    /* A beta_schedule beside those that every class has: "sigmoid" (DDPM). */
+    const char *extra_beta_schedule;
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;
 
@@ -70,7 +77,7 @@ struct solver {
     enum status (*step)(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
         real *pred_original_sample, struct error *error);
 
-    /* As scheduler_add_noise(). */
+    /* As scheduler_add_noise(); NULL: diffusers' class has no add_noise(). */
     enum status (*add_noise)(struct scheduler *scheduler, const real *original_samples, const real *noise,
         const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
 

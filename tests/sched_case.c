@@ -1,4 +1,5 @@
 #include "sched_case.h"
+#include "recorded_call.h"
 #include "sched/real.h"
 #include "sched/scheduler.h"
 #include "support.h"
@@ -83,10 +84,19 @@ static real *reals_of(const struct tensor *tensor)
 
 /* --- Tables ------------------------------------------------------------------------------- */
 
+/* A table that was recorded; one that was not is one that the class does not have. */
 static void check_table(struct run *run, const char *name, const real *actual, size_t count, double limit_ulp,
     struct nearness *nearness)
 {
-    const struct tensor *expected = need_tensor(run->tensors, "%s", name);
+    const struct tensor *expected = tensor_set_find(run->tensors, name);
+    if (!expected) {
+        if (actual) complain(run, "%s: expected none", name);
+        return;
+    }
+    if (!actual) {
+        complain(run, "%s: missing", name);
+        return;
+    }
     if (tensor_count(expected) != count) {
         complain(run, "%s: expected %zu entries, got %zu", name, tensor_count(expected), count);
         return;
@@ -123,35 +133,19 @@ static void check_tables(struct run *run)
     struct case_totals *totals = run->totals;
     check_table(
         run, "betas", scheduler->betas, scheduler->num_betas, run->limits->table_ulp, &totals->tables);
+    check_table(
+        run, "alphas", scheduler->alphas, scheduler->num_betas, run->limits->table_ulp, &totals->tables);
     check_table(run, "alphas_cumprod", scheduler->alphas_cumprod, scheduler->num_betas,
         run->limits->table_ulp, &totals->tables);
     check_timesteps(run);
-    if (tensor_set_find(run->tensors, "sigmas"))
-        check_table(
-            run, "sigmas", scheduler->sigmas, scheduler->num_sigmas, run->limits->sigma_ulp, &totals->sigmas);
-    else if (scheduler->sigmas)
-        complain(run, "sigmas: expected none");
+    check_table(
+        run, "sigmas", scheduler->sigmas, scheduler->num_sigmas, run->limits->sigma_ulp, &totals->sigmas);
     double init = tensor_get_double(need_tensor(run->tensors, "init_noise_sigma"), 0);
     if (ulp_distance(scheduler->init_noise_sigma, init) > run->limits->sigma_ulp)
         complain(run, "init_noise_sigma: expected %.9g, got %.9g", init, scheduler->init_noise_sigma);
 }
 
 /* --- Steps -------------------------------------------------------------------------------- */
-
-static struct step_options read_step_options(const cJSON *json)
-{
-    struct step_options options = STEP_OPTIONS_DEFAULT;
-    const cJSON *kwargs = cJSON_GetObjectItemCaseSensitive(json, "step_kwargs");
-    ck_assert_int_eq(json_get_double(kwargs, "eta", &options.eta, NULL, NULL), STATUS_OK);
-    ck_assert_int_eq(
-        json_get_bool(kwargs, "use_clipped_model_output", &options.use_clipped_model_output, NULL, NULL),
-        STATUS_OK);
-    ck_assert_int_eq(json_get_double(kwargs, "s_churn", &options.s_churn, NULL, NULL), STATUS_OK);
-    ck_assert_int_eq(json_get_double(kwargs, "s_tmin", &options.s_tmin, NULL, NULL), STATUS_OK);
-    ck_assert_int_eq(json_get_double(kwargs, "s_tmax", &options.s_tmax, NULL, NULL), STATUS_OK);
-    ck_assert_int_eq(json_get_double(kwargs, "s_noise", &options.s_noise, NULL, NULL), STATUS_OK);
-    return options;
-}
 
 /* A sample is alpha data + sigma noise. */
 struct level {
@@ -219,7 +213,7 @@ static bool check_step(struct run *run, size_t i)
     const struct tensor *expected = need_tensor(run->tensors, "step.%zu.prev_sample", i);
     snprintf(name, sizeof name, "step.%zu.noise", i);
     const struct tensor *noise = tensor_set_find(run->tensors, name);
-    snprintf(name, sizeof name, "step.%zu.pred_original_sample", i);
+    snprintf(name, sizeof name, "step.%zu.%s", i, scheduler_second_output(run->scheduler));
     const struct tensor *expected_original = tensor_set_find(run->tensors, name);
 
     size_t batch = (size_t)sample->shape[0], n = tensor_count(sample);
@@ -234,7 +228,7 @@ static bool check_step(struct run *run, size_t i)
         .batch = batch,
         .sample_size = n / batch,
         .noise = inputs[2],
-        .options = read_step_options(run->json),
+        .options = recorded_step_options(cJSON_GetObjectItemCaseSensitive(run->json, "step_kwargs")),
     };
     check_model_input(run, i, input.timestep, input.sample, n);
     if (scheduler_needs_noise(run->scheduler, input.timestep, &input.options) != (noise != NULL))
@@ -251,7 +245,8 @@ static bool check_step(struct run *run, size_t i)
                 fmax(largest_magnitude(sample), largest_magnitude(model_output)));
             distance = compare(original, expected_original, peak, &run->totals->pred_original_sample);
             if (distance > run->limits->step)
-                complain(run, "step %zu: pred_original_sample is %g away", i, distance);
+                complain(
+                    run, "step %zu: %s is %g away", i, scheduler_second_output(run->scheduler), distance);
         }
         run->totals->steps++;
     } else {
@@ -295,26 +290,14 @@ static void check_add_noise(struct run *run)
 /* set_timesteps and begin_index as they were asked for. */
 static enum status start(struct run *run, struct error *error)
 {
-    const cJSON *call = cJSON_GetObjectItemCaseSensitive(run->json, "set_timesteps");
-    struct schedule_request request = {0};
-    double *timesteps = NULL, *sigmas = NULL;
-    int64_t count = 0, begin_index = -1;
-    enum status status = json_get_int(
-        call, "num_inference_steps", INT32_MIN, INT32_MAX, &count, &request.has_num_inference_steps, error);
-    request.num_inference_steps = (int)count;
-    if (status == STATUS_OK) status = json_get_double(call, "mu", &request.mu, &request.has_mu, error);
-    if (status == STATUS_OK)
-        status = json_get_doubles(call, "timesteps", 100000, &timesteps, &request.num_timesteps, NULL, error);
-    if (status == STATUS_OK)
-        status = json_get_doubles(call, "sigmas", 100000, &sigmas, &request.num_sigmas, NULL, error);
-    request.timesteps = timesteps;
-    request.sigmas = sigmas;
-    if (status == STATUS_OK) status = scheduler_set_timesteps(run->scheduler, &request, NULL, error);
+    int64_t begin_index = -1;
+    struct recorded_request recorded =
+        recorded_request(cJSON_GetObjectItemCaseSensitive(run->json, "set_timesteps"));
+    enum status status = scheduler_set_timesteps(run->scheduler, &recorded.request, NULL, error);
     if (status == STATUS_OK)
         status = json_get_int(run->json, "begin_index", 0, INT32_MAX, &begin_index, NULL, error);
     scheduler_set_begin_index(run->scheduler, (int)begin_index);
-    free(timesteps);
-    free(sigmas);
+    recorded_request_free(&recorded);
     return status;
 }
 

@@ -16,11 +16,13 @@ struct nearness {
 
 struct case_totals {
     size_t cases, steps, failures;
-    struct nearness tables;              /* betas, alphas_cumprod: units in the last place */
+    struct nearness tables;              /* betas, alphas, alphas_cumprod: units in the last place */
     struct nearness integers, fractions; /* timesteps, by type: steps of training */
     struct nearness sigmas;              /* units in the last place */
     struct nearness model_input;         /* relative to the largest element */
-    struct nearness prev_sample, pred_original_sample, noised; /* relative to the largest term of the sum */
+    /* Relative to the largest term of the sum; pred_original_sample or what the class returns in its place.
+     */
+    struct nearness prev_sample, pred_original_sample, noised;
 };
 
 /* What a case must keep to. */

@@ -3,6 +3,7 @@
  * which was executed): what it refuses is refused here, by the same call and for the same reason; what it
  * accepts is accepted, with the same timesteps and sigmas.
  */
+#include "recorded_call.h"
 #include "sched/scheduler.h"
 #include "support.h"
 
@@ -41,30 +42,16 @@ static enum status create(const char *class_name, const cJSON *options, struct s
 
 static enum status set_timesteps(struct scheduler *scheduler, const cJSON *arguments, struct error *error)
 {
-    struct schedule_request request = {0};
-    double *timesteps = NULL, *sigmas = NULL;
-    int64_t count = 0;
-    ck_assert_int_eq(json_get_int(arguments, "num_inference_steps", -1000000, 1000000, &count,
-                         &request.has_num_inference_steps, error),
-        STATUS_OK);
-    request.num_inference_steps = (int)count;
-    ck_assert_int_eq(json_get_double(arguments, "mu", &request.mu, &request.has_mu, error), STATUS_OK);
-    ck_assert_int_eq(
-        json_get_doubles(arguments, "timesteps", 10000, &timesteps, &request.num_timesteps, NULL, error),
-        STATUS_OK);
-    ck_assert_int_eq(
-        json_get_doubles(arguments, "sigmas", 10000, &sigmas, &request.num_sigmas, NULL, error), STATUS_OK);
-    request.timesteps = timesteps;
-    request.sigmas = sigmas;
-    enum status status = scheduler_set_timesteps(scheduler, &request, NULL, error);
-    free(timesteps);
-    free(sigmas);
+    struct recorded_request recorded = recorded_request(arguments);
+    enum status status = scheduler_set_timesteps(scheduler, &recorded.request, NULL, error);
+    recorded_request_free(&recorded);
     return status;
 }
 
 /* One step of the recorded loop: the model gives a tenth of its input. `sample` becomes the previous sample.
  */
-static enum status step_at(struct scheduler *scheduler, double timestep, real *sample, struct error *error)
+static enum status step_at(struct scheduler *scheduler, double timestep, struct step_options options,
+    real *sample, struct error *error)
 {
     static const real no_noise[PICTURE];
     real model_output[PICTURE], prev_sample[PICTURE];
@@ -80,7 +67,7 @@ static enum status step_at(struct scheduler *scheduler, double timestep, real *s
         .batch = 1,
         .sample_size = PICTURE,
         .noise = no_noise,
-        .options = STEP_OPTIONS_DEFAULT,
+        .options = options,
     };
     status = scheduler_step(scheduler, &input, prev_sample, NULL, error);
     if (status == STATUS_OK) memcpy(sample, prev_sample, sizeof prev_sample);
@@ -88,15 +75,17 @@ static enum status step_at(struct scheduler *scheduler, double timestep, real *s
 }
 
 /* The whole loop; the sum of the last sample is compared with the recorded one. */
-static enum status loop(struct scheduler *scheduler, const cJSON *result, struct error *error)
+static enum status loop(
+    struct scheduler *scheduler, const cJSON *arguments, const cJSON *result, struct error *error)
 {
+    const struct step_options options = recorded_step_options(arguments);
     real sample[PICTURE];
     for (size_t i = 0; i < PICTURE; i++) sample[i] = (real)scheduler->init_noise_sigma;
     /* Before set_timesteps PNDM has no timesteps, and the loop would not begin. */
     size_t steps = scheduler->num_timesteps ? scheduler->num_timesteps : 1;
     for (size_t i = 0; i < steps; i++) {
         double timestep = scheduler->num_timesteps ? scheduler->timesteps[i] : 0;
-        enum status status = step_at(scheduler, timestep, sample, error);
+        enum status status = step_at(scheduler, timestep, options, sample, error);
         if (status != STATUS_OK) return status;
     }
     double sum = 0;
@@ -116,7 +105,7 @@ static enum status step_off_schedule(
     real sample[PICTURE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     double timestep = strtod(cJSON_GetStringValue(member(arguments, "timestep")), NULL);
     ck_assert(timestep > 0);
-    enum status status = step_at(scheduler, timestep, sample, error);
+    enum status status = step_at(scheduler, timestep, STEP_OPTIONS_DEFAULT, sample, error);
     if (status == STATUS_OK)
         ck_assert_int_eq(scheduler->step_index, member(result, "step_index_after")->valueint);
     return status;
@@ -129,13 +118,13 @@ static enum status call(
     if (cJSON_IsString(recorded)) {
         ck_assert_str_eq(recorded->valuestring, "step(timesteps[0])");
         real sample[PICTURE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-        enum status status = step_at(scheduler, scheduler->timesteps[0], sample, error);
+        enum status status = step_at(scheduler, scheduler->timesteps[0], STEP_OPTIONS_DEFAULT, sample, error);
         ck_assert_int_eq(scheduler->step_index, member(result, "step_index_after_first_step")->valueint);
         return status;
     }
     const char *method = recorded->child->string;
     if (strcmp(method, "set_timesteps") == 0) return set_timesteps(scheduler, recorded->child, error);
-    if (strcmp(method, "loop") == 0) return loop(scheduler, result, error);
+    if (strcmp(method, "loop") == 0) return loop(scheduler, recorded->child, result, error);
     if (strcmp(method, "step") == 0) return step_off_schedule(scheduler, recorded->child, result, error);
     ck_abort_msg("unknown call %s", method);
     return STATUS_BAD_INPUT;
@@ -167,6 +156,14 @@ static void check_message(size_t entry, const char *theirs, const char *ours)
         {"prediction_type given as", "prediction_type: expected"},
         {"unexpected keyword argument 'sigmas'", "sigmas"},
         {"unexpected keyword argument 'timesteps'", "timesteps"},
+        {"'>' not supported between instances of 'NoneType' and 'int'", "num_inference_steps"},
+        {"must be in descending order", "timesteps["},
+        {"`timesteps` must start before", "timesteps[0]"},
+        {"list index out of range", "timesteps: "},
+        {"Exactly one of `num_inference_steps`", "num_inference_steps, timesteps"},
+        {"The combination of `original_steps x strength`", "original_inference_steps"},
+        {"`original_steps`: 2000 cannot be larger", "original_inference_steps: "},
+        {"gamma must be less than", "eta: "},
         {"unsupported operand type(s) for +: 'NoneType' and 'int'", "use_flow_sigmas"},
         {"unipc is not implemented", "algorithm_type: expected"},
         {"euler is not implemented", "solver_type: expected"},
@@ -299,8 +296,8 @@ START_TEST(index_in_place_of_a_timestep)
     const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = 5};
     ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, &error), STATUS_OK);
     real sample[PICTURE] = {0};
-    expect_error(
-        step_at(scheduler, 1, sample, &error), STATUS_BAD_INPUT, &error, "not on the schedule", NULL);
+    expect_error(step_at(scheduler, 1, STEP_OPTIONS_DEFAULT, sample, &error), STATUS_BAD_INPUT, &error,
+        "not on the schedule", NULL);
     scheduler_free(scheduler);
 }
 END_TEST
