@@ -1,9 +1,9 @@
 #include "arena.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Under AddressSanitizer, memory that is not in use may not be touched: a pass that keeps a tensor beyond its
  * scope, or writes past its end, is caught. Elsewhere these do nothing. */
@@ -14,168 +14,178 @@
 #define ASAN_UNPOISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))
 #endif
 
-#define ALIGNMENT 64                   /* a cache line, and the widest vector */
-#define FIRST_CHUNK ((size_t)16 << 20) /* pages that nobody touches cost nothing */
-#define MAX_CHUNKS 256
+#define ALIGNMENT ((size_t)64) /* a cache line, and the widest vector */
+/* Where an arena that plans begins: an address, so that a place is never NULL, that no program has mapped. */
+#define PLANNED_BASE ((uintptr_t)ALIGNMENT)
 
-struct chunk {
-    unsigned char *data; /* on a 64-byte boundary */
-    size_t size, used;
+/* Something allocated. */
+struct place {
+    size_t begin, end; /* in the arena; multiples of ALIGNMENT */
+    size_t allocation; /* the how many-th it was */
 };
 
-/* Chunks 0..top hold what is in use, in order; those above `top` are empty and wait to be used again. */
 struct arena {
-    struct chunk chunks[MAX_CHUNKS];
-    size_t count, top;
+    unsigned char *memory; /* NULL in an arena that plans */
+    size_t size;           /* SIZE_MAX in one that plans */
+    struct place *places;  /* in the order of their addresses */
+    size_t count, capacity;
+    size_t allocations; /* so far */
     size_t peak;
 };
 
-enum status arena_create(struct arena **out, struct error *error)
+enum status arena_create_plan(struct arena **out, struct error *error)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? STATUS_OK : error_memory(error, sizeof **out);
+    if (!*out) return error_memory(error, sizeof **out);
+    (*out)->size = PTRDIFF_MAX / ALIGNMENT * ALIGNMENT;
+    return STATUS_OK;
+}
+
+enum status arena_create(struct arena **out, size_t bytes, struct error *error)
+{
+    enum status status = arena_create_plan(out, error);
+    if (status != STATUS_OK) return status;
+    bytes = bytes ? bytes : 1; /* a mapping is not empty */
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        free(*out);
+        *out = NULL;
+        return error_memory(error, bytes);
+    }
+    ASAN_POISON_MEMORY_REGION(memory, bytes);
+    (*out)->memory = memory;
+    (*out)->size = bytes;
+    return STATUS_OK;
 }
 
 void arena_free(struct arena *arena)
 {
     if (!arena) return;
-    for (size_t i = 0; i < arena->count; i++) free(arena->chunks[i].data);
+    if (arena->memory) {
+        ASAN_UNPOISON_MEMORY_REGION(arena->memory, arena->size);
+        munmap(arena->memory, arena->size);
+    }
+    free(arena->places);
     free(arena);
 }
 
-static bool round_up(size_t bytes, size_t *rounded)
+bool arena_holds_memory(const struct arena *arena)
 {
-    if (bytes > SIZE_MAX - ALIGNMENT) return false;
-    *rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return true;
+    return arena->memory != NULL;
 }
 
-static void swap_chunks(struct arena *arena, size_t i, size_t j)
+/* --- Places ------------------------------------------------------------------------------- */
+
+static void *address_of(const struct arena *arena, size_t offset)
 {
-    struct chunk chunk = arena->chunks[i];
-    arena->chunks[i] = arena->chunks[j];
-    arena->chunks[j] = chunk;
+    return arena->memory ? arena->memory + offset : (void *)(PLANNED_BASE + offset);
 }
 
-/* A new chunk of at least `bytes` at the end. Each doubles the room there is, so that there are few; where
- * the system refuses that, just what is asked for. */
-static bool grow(struct arena *arena, size_t bytes)
+/* The place that begins at `data`; `count` where there is none. */
+static size_t find(const struct arena *arena, const void *data)
 {
-    if (arena->count == MAX_CHUNKS) return false;
-    size_t room = 0;
-    for (size_t i = 0; i < arena->count; i++) room += arena->chunks[i].size;
-    size_t size = room > FIRST_CHUNK ? room : FIRST_CHUNK;
-    if (size < bytes) size = bytes;
-    unsigned char *data = aligned_alloc(ALIGNMENT, size);
-    if (!data && size > bytes) {
-        size = bytes;
-        data = aligned_alloc(ALIGNMENT, size);
-    }
-    if (!data) return false;
-    ASAN_POISON_MEMORY_REGION(data, size);
-    arena->chunks[arena->count++] = (struct chunk){data, size, 0};
-    return true;
-}
-
-/* Makes a chunk with room for `bytes` the top one: the present one, else the smallest empty one that fits,
- * else a new one. */
-static bool make_room(struct arena *arena, size_t bytes)
-{
-    const struct chunk *top = &arena->chunks[arena->top];
-    if (arena->count > 0 && top->size - top->used >= bytes) return true;
-
-    size_t first_empty = arena->count == 0 ? 0 : arena->top + 1;
-    size_t best = arena->count;
-    for (size_t i = first_empty; i < arena->count; i++)
-        if (arena->chunks[i].size >= bytes &&
-            (best == arena->count || arena->chunks[i].size < arena->chunks[best].size))
-            best = i;
-    if (best == arena->count && !grow(arena, bytes)) return false;
-    swap_chunks(arena, first_empty, best);
-    arena->top = first_empty;
-    return true;
-}
-
-static void note_peak(struct arena *arena)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < arena->count && i <= arena->top; i++) used += arena->chunks[i].used;
-    if (used > arena->peak) arena->peak = used;
-}
-
-void *arena_alloc(struct arena *arena, size_t bytes)
-{
-    size_t rounded;
-    if (!round_up(bytes ? bytes : 1, &rounded) || !make_room(arena, rounded)) return NULL;
-    struct chunk *top = &arena->chunks[arena->top];
-    void *data = top->data + top->used;
-    top->used += rounded;
-    note_peak(arena);
-    ASAN_UNPOISON_MEMORY_REGION(data, bytes);
-    return data;
-}
-
-struct arena_mark arena_mark(const struct arena *arena)
-{
-    return (struct arena_mark){arena->top, arena->chunks[arena->top].used};
-}
-
-/* Cuts a chunk back to `used` bytes. */
-static void cut(struct chunk *chunk, size_t used)
-{
-    ASAN_POISON_MEMORY_REGION(chunk->data + used, chunk->used - used);
-    chunk->used = used;
-}
-
-void arena_release(struct arena *arena, struct arena_mark mark)
-{
-    if (arena->count == 0) return;
-    for (size_t i = mark.chunk + 1; i <= arena->top; i++) cut(&arena->chunks[i], 0);
-    arena->top = mark.chunk;
-    cut(&arena->chunks[mark.chunk], mark.used);
-}
-
-/* The chunk that `data` lies in, from `first` to the top; the number of chunks where there is none. */
-static size_t chunk_of(const struct arena *arena, size_t first, const void *data)
-{
-    uintptr_t address = (uintptr_t)data;
-    for (size_t i = first; i < arena->count && i <= arena->top; i++) {
-        uintptr_t start = (uintptr_t)arena->chunks[i].data;
-        if (address >= start && address < start + arena->chunks[i].size) return i;
+    size_t low = 0, high = arena->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uintptr_t begin = (uintptr_t)address_of(arena, arena->places[middle].begin);
+        if (begin == (uintptr_t)data) return middle;
+        if (begin < (uintptr_t)data)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return arena->count;
 }
 
-void *arena_release_keep(struct arena *arena, struct arena_mark mark, void *data, size_t bytes)
+/* Where `bytes` go: the smallest gap that holds them, the lowest of several; what lies above the last place
+ * counts as the largest gap. Returns the index that the new place will have, and `*begin`; false where there
+ * is no room. */
+static bool choose(const struct arena *arena, size_t bytes, size_t *index, size_t *begin)
 {
-    size_t home = chunk_of(arena, mark.chunk, data);
-    arena_release(arena, mark);
-    const struct chunk *lowest = &arena->chunks[mark.chunk];
-    if (home == arena->count || (home == mark.chunk && (unsigned char *)data < lowest->data + mark.used))
-        return data; /* older than the mark, and so not given back */
-
-    /* Straight after the mark where it fits there. Where it does not, it lies in a chunk above the mark's,
-     * which becomes the next one: nothing can lie in front of it there any more. The two places may overlap.
-     */
-    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (home != mark.chunk && lowest->size - lowest->used < rounded) {
-        swap_chunks(arena, mark.chunk + 1, home);
-        arena->top = mark.chunk + 1;
+    size_t best = SIZE_MAX, end_of_previous = 0;
+    for (size_t i = 0; i < arena->count; i++) {
+        size_t gap = arena->places[i].begin - end_of_previous;
+        if (gap >= bytes && gap < best) {
+            best = gap;
+            *index = i;
+            *begin = end_of_previous;
+        }
+        end_of_previous = arena->places[i].end;
     }
-    struct chunk *top = &arena->chunks[arena->top];
-    void *place = top->data + top->used;
-    if (place != data) {
-        ASAN_UNPOISON_MEMORY_REGION(data, bytes);
-        ASAN_UNPOISON_MEMORY_REGION(place, bytes);
-        memmove(place, data, bytes);
-        ASAN_POISON_MEMORY_REGION(data, bytes);
-    }
-    top->used += rounded;
-    ASAN_UNPOISON_MEMORY_REGION(place, bytes);
-    return place;
+    if (best < SIZE_MAX) return true;
+    *index = arena->count;
+    *begin = end_of_previous;
+    return bytes <= arena->size && end_of_previous <= arena->size - bytes;
 }
+
+static bool reserve(struct arena *arena)
+{
+    if (arena->count < arena->capacity) return true;
+    size_t capacity = arena->capacity ? 2 * arena->capacity : 64;
+    struct place *places = realloc(arena->places, capacity * sizeof *places);
+    if (!places) return false;
+    arena->places = places;
+    arena->capacity = capacity;
+    return true;
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX - ALIGNMENT || !reserve(arena)) return NULL;
+    size_t rounded = ((bytes ? bytes : 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t index, begin;
+    if (!choose(arena, rounded, &index, &begin)) return NULL;
+    struct place *place = arena->places + index;
+    memmove(place + 1, place, (arena->count - index) * sizeof *place);
+    arena->count++;
+    *place = (struct place){begin, begin + rounded, arena->allocations++};
+    if (place->end > arena->peak) arena->peak = place->end;
+    void *data = address_of(arena, begin);
+    if (arena->memory) ASAN_UNPOISON_MEMORY_REGION(data, bytes);
+    return data;
+}
+
+static void remove_place(struct arena *arena, size_t index)
+{
+    struct place *place = arena->places + index;
+    if (arena->memory) ASAN_POISON_MEMORY_REGION(arena->memory + place->begin, place->end - place->begin);
+    arena->count--;
+    memmove(place, place + 1, (arena->count - index) * sizeof *place);
+}
+
+void arena_drop(struct arena *arena, const void *data)
+{
+    size_t index = find(arena, data);
+    if (index < arena->count) remove_place(arena, index);
+}
+
+/* --- Scopes ------------------------------------------------------------------------------- */
+
+struct arena_mark arena_mark(const struct arena *arena)
+{
+    return (struct arena_mark){arena->allocations};
+}
+
+void arena_release_but(struct arena *arena, struct arena_mark mark, const void *kept)
+{
+    size_t stays = find(arena, kept);
+    for (size_t i = arena->count; i-- > 0;)
+        if (i != stays && arena->places[i].allocation >= mark.allocations) remove_place(arena, i);
+}
+
+void arena_release(struct arena *arena, struct arena_mark mark)
+{
+    arena_release_but(arena, mark, NULL);
+}
+
+/* --- How much ----------------------------------------------------------------------------- */
 
 size_t arena_peak(const struct arena *arena)
 {
     return arena->peak;
+}
+
+void arena_restart_peak(struct arena *arena)
+{
+    arena->peak = arena->count > 0 ? arena->places[arena->count - 1].end : 0;
 }

@@ -23,9 +23,30 @@ struct tensor forward_tensor(struct forward *f, int rank, const int64_t *shape)
     return tensor;
 }
 
+real *forward_scratch(struct forward *f, size_t count)
+{
+    if (count == 0) return NULL;
+    if (count * sizeof(real) > f->scratch) f->scratch = count * sizeof(real);
+    return forward_tensor(f, 1, (int64_t[]){(int64_t)count}).data;
+}
+
+bool forward_computes(const struct forward *f)
+{
+    return f->status == STATUS_OK && arena_holds_memory(f->arena);
+}
+
+bool forward_runs(struct forward *f, const struct kernel_call *call)
+{
+    if (f->status == STATUS_OK && f->record) f->record(f->record_context, call);
+    return forward_computes(f);
+}
+
 struct tensor forward_output(struct forward *f, const char *name, struct tensor output)
 {
-    if (f->status == STATUS_OK && f->modules)
+    if (!f->modules || f->status != STATUS_OK) return output;
+    if (forward_computes(f))
         f->status = trace_add(f->modules, &output, f->error, "act.%s", name);
+    else
+        f->traced += tensor_bytes(&output);
     return output;
 }

@@ -5,6 +5,10 @@
  *
  * Activations live in an arena with scopes: scope_begin() notes where it stands, scope_return() gives back
  * everything since then but one result. A block allocates freely inside its scope and returns one tensor.
+ *
+ * Over an arena that plans (arena.h) a pass is dry: every operator checks its shapes and takes its memory,
+ * and none computes, so the pass says how much memory it needs, to the byte. What is not an operator asks
+ * forward_computes() before it touches an element.
  */
 #ifndef REF_FORWARD_H
 #define REF_FORWARD_H
@@ -14,22 +18,53 @@
 #include "tensor.h"
 
 #define forward_tensor KERNEL_NAME(forward_tensor)
+#define forward_scratch KERNEL_NAME(forward_scratch)
 #define forward_output KERNEL_NAME(forward_output)
+#define forward_computes KERNEL_NAME(forward_computes)
+#define forward_runs KERNEL_NAME(forward_runs)
 #define DTYPE_REAL (sizeof(real) == sizeof(double) ? DTYPE_F64 : DTYPE_F32)
 
-struct arena; /* arena.h */
-struct trace; /* trace.h */
+struct arena;  /* arena.h */
+struct trace;  /* trace.h */
+struct conv2d; /* layers.h */
+
+/* One call of a kernel, for who wants to know of them all (a benchmark, a count of operations). */
+struct kernel_call {
+    const char *kernel;          /* the operator's name: "linear", "conv2d", "attention" ... */
+    struct tensor x;             /* its input; of attention the queries */
+    struct tensor w;             /* its weight in its stored type; of attention the keys; rank 0 without */
+    struct tensor y;             /* its result */
+    const struct conv2d *conv2d; /* stride and padding; NULL for others */
+    int64_t heads;               /* of attention */
+    bool causal;
+};
 
 struct forward {
     struct arena *arena;
     struct trace *modules; /* where module outputs go (`act.<name>`), or NULL */
     enum status status;    /* STATUS_OK until something fails */
     struct error *error;
+
+    size_t scratch; /* the most that one operator took beside its tensors, for all threads, in bytes */
+    size_t traced;  /* bytes of the tensors that a dry pass would have recorded */
+
+    /* Called before each kernel, in dry passes too; only the shapes of its tensors may be looked at there.
+     * NULL: not called. */
+    void (*record)(void *context, const struct kernel_call *call);
+    void *record_context;
 };
 
 /* A new, uninitialised tensor of type real. On failure sets the status and returns a tensor whose data is
  * NULL. */
 struct tensor forward_tensor(struct forward *f, int rank, const int64_t *shape);
+/* Room for `count` elements of a kernel's own, which the caller's scope gives back; NULL for none, and where
+ * memory is out (and then the status says so). */
+real *forward_scratch(struct forward *f, size_t count);
+
+/* Whether elements may be read and written: nothing has failed, and this is no dry pass. */
+bool forward_computes(const struct forward *f);
+/* The same for an operator that is about to call its kernel, which is recorded. */
+bool forward_runs(struct forward *f, const struct kernel_call *call);
 
 /* Records the output of the module `name` ("unet.down_blocks.0.resnets.1") where a trace wants it; returns
  * `output`. */

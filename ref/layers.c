@@ -14,11 +14,13 @@ struct arena_mark scope_begin(struct forward *f)
 
 struct tensor scope_return(struct forward *f, struct arena_mark scope, struct tensor result)
 {
-    if (f->status == STATUS_OK)
-        result.data = arena_release_keep(f->arena, scope, result.data, tensor_bytes(&result));
-    else
-        arena_release(f->arena, scope);
+    arena_release_but(f->arena, scope, f->status == STATUS_OK ? result.data : NULL);
     return result;
+}
+
+void drop(struct forward *f, struct tensor x)
+{
+    if (f->status == STATUS_OK) arena_drop(f->arena, x.data);
 }
 
 /* --- Shapes ------------------------------------------------------------------------------- */
@@ -61,14 +63,6 @@ static struct tensor like_with_last(struct forward *f, struct tensor x, int64_t 
     return forward_tensor(f, x.rank, x.shape);
 }
 
-/* Scratch memory for a kernel; NULL where it needs none, or where memory is out (and then the status says
- * so). */
-static real *scratch(struct forward *f, size_t count)
-{
-    if (count == 0) return NULL;
-    return forward_tensor(f, 1, (int64_t[]){(int64_t)count}).data;
-}
-
 /* --- Weights ------------------------------------------------------------------------------ */
 
 struct tensor as_real(struct forward *f, struct tensor x)
@@ -76,7 +70,7 @@ struct tensor as_real(struct forward *f, struct tensor x)
     bool aligned = (uintptr_t)x.data % _Alignof(real) == 0;
     if (f->status != STATUS_OK || (x.dtype == DTYPE_REAL && aligned)) return x;
     struct tensor y = like(f, x);
-    if (f->status != STATUS_OK) return y;
+    if (!forward_computes(f)) return y;
     size_t n = tensor_count(&x);
     real *values = y.data;
     switch (x.dtype) {
@@ -105,7 +99,7 @@ struct tensor linear(struct forward *f, struct tensor x, const struct linear *la
     struct tensor y = like_with_last(f, x, out);
     struct arena_mark converted = scope_begin(f);
     const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
-    if (f->status == STATUS_OK)
+    if (forward_runs(f, &(struct kernel_call){"linear", x, layer->weight, y, NULL, 0, false}))
         kernel_linear(x.data, w, bias, sides(&x, 0, x.rank - 1), (size_t)in, (size_t)out, y.data);
     arena_release(f->arena, converted);
     return y;
@@ -138,8 +132,23 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
     struct tensor y = forward_tensor(f, 4, y_shape);
     struct arena_mark converted = scope_begin(f);
     const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
-    real *columns = scratch(f, kernel_conv2d_scratch(&shape));
-    if (f->status == STATUS_OK) kernel_conv2d(&shape, x.data, w, bias, y.data, columns);
+    real *columns = forward_scratch(f, kernel_conv2d_scratch(&shape));
+    if (forward_runs(f, &(struct kernel_call){"conv2d", x, layer->weight, y, layer, 0, false}))
+        kernel_conv2d(&shape, x.data, w, bias, y.data, columns);
+    arena_release(f->arena, converted);
+    return y;
+}
+
+/* Written to y, which may be x. */
+static struct tensor normalise_groups(
+    struct forward *f, struct tensor x, const struct norm *layer, bool silu_after, struct tensor y)
+{
+    struct arena_mark converted = scope_begin(f);
+    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    const char *name = silu_after ? "group_norm_silu" : "group_norm";
+    if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y}))
+        kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
+            (size_t)layer->groups, layer->eps, w, bias, silu_after, y.data);
     arena_release(f->arena, converted);
     return y;
 }
@@ -147,14 +156,13 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
 struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
 {
     if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
-    struct tensor y = like(f, x);
-    struct arena_mark converted = scope_begin(f);
-    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
-    if (f->status == STATUS_OK)
-        kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
-            (size_t)layer->groups, layer->eps, w, bias, silu_after, y.data);
-    arena_release(f->arena, converted);
-    return y;
+    return normalise_groups(f, x, layer, silu_after, like(f, x));
+}
+
+struct tensor group_norm_over(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
+{
+    if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
+    return normalise_groups(f, x, layer, silu_after, x);
 }
 
 struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *layer)
@@ -163,7 +171,7 @@ struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *
     struct tensor y = like(f, x);
     struct arena_mark converted = scope_begin(f);
     const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
-    if (f->status == STATUS_OK)
+    if (forward_runs(f, &(struct kernel_call){.kernel = "layer_norm", .x = x, .y = y}))
         kernel_layer_norm(
             x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&x), layer->eps, w, bias, y.data);
     arena_release(f->arena, converted);
@@ -189,8 +197,9 @@ struct tensor attention(struct forward *f, struct tensor q, struct tensor k, str
     };
     struct tensor y = like(f, q);
     struct arena_mark scores = scope_begin(f);
-    real *room = scratch(f, kernel_attention_scratch(&shape));
-    if (f->status == STATUS_OK) kernel_attention(&shape, q.data, k.data, v.data, y.data, room);
+    real *room = forward_scratch(f, kernel_attention_scratch(&shape));
+    if (forward_runs(f, &(struct kernel_call){"attention", q, k, y, NULL, heads, causal}))
+        kernel_attention(&shape, q.data, k.data, v.data, y.data, room);
     arena_release(f->arena, scores);
     return y;
 }
@@ -200,13 +209,22 @@ static struct tensor elementwise(
 {
     if (!may_run(f, true, name, &x)) return x;
     struct tensor y = like(f, x);
-    if (f->status == STATUS_OK) kernel(x.data, tensor_count(&x), y.data);
+    if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y}))
+        kernel(x.data, tensor_count(&x), y.data);
     return y;
 }
 
 struct tensor silu(struct forward *f, struct tensor x)
 {
     return elementwise(f, x, "silu", kernel_silu);
+}
+
+struct tensor silu_over(struct forward *f, struct tensor x)
+{
+    if (may_run(f, true, "silu", &x) &&
+        forward_runs(f, &(struct kernel_call){.kernel = "silu", .x = x, .y = x}))
+        kernel_silu(x.data, tensor_count(&x), x.data);
+    return x;
 }
 
 struct tensor gelu(struct forward *f, struct tensor x)
@@ -223,7 +241,8 @@ struct tensor geglu(struct forward *f, struct tensor x)
 {
     if (!may_run(f, last_side(&x) > 0 && last_side(&x) % 2 == 0, "geglu", &x)) return x;
     struct tensor y = like_with_last(f, x, last_side(&x) / 2);
-    if (f->status == STATUS_OK) kernel_geglu(x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&y), y.data);
+    if (forward_runs(f, &(struct kernel_call){.kernel = "geglu", .x = x, .y = y}))
+        kernel_geglu(x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&y), y.data);
     return y;
 }
 
@@ -231,15 +250,24 @@ struct tensor add(struct forward *f, struct tensor a, struct tensor b)
 {
     if (!may_run(f, tensor_same_shape(&a, &b), "add", &a)) return a;
     struct tensor y = like(f, a);
-    if (f->status == STATUS_OK) kernel_add(a.data, b.data, tensor_count(&a), y.data);
+    if (forward_runs(f, &(struct kernel_call){.kernel = "add", .x = a, .y = y}))
+        kernel_add(a.data, b.data, tensor_count(&a), y.data);
     return y;
+}
+
+struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y)
+{
+    if (may_run(f, tensor_same_shape(&x, &y), "add", &x) &&
+        forward_runs(f, &(struct kernel_call){.kernel = "add", .x = x, .y = x}))
+        kernel_add(x.data, y.data, tensor_count(&x), x.data);
+    return x;
 }
 
 struct tensor multiply(struct forward *f, struct tensor x, double factor)
 {
     if (!may_run(f, true, "multiply", &x)) return x;
     struct tensor y = like(f, x);
-    if (f->status != STATUS_OK) return y;
+    if (!forward_runs(f, &(struct kernel_call){.kernel = "multiply", .x = x, .y = y})) return y;
     const real *in = x.data;
     real *out = y.data;
     for (size_t i = 0, n = tensor_count(&x); i < n; i++) out[i] = in[i] * (real)factor;
@@ -249,7 +277,8 @@ struct tensor multiply(struct forward *f, struct tensor x, double factor)
 struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
 {
     bool fits = x.rank >= 2 && v.rank == 2 && v.shape[0] == x.shape[0] && v.shape[1] == x.shape[1];
-    if (may_run(f, fits, "add_channels", &x))
+    if (may_run(f, fits, "add_channels", &x) &&
+        forward_runs(f, &(struct kernel_call){.kernel = "add_channels", .x = x, .y = x}))
         kernel_add_channels(x.data, v.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank));
     return x;
 }
@@ -264,7 +293,7 @@ struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor 
     struct tensor y = a;
     y.shape[1] += b.shape[1];
     y = like(f, y);
-    if (f->status != STATUS_OK) return y;
+    if (!forward_runs(f, &(struct kernel_call){.kernel = "concat_channels", .x = a, .y = y})) return y;
     size_t batch = (size_t)a.shape[0];
     size_t a_bytes = tensor_bytes(&a) / batch, b_bytes = tensor_bytes(&b) / batch; /* one picture's */
     unsigned char *to = y.data;
@@ -280,7 +309,7 @@ struct tensor to_tokens(struct forward *f, struct tensor x)
 {
     if (!may_run(f, x.rank == 4, "to_tokens", &x)) return x;
     struct tensor y = forward_tensor(f, 3, (int64_t[]){x.shape[0], x.shape[2] * x.shape[3], x.shape[1]});
-    if (f->status == STATUS_OK)
+    if (forward_runs(f, &(struct kernel_call){.kernel = "to_tokens", .x = x, .y = y}))
         kernel_transpose(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, 4), y.data);
     return y;
 }
@@ -289,7 +318,7 @@ struct tensor from_tokens(struct forward *f, struct tensor x, int64_t height, in
 {
     if (!may_run(f, x.rank == 3 && x.shape[1] == height * width, "from_tokens", &x)) return x;
     struct tensor y = forward_tensor(f, 4, (int64_t[]){x.shape[0], x.shape[2], height, width});
-    if (f->status == STATUS_OK)
+    if (forward_runs(f, &(struct kernel_call){.kernel = "from_tokens", .x = x, .y = y}))
         kernel_transpose(x.data, (size_t)x.shape[0], (size_t)x.shape[1], (size_t)x.shape[2], y.data);
     return y;
 }
@@ -298,7 +327,7 @@ struct tensor upsample_nearest(struct forward *f, struct tensor x, int64_t heigh
 {
     if (!may_run(f, x.rank == 4, "upsample_nearest", &x)) return x;
     struct tensor y = forward_tensor(f, 4, (int64_t[]){x.shape[0], x.shape[1], height, width});
-    if (f->status == STATUS_OK)
+    if (forward_runs(f, &(struct kernel_call){.kernel = "upsample_nearest", .x = x, .y = y}))
         kernel_upsample_nearest(x.data, sides(&x, 0, 2), (size_t)x.shape[2], (size_t)x.shape[3],
             (size_t)height, (size_t)width, y.data);
     return y;

@@ -13,13 +13,16 @@
 #define linear(...) KERNEL_NAME(linear)(__VA_ARGS__)
 #define conv2d(...) KERNEL_NAME(conv2d)(__VA_ARGS__)
 #define group_norm(...) KERNEL_NAME(group_norm)(__VA_ARGS__)
+#define group_norm_over(...) KERNEL_NAME(group_norm_over)(__VA_ARGS__)
 #define layer_norm(...) KERNEL_NAME(layer_norm)(__VA_ARGS__)
 #define attention(...) KERNEL_NAME(attention)(__VA_ARGS__)
 #define silu(...) KERNEL_NAME(silu)(__VA_ARGS__)
+#define silu_over(...) KERNEL_NAME(silu_over)(__VA_ARGS__)
 #define gelu(...) KERNEL_NAME(gelu)(__VA_ARGS__)
 #define quick_gelu(...) KERNEL_NAME(quick_gelu)(__VA_ARGS__)
 #define geglu(...) KERNEL_NAME(geglu)(__VA_ARGS__)
 #define add(...) KERNEL_NAME(add)(__VA_ARGS__)
+#define add_onto(...) KERNEL_NAME(add_onto)(__VA_ARGS__)
 #define multiply(...) KERNEL_NAME(multiply)(__VA_ARGS__)
 #define as_real(...) KERNEL_NAME(as_real)(__VA_ARGS__)
 #define add_channels(...) KERNEL_NAME(add_channels)(__VA_ARGS__)
@@ -29,12 +32,15 @@
 #define upsample_nearest(...) KERNEL_NAME(upsample_nearest)(__VA_ARGS__)
 #define scope_begin(...) KERNEL_NAME(scope_begin)(__VA_ARGS__)
 #define scope_return(...) KERNEL_NAME(scope_return)(__VA_ARGS__)
+#define drop(...) KERNEL_NAME(drop)(__VA_ARGS__)
 
 #include "arena.h"
 
-/* Everything allocated since scope_begin() is given back but `result`, which is returned at its new place. */
+/* Everything allocated since scope_begin() is given back but `result`, which is returned. */
 struct arena_mark scope_begin(struct forward *f);
 struct tensor scope_return(struct forward *f, struct arena_mark scope, struct tensor result);
+/* Gives `x` back before its scope ends: a large tensor that nothing looks at any more. */
+void drop(struct forward *f, struct tensor x);
 
 struct linear {
     struct tensor weight; /* [out, in] */
@@ -76,6 +82,8 @@ struct tensor linear(struct forward *f, struct tensor x, const struct linear *la
 struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer);
 /* x: [B, C, ...] -> the same shape; `silu` applies the activation to the result. */
 struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu);
+/* The same written over x, which is returned. */
+struct tensor group_norm_over(struct forward *f, struct tensor x, const struct norm *layer, bool silu);
 /* x: [..., C] */
 struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *layer);
 /* softmax(q k^T * scale) v for each head. q: [B, L, heads*dim], k, v: [B, S, heads*dim] -> [B, L, heads*dim].
@@ -85,10 +93,13 @@ struct tensor attention(struct forward *f, struct tensor q, struct tensor k, str
     double scale, bool causal);
 
 struct tensor silu(struct forward *f, struct tensor x);
+struct tensor silu_over(struct forward *f, struct tensor x); /* written over x, which is returned */
 struct tensor gelu(struct forward *f, struct tensor x);
 struct tensor quick_gelu(struct forward *f, struct tensor x);
 struct tensor geglu(struct forward *f, struct tensor x);                /* [..., 2*inner] -> [..., inner] */
 struct tensor add(struct forward *f, struct tensor a, struct tensor b); /* of one shape */
+/* x += y of one shape; returns x */
+struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y);
 /* x times a number, which is rounded to real first */
 struct tensor multiply(struct forward *f, struct tensor x, double factor);
 /* x (F32, F64, F16 or BF16) as a tensor of type real: itself where it is one already, otherwise a copy. */

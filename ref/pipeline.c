@@ -418,7 +418,7 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
     *pictures = (struct pictures){0};
-    run.f.status = arena_create(&run.f.arena, error);
+    run.f.status = arena_create(&run.f.arena, (size_t)4<<30, error);
 
     if (run.f.status == STATUS_OK) check_inputs(&run);
     struct conditioning conditioning = {0};

@@ -3,25 +3,30 @@
 #include "resnet.h"
 
 struct tensor resnet_forward(
-    struct forward *f, const struct resnet *resnet, struct tensor x, struct tensor temb)
+    struct forward *f, const struct resnet *resnet, struct tensor x, enum input input, struct tensor temb)
 {
     struct arena_mark scope = scope_begin(f);
-    struct tensor hidden_states = group_norm(f, x, &resnet->norm1, true); /* norm1, SiLU: [B, in, H, W] */
-    hidden_states = conv2d(f, hidden_states, &resnet->conv1);             /* [B, out, H, W] */
-    hidden_states = scope_return(f, scope, hidden_states);
+    bool spent = input == INPUT_SPENT;
+    struct tensor residual = x; /* [B, out, H, W], as all that follow but the first */
+    if (resnet->conv_shortcut.weight.rank > 0) residual = conv2d(f, x, &resnet->conv_shortcut);
+
+    /* norm1, SiLU: [B, in, H, W]. Where the residual is another tensor, x has had its day. */
+    bool over = spent && resnet->conv_shortcut.weight.rank > 0;
+    struct tensor normed =
+        over ? group_norm_over(f, x, &resnet->norm1, true) : group_norm(f, x, &resnet->norm1, true);
+    struct tensor hidden_states = conv2d(f, normed, &resnet->conv1);
+    drop(f, normed);
 
     if (resnet->time_emb_proj.weight.rank > 0) {
         struct tensor shift = linear(f, silu(f, temb), &resnet->time_emb_proj); /* [B, out] */
         hidden_states = add_channels(f, hidden_states, shift);
     }
 
-    hidden_states = group_norm(f, hidden_states, &resnet->norm2, true); /* norm2, SiLU */
-    hidden_states = conv2d(f, hidden_states, &resnet->conv2);           /* [B, out, H, W] */
-    hidden_states = scope_return(f, scope, hidden_states);
-
-    if (resnet->conv_shortcut.weight.rank > 0) x = conv2d(f, x, &resnet->conv_shortcut); /* [B, out, H, W] */
-    hidden_states = add(f, x, hidden_states);
-    return forward_output(f, resnet->name, scope_return(f, scope, hidden_states));
+    hidden_states = group_norm_over(f, hidden_states, &resnet->norm2, true); /* norm2, SiLU */
+    struct tensor output = conv2d(f, hidden_states, &resnet->conv2);
+    output = scope_return(f, scope, add_onto(f, output, residual));
+    if (spent && !over) drop(f, x);
+    return forward_output(f, resnet->name, output);
 }
 
 struct tensor downsample_forward(struct forward *f, const struct resampler *downsampler, struct tensor x)
@@ -32,8 +37,9 @@ struct tensor downsample_forward(struct forward *f, const struct resampler *down
 struct tensor upsample_forward(
     struct forward *f, const struct resampler *upsampler, struct tensor x, int64_t height, int64_t width)
 {
-    struct arena_mark scope = scope_begin(f);
-    x = upsample_nearest(f, x, height, width); /* [B, C, height, width] */
-    x = conv2d(f, x, &upsampler->conv);
-    return forward_output(f, upsampler->name, scope_return(f, scope, x));
+    struct tensor larger = upsample_nearest(f, x, height, width); /* [B, C, height, width] */
+    drop(f, x);
+    struct tensor output = conv2d(f, larger, &upsampler->conv);
+    drop(f, larger);
+    return forward_output(f, upsampler->name, output);
 }

@@ -34,12 +34,16 @@ void downsampler_load(struct weights *weights, struct resampler *downsampler, co
 void upsampler_load(struct weights *weights, struct resampler *upsampler, const char *component,
     const char *path, int64_t channels);
 
+/* What becomes of a block's input: it stays as it is, or the block writes over it and gives its memory back,
+ * since nothing looks at it any more. */
+enum input { INPUT_KEPT, INPUT_SPENT };
+
 /* x: [B, in, H, W], temb: [B, temb_channels] (not looked at without time_emb_proj) -> [B, out, H, W] */
 struct tensor resnet_forward(
-    struct forward *f, const struct resnet *resnet, struct tensor x, struct tensor temb);
+    struct forward *f, const struct resnet *resnet, struct tensor x, enum input input, struct tensor temb);
 /* x: [B, C, H, W] -> [B, C, ceil(H/2), ceil(W/2)] */
 struct tensor downsample_forward(struct forward *f, const struct resampler *downsampler, struct tensor x);
-/* x: [B, C, H, W] -> [B, C, height, width]: nearest neighbour, then the convolution */
+/* x: [B, C, H, W], which is spent -> [B, C, height, width]: nearest neighbour, then the convolution */
 struct tensor upsample_forward(
     struct forward *f, const struct resampler *upsampler, struct tensor x, int64_t height, int64_t width);
 

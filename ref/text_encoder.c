@@ -61,7 +61,7 @@ static struct tensor embed(
         struct tensor token = as_real(f, table_row(&encoder->token_embedding, ids[i]));
         struct tensor position = as_real(f, table_row(&encoder->position_embedding, i % length));
         struct tensor sum = add(f, token, position);
-        if (f->status == STATUS_OK)
+        if (forward_computes(f))
             memcpy((real *)embedded.data + i * hidden, sum.data, (size_t)hidden * sizeof(real));
         arena_release(f->arena, scope);
     }
@@ -125,7 +125,7 @@ static struct tensor pool_and_project(struct forward *f, const struct text_encod
     int64_t hidden = last_hidden_state.shape[2];
     struct arena_mark scope = scope_begin(f);
     struct tensor pooled = forward_tensor(f, 2, (int64_t[]){batch, hidden});
-    for (int64_t b = 0; f->status == STATUS_OK && b < batch; b++) {
+    for (int64_t b = 0; forward_computes(f) && b < batch; b++) {
         int64_t end = end_position(&encoder->config, ids + b * length, length);
         const real *row = (const real *)last_hidden_state.data + (b * length + end) * hidden;
         memcpy((real *)pooled.data + b * hidden, row, (size_t)hidden * sizeof(real));
@@ -151,7 +151,8 @@ struct text_encoder_output text_encoder_forward(struct forward *f, const struct 
         embed(f, encoder, ids, batch, length); /* [B, L, hidden], as all that follow */
     forward_output(f, module_path(name, encoder->name, "text_model.embeddings"), hidden_states);
     for (int64_t i = 0; f->status == STATUS_OK; i++) {
-        if (i == wanted) memcpy(output.hidden_state.data, hidden_states.data, tensor_bytes(&hidden_states));
+        if (i == wanted && forward_computes(f))
+            memcpy(output.hidden_state.data, hidden_states.data, tensor_bytes(&hidden_states));
         if (i == layers) break;
         hidden_states = scope_return(f, scope, layer_forward(f, encoder, &encoder->layers[i], hidden_states));
     }

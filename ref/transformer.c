@@ -23,10 +23,13 @@ static struct tensor feed_forward(
     struct forward *f, const struct transformer_block *block, struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
-    struct tensor gated = geglu(f, linear(f, hidden_states, &block->ff_in)); /* [B, N, 4 * inner] */
+    struct tensor projected = linear(f, hidden_states, &block->ff_in); /* [B, N, 2 * 4 * inner] */
+    struct tensor gated = geglu(f, projected);                         /* [B, N, 4 * inner] */
+    drop(f, projected);
     return scope_return(f, scope, linear(f, gated, &block->ff_out));
 }
 
+/* hidden_states: [B, N, inner], which the block adds to; returned. */
 static struct tensor block_forward(struct forward *f, const struct transformer *transformer,
     const struct transformer_block *block, struct tensor hidden_states, struct tensor encoder_hidden_states)
 {
@@ -34,15 +37,15 @@ static struct tensor block_forward(struct forward *f, const struct transformer *
     struct tensor normed =
         layer_norm(f, hidden_states, &block->norm1); /* [B, N, inner], as all that follow */
     struct tensor attended = attend(f, transformer, &block->attn1, normed, normed);
-    hidden_states = scope_return(f, scope, add(f, attended, hidden_states));
+    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, attended));
 
     normed = layer_norm(f, hidden_states, &block->norm2);
     attended = attend(f, transformer, &block->attn2, normed, encoder_hidden_states);
-    hidden_states = scope_return(f, scope, add(f, attended, hidden_states));
+    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, attended));
 
     normed = layer_norm(f, hidden_states, &block->norm3);
-    hidden_states = add(f, feed_forward(f, block, normed), hidden_states);
-    return forward_output(f, block->name, scope_return(f, scope, hidden_states));
+    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, feed_forward(f, block, normed)));
+    return forward_output(f, block->name, hidden_states);
 }
 
 struct tensor transformer_forward(struct forward *f, const struct transformer *transformer, struct tensor x,
@@ -62,8 +65,8 @@ struct tensor transformer_forward(struct forward *f, const struct transformer *t
     hidden_states = scope_return(f, scope, hidden_states); /* [B, H*W, inner] */
 
     for (int64_t i = 0; i < transformer->block_count; i++)
-        hidden_states = scope_return(f, scope,
-            block_forward(f, transformer, &transformer->blocks[i], hidden_states, encoder_hidden_states));
+        hidden_states =
+            block_forward(f, transformer, &transformer->blocks[i], hidden_states, encoder_hidden_states);
 
     if (transformer->use_linear_projection) {
         hidden_states = linear(f, hidden_states, &transformer->proj_out); /* [B, H*W, C] */
@@ -72,6 +75,7 @@ struct tensor transformer_forward(struct forward *f, const struct transformer *t
         hidden_states = from_tokens(f, hidden_states, height, width); /* [B, inner, H, W] */
         hidden_states = conv2d(f, hidden_states, &transformer->proj_out_conv);
     }
-    hidden_states = add(f, hidden_states, x); /* [B, C, H, W] */
-    return forward_output(f, transformer->name, scope_return(f, scope, hidden_states));
+    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, x)); /* [B, C, H, W] */
+    drop(f, x);
+    return forward_output(f, transformer->name, hidden_states);
 }

@@ -48,7 +48,7 @@ enum status transformer_load(struct weights *weights, struct transformer *transf
     const char *path, const struct transformer_shape *shape, struct error *error);
 void transformer_free(struct transformer *transformer);
 
-/* x: [B, C, H, W], encoder_hidden_states: [B, L, cross_attention_dim] -> [B, C, H, W] */
+/* x: [B, C, H, W], which is given back; encoder_hidden_states: [B, L, cross_attention_dim] -> [B, C, H, W] */
 struct tensor transformer_forward(struct forward *f, const struct transformer *transformer, struct tensor x,
     struct tensor encoder_hidden_states);
 

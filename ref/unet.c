@@ -62,7 +62,7 @@ static struct tensor time_embedding(
     struct sinusoid sinusoid = {config->block_out_channels[0], config->flip_sin_to_cos, config->freq_shift};
 
     struct tensor timesteps = forward_tensor(f, 1, &batch);
-    for (int64_t i = 0; i < batch && f->status == STATUS_OK; i++)
+    for (int64_t i = 0; i < batch && forward_computes(f); i++)
         ((real *)timesteps.data)[i] = (real)(float)input->timestep;
     struct tensor t_emb = timestep_embedding(f, timesteps, &sinusoid); /* [B, block_out_channels[0]] */
     forward_output(f, "unet.time_proj", t_emb);
@@ -107,15 +107,13 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
     struct tensor sample = conv2d(f, input->sample, &unet->conv_in); /* [B, C_0, H, W] */
     skips[skip_count++] = forward_output(f, "unet.conv_in", sample);
 
-    /* 3. Down: level i has C_i channels and sides of ceil(H / 2^i), ceil(W / 2^i). */
+    /* 3. Down: level i has C_i channels and sides of ceil(H / 2^i), ceil(W / 2^i). Each output is kept. */
     for (int i = 0; i < config->levels; i++) {
         const struct unet_block *block = &unet->down_blocks[i];
         for (int64_t j = 0; j < block->layers; j++) {
-            struct arena_mark layer = scope_begin(f);
-            sample = resnet_forward(f, &block->resnets[j], sample, emb); /* [B, C_i, H_i, W_i] */
+            sample = resnet_forward(f, &block->resnets[j], sample, INPUT_KEPT, emb); /* [B, C_i, H_i, W_i] */
             if (block->has_attention)
                 sample = transformer_forward(f, &block->attentions[j], sample, encoder_hidden_states);
-            sample = scope_return(f, layer, sample);
             skips[skip_count++] = sample;
         }
         if (block->has_resampler) {
@@ -125,31 +123,32 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
     }
 
     /* 4. Middle, and from here on each activation gives way to the next; the skips stay where they are. */
-    struct arena_mark up = scope_begin(f);
-    sample = scope_return(f, up, resnet_forward(f, &unet->mid_resnets[0], sample, emb));
-    sample = scope_return(f, up, transformer_forward(f, &unet->mid_attention, sample, encoder_hidden_states));
-    sample = scope_return(f, up, resnet_forward(f, &unet->mid_resnets[1], sample, emb));
+    sample = resnet_forward(f, &unet->mid_resnets[0], sample, INPUT_KEPT, emb);
+    sample = transformer_forward(f, &unet->mid_attention, sample, encoder_hidden_states);
+    sample = resnet_forward(f, &unet->mid_resnets[1], sample, INPUT_SPENT, emb);
 
     /* 5. Up: each resnet takes the last skip that is left. */
     for (int i = 0; i < config->levels; i++) {
         const struct unet_block *block = &unet->up_blocks[i];
         for (int64_t j = 0; j < block->layers; j++) {
-            sample = scope_return(f, up, concat_channels(f, sample, skips[--skip_count]));
-            sample = scope_return(f, up, resnet_forward(f, &block->resnets[j], sample, emb));
+            struct tensor skip = skips[--skip_count], below = sample;
+            sample = concat_channels(f, below, skip);
+            drop(f, below);
+            drop(f, skip);
+            sample = resnet_forward(f, &block->resnets[j], sample, INPUT_SPENT, emb);
             if (block->has_attention)
-                sample = scope_return(
-                    f, up, transformer_forward(f, &block->attentions[j], sample, encoder_hidden_states));
+                sample = transformer_forward(f, &block->attentions[j], sample, encoder_hidden_states);
         }
         if (block->has_resampler) {
             /* To the size of the next skip: twice this one, or one less where that side was odd. */
             const int64_t *next = skips[skip_count - 1].shape;
-            sample = scope_return(f, up, upsample_forward(f, &block->resampler, sample, next[2], next[3]));
+            sample = upsample_forward(f, &block->resampler, sample, next[2], next[3]);
         }
     }
 
     /* 6. Out. */
-    sample = group_norm(f, sample, &unet->conv_norm_out, false);
+    sample = group_norm_over(f, sample, &unet->conv_norm_out, false);
     forward_output(f, "unet.conv_norm_out", sample);
-    sample = conv2d(f, silu(f, sample), &unet->conv_out); /* [B, out_channels, H, W] */
+    sample = conv2d(f, silu_over(f, sample), &unet->conv_out); /* [B, out_channels, H, W] */
     return scope_return(f, scope, forward_output(f, "unet.conv_out", sample));
 }

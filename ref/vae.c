@@ -23,7 +23,7 @@ struct tensor vae_unscale(
     const struct vae_config *config = &vae->config;
     check_latents(f, vae, &latents);
     struct tensor unscaled = forward_tensor(f, latents.rank, latents.shape);
-    if (f->status != STATUS_OK) return unscaled;
+    if (!forward_computes(f)) return unscaled;
 
     size_t channels = (size_t)latents.shape[1], size = (size_t)(latents.shape[2] * latents.shape[3]);
     size_t planes = (size_t)latents.shape[0] * channels;
@@ -40,7 +40,8 @@ struct tensor vae_unscale(
     return unscaled;
 }
 
-/* x: [B, C, h, w] -> the same: softmax(Q K^T / sqrt(C)) V over the h*w positions, and the input added. */
+/* x: [B, C, h, w], which is given back -> the same: softmax(Q K^T / sqrt(C)) V over the h*w positions, and
+ * the input added. */
 static struct tensor attend(struct forward *f, const struct vae_attention *weights, struct tensor x)
 {
     struct arena_mark scope = scope_begin(f);
@@ -51,8 +52,9 @@ static struct tensor attend(struct forward *f, const struct vae_attention *weigh
     struct tensor attended = attention(f, q, k, v, 1, 1 / sqrt((double)x.shape[1]), false);
     attended =
         from_tokens(f, linear(f, attended, &weights->to_out), x.shape[2], x.shape[3]); /* [B, C, h, w] */
-    attended = add(f, attended, x);
-    return forward_output(f, weights->name, scope_return(f, scope, attended));
+    attended = scope_return(f, scope, add_onto(f, attended, x));
+    drop(f, x);
+    return forward_output(f, weights->name, attended);
 }
 
 struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor latents)
@@ -61,7 +63,7 @@ struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor
     const struct tensor none = {0}; /* no embedding */
     check_latents(f, vae, &latents);
     if (f->status != STATUS_OK) return latents;
-    struct arena_mark scope = scope_begin(f); /* each activation gives way to the next */
+    struct arena_mark scope = scope_begin(f);
 
     struct tensor sample = latents; /* [B, 4, h, w] */
     if (config->use_post_quant_conv) {
@@ -71,24 +73,24 @@ struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor
     sample = scope_return(f, scope, conv2d(f, sample, &vae->conv_in)); /* [B, C_coarsest, h, w] */
     forward_output(f, "vae.decoder.conv_in", sample);
 
-    sample = scope_return(f, scope, resnet_forward(f, &vae->mid_resnets[0], sample, none));
-    if (config->mid_block_add_attention)
-        sample = scope_return(f, scope, attend(f, &vae->mid_attention, sample));
-    sample = scope_return(f, scope, resnet_forward(f, &vae->mid_resnets[1], sample, none));
+    /* From here on each activation gives way to the next. */
+    sample = resnet_forward(f, &vae->mid_resnets[0], sample, INPUT_SPENT, none);
+    if (config->mid_block_add_attention) sample = attend(f, &vae->mid_attention, sample);
+    sample = resnet_forward(f, &vae->mid_resnets[1], sample, INPUT_SPENT, none);
 
     for (int i = 0; i < config->levels; i++) { /* [B, C_i, 2^i h, 2^i w] */
         const struct vae_up_block *block = &vae->up_blocks[i];
         for (int64_t j = 0; j <= config->layers_per_block; j++)
-            sample = scope_return(f, scope, resnet_forward(f, &block->resnets[j], sample, none));
+            sample = resnet_forward(f, &block->resnets[j], sample, INPUT_SPENT, none);
         if (block->has_upsampler) {
             int64_t height = 2 * sample.shape[2], width = 2 * sample.shape[3];
-            sample = scope_return(f, scope, upsample_forward(f, &block->upsampler, sample, height, width));
+            sample = upsample_forward(f, &block->upsampler, sample, height, width);
         }
         forward_output(f, block->name, sample);
     }
 
-    sample = scope_return(f, scope, group_norm(f, sample, &vae->conv_norm_out, false));
+    sample = group_norm_over(f, sample, &vae->conv_norm_out, false);
     forward_output(f, "vae.decoder.conv_norm_out", sample);
-    sample = conv2d(f, silu(f, sample), &vae->conv_out); /* [B, 3, H, W] */
+    sample = conv2d(f, silu_over(f, sample), &vae->conv_out); /* [B, 3, H, W] */
     return scope_return(f, scope, forward_output(f, "vae.decoder.conv_out", sample));
 }

@@ -26,7 +26,7 @@ static struct forward begin(void)
 {
     struct forward f = {.error = &error};
     error.message[0] = '\0';
-    ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
+    ck_assert_int_eq(arena_create(&f.arena, TEST_ARENA, &error), STATUS_OK);
     return f;
 }
 
@@ -77,7 +77,7 @@ static void scopes(void)
     struct tensor kept = numbers(&f, 2, (int64_t[]){20, 50}, 3);
     void *place = dropped.data;
     kept = scope_return(&f, scope, kept);
-    ck_assert_ptr_eq(kept.data, place);
+    ck_assert_ptr_eq(forward_tensor(&f, 1, (int64_t[]){1000}).data, place);
     check_shape(kept, 2, (int64_t[]){20, 50});
     for (size_t i = 0; i < 1000; i++) ck_assert(at(kept, i) == number(i, 3));
     for (size_t i = 0; i < 10; i++) ck_assert(at(before, i) == number(i, 1));
@@ -402,22 +402,37 @@ static void resnets(void)
     struct norm norm = {.weight = ones, .bias = channels, .groups = C, .eps = 1e-5};
     struct conv2d silent = {kernel, channels, 1, 1, 1, 1, 1};
     struct resnet resnet = {.name = "unet.r", .norm1 = norm, .conv1 = silent, .norm2 = norm, .conv2 = silent};
-    struct tensor y = resnet_forward(&f, &resnet, x, temb);
+    struct tensor y = resnet_forward(&f, &resnet, x, INPUT_KEPT, temb);
     for (size_t i = 0; i < 9 * C; i++) ck_assert(at(y, i) == at(x, i));
 
     resnet.time_emb_proj = (struct linear){.weight = numbers(&f, 2, (int64_t[]){C, 5}, 4), .bias = channels};
     resnet.conv2.weight = numbers(&f, 4, (int64_t[]){C, C, 3, 3}, 5);
-    y = resnet_forward(&f, &resnet, x, temb);
+    y = resnet_forward(&f, &resnet, x, INPUT_KEPT, temb);
     for (size_t i = 0; i < 9 * C; i++) ck_assert_double_eq_tol(at(y, i), at(x, i), 1e4 * EPSILON);
 
     resnet.conv_shortcut =
         (struct conv2d){numbers(&f, 4, (int64_t[]){C, C, 1, 1}, 6), channels, 1, 0, 0, 0, 0};
     resnet.conv2 = silent;
-    y = resnet_forward(&f, &resnet, x, temb);
+    y = resnet_forward(&f, &resnet, x, INPUT_KEPT, temb);
     for (size_t i = 0; i < 9 * C; i++) {
         double sum = 0;
         for (size_t c = 0; c < C; c++) sum += number(i / 9 * C + c, 6) * at(x, c * 9 + i % 9);
         ck_assert(at(y, i) == sum);
+    }
+
+    /* A spent input gives way, and the result is the same; with a shortcut it is written over besides. */
+    for (int shortcut = 1; shortcut >= 0; shortcut--) {
+        if (!shortcut) resnet.conv_shortcut = (struct conv2d){0};
+        struct tensor expected = resnet_forward(&f, &resnet, x, INPUT_KEPT, temb);
+        arena_restart_peak(f.arena);
+        size_t before = arena_peak(f.arena);
+        struct tensor spent = forward_tensor(&f, 2, (int64_t[]){1, 4096}); /* in no gap that is there */
+        spent = (struct tensor){DTYPE_REAL, 4, {1, C, 3, 3}, memcpy(spent.data, x.data, tensor_bytes(&x))};
+        y = resnet_forward(&f, &resnet, spent, INPUT_SPENT, temb);
+        ck_assert_int_eq(memcmp(y.data, expected.data, tensor_bytes(&y)), 0);
+        drop(&f, y);
+        arena_restart_peak(f.arena);
+        ck_assert_uint_eq(arena_peak(f.arena), before);
     }
     end(&f);
 }
@@ -433,9 +448,9 @@ static void resamplers(void)
     struct resampler up = {.name = "unet.u", .conv = {kernel, bias, 1, 1, 1, 1, 1}};
     struct tensor smaller = downsample_forward(&f, &down, x);
     check_shape(smaller, 4, (int64_t[]){1, 2, 3, 2});
+    struct tensor expected = conv2d(&f, upsample_nearest(&f, smaller, 5, 4), &up.conv);
     struct tensor larger = upsample_forward(&f, &up, smaller, 5, 4);
     check_shape(larger, 4, (int64_t[]){1, 2, 5, 4});
-    struct tensor expected = conv2d(&f, upsample_nearest(&f, smaller, 5, 4), &up.conv);
     ck_assert_int_eq(memcmp(larger.data, expected.data, tensor_bytes(&expected)), 0);
     end(&f);
 }

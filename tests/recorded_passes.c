@@ -15,7 +15,7 @@ static void begin(struct forward *f, struct error *error, struct trace *modules)
 {
     *error = (struct error){""};
     *f = (struct forward){.modules = modules, .error = error};
-    ck_assert_int_eq(arena_create(&f->arena, error), STATUS_OK);
+    ck_assert_int_eq(arena_create(&f->arena, TEST_ARENA, error), STATUS_OK);
 }
 
 static void end(struct forward *f)

@@ -2,6 +2,7 @@
 
 #include "ref/text_encoder.h"
 #include "run_text_encoder.h"
+#include "support.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ enum status run_text_encoder(const struct checkpoint *checkpoint, const char *co
     for (size_t i = 0; i < count; i++) values[i] = tensor_get_int(ids, i);
 
     f.status = text_encoder_open(checkpoint, component, variant, &encoder, error);
-    if (f.status == STATUS_OK) f.status = arena_create(&f.arena, error);
+    if (f.status == STATUS_OK) f.status = arena_create(&f.arena, TEST_ARENA, error);
     int64_t layers = f.status == STATUS_OK ? text_encoder_layers(encoder) : -1;
     for (int64_t n = 0; n <= layers && f.status == STATUS_OK; n++) {
         struct arena_mark scope = scope_begin(&f);

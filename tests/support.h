@@ -10,6 +10,9 @@
 
 #include <check.h>
 
+/* An arena that every pass of a test fits in: address space, of which a test uses little. */
+#define TEST_ARENA ((size_t)256 << 20)
+
 /* Path of a file under golden/ (environment PLUMB_GOLDEN, or "golden"). It lives until the program ends. */
 const char *golden_path(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Opens golden tensors, or reads golden JSON; fails the test where that fails. */

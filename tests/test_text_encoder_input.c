@@ -103,7 +103,7 @@ static void bad_ids(const struct text_encoder *encoder, const int64_t *ids, int6
 {
     struct error error = {""};
     struct forward f = {.error = &error};
-    ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
+    ck_assert_int_eq(arena_create(&f.arena, TEST_ARENA, &error), STATUS_OK);
     struct text_encoder_output output = text_encoder_forward_f32(&f, encoder, ids, 1, length, layer);
     ck_assert_int_eq(f.status, STATUS_BAD_INPUT);
     ck_assert_msg(strstr(error.message, message), "%s", error.message);

@@ -158,7 +158,7 @@ START_TEST(inputs_that_do_not_fit)
     const struct unet *unet = recorded.unet;
     struct error error = {""};
     struct forward f = {.error = &error};
-    ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
+    ck_assert_int_eq(arena_create(&f.arena, TEST_ARENA, &error), STATUS_OK);
     struct unet_input good = {.sample = zeros(&f, 4, (int64_t[]){1, 4, 8, 8}),
         .encoder_hidden_states = zeros(&f, 3, (int64_t[]){1, 7, 40}),
         .text_embeds = zeros(&f, 2, (int64_t[]){1, 20}),

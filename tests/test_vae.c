@@ -65,7 +65,7 @@ START_TEST(unscaling_with_statistics)
         .latents_std = {8.4927, 5.9022}};
     struct error error = {""};
     struct forward f = {.error = &error};
-    ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
+    ck_assert_int_eq(arena_create(&f.arena, TEST_ARENA, &error), STATUS_OK);
     struct tensor x = {.dtype = DTYPE_F32, .rank = 4, .shape = {2, 2, 1, 3}, .data = latents};
     struct tensor y = vae_unscale_f32(&f, &vae, x, true);
     ck_assert_msg(f.status == STATUS_OK, "%s", error.message);
@@ -90,7 +90,7 @@ START_TEST(latents_of_another_shape)
     double numbers[3 * 4 * 4] = {0};
     struct error error = {""};
     struct forward f = {.error = &error};
-    ck_assert_int_eq(arena_create(&f.arena, &error), STATUS_OK);
+    ck_assert_int_eq(arena_create(&f.arena, TEST_ARENA, &error), STATUS_OK);
     struct tensor x = {.dtype = DTYPE_F32, .rank = 4, .shape = {1, 3, 4, 4}, .data = numbers};
     vae_decode_f32(&f, vae, x);
     ck_assert_int_eq(f.status, STATUS_BAD_INPUT);
