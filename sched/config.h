@@ -59,7 +59,7 @@ struct option_table {
     {                                                                                                        \
         rows, sizeof(rows) / sizeof(rows)[0]                                                                 \
     }
-#define MAX_OPTION_TABLES 5 /* a solver's list of tables ends with an empty one, or is full */
+#define MAX_OPTION_TABLES 8 /* a solver's list of tables ends with an empty one, or is full */
 
 /* What two or more classes share. A solver with options of its own has a struct whose first member is this
  * one. A class that does not list an option leaves its member zero. */

@@ -22,6 +22,7 @@
 #include "real.h"
 #include "integer_steps.h"
 #include "noise_schedule.h"
+#include "predictions.h"
 #include "thresholding.h"
 #include "timesteps.h"
 
@@ -98,43 +99,10 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
     return step_options->eta > 0;
 }
 
-enum prediction { PREDICTS_EPSILON, PREDICTS_SAMPLE, PREDICTS_V };
-
-static enum status prediction_of(
-    const struct scheduler *scheduler, enum prediction *prediction, struct error *error)
-{
-    const char *name = scheduler->config->prediction_type;
-    if (option_is(name, "epsilon"))
-        *prediction = PREDICTS_EPSILON;
-    else if (option_is(name, "sample"))
-        *prediction = PREDICTS_SAMPLE;
-    else if (option_is(name, "v_prediction"))
-        *prediction = PREDICTS_V;
-    else
-        return option_refuse("prediction_type", name, "\"epsilon\", \"sample\" or \"v_prediction\"", error);
-    return STATUS_OK;
-}
-
 static real clamp(real x, real low, real high)
 {
     real raised = x < low ? low : x; /* NaN stays NaN */
     return raised > high ? high : raised;
-}
-
-/* x_0 [n] from what the model predicted, before any clipping. */
-static void predict_original_sample(enum prediction prediction, const struct step_alphas *alphas,
-    const real *model_output, const real *sample, size_t n, real *x0)
-{
-    const real sqrt_alpha_prod_t = real_sqrt(alphas->alpha_prod_t);
-    const real sqrt_beta_prod_t = real_sqrt(alphas->beta_prod_t);
-    for (size_t i = 0; i < n; i++) {
-        if (prediction == PREDICTS_EPSILON)
-            x0[i] = (sample[i] - sqrt_beta_prod_t * model_output[i]) / sqrt_alpha_prod_t;
-        else if (prediction == PREDICTS_SAMPLE)
-            x0[i] = model_output[i];
-        else
-            x0[i] = sqrt_alpha_prod_t * sample[i] - sqrt_beta_prod_t * model_output[i];
-    }
 }
 
 /* Eq. 12. x0 [n], as clipped, may be prev_sample itself. */
@@ -175,7 +143,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     struct step_alphas alphas;
     int stride = 0;
 
-    enum status status = prediction_of(scheduler, &prediction, error);
+    enum status status = prediction_of(config->base.prediction_type, false, &prediction, error);
     if (status == STATUS_OK) status = integer_steps_stride(scheduler, &stride, error);
     if (status == STATUS_OK)
         status = integer_steps_alphas(scheduler, input->timestep, input->timestep - stride, &alphas, error);
@@ -183,7 +151,9 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
     /* Where nobody asks for x_0, it lies where x_t' will. */
     real *x0 = pred_original_sample ? pred_original_sample : prev_sample;
-    predict_original_sample(prediction, &alphas, input->model_output, input->sample, n, x0);
+    const struct level level = {
+        .alpha = real_sqrt(alphas.alpha_prod_t), .sigma = real_sqrt(alphas.beta_prod_t)};
+    predict_data(prediction, level, input->model_output, input->sample, n, x0);
     if (config->base.thresholding) {
         status = threshold_sample(&config->base, x0, input->batch, input->sample_size, error);
         if (status != STATUS_OK) return status;

@@ -25,16 +25,21 @@ double timestep_truncated(double timestep)
     return fabs(timestep) < 0x1p63 ? trunc(timestep) : -0x1p63;
 }
 
+static void reverse(double *numbers, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++) {
+        double low = numbers[i];
+        numbers[i] = numbers[count - 1 - i];
+        numbers[count - 1 - i] = low;
+    }
+}
+
 /* np.linspace(0, last - 1, points), noisiest first, rounded half to even; the first N of them. */
 static void fill_linspace(const struct spacing *spacing, size_t points, size_t count, double *timesteps)
 {
     double *grid = timesteps; /* points >= count, and `timesteps` has room for the points */
     numpy_linspace(0, spacing->last_timestep - 1, points, grid);
-    for (size_t i = 0; i < points / 2; i++) {
-        double low = grid[i];
-        grid[i] = grid[points - 1 - i];
-        grid[points - 1 - i] = low;
-    }
+    if (!spacing->ascending) reverse(grid, points);
     for (size_t i = 0; i < count; i++)
         if (!spacing->fractional) timesteps[i] = nearbyint(timesteps[i]);
 }
@@ -44,7 +49,7 @@ static void fill_leading(const struct spacing *spacing, size_t points, size_t co
 {
     double step_ratio = floor((double)spacing->last_timestep / (double)points);
     for (size_t i = 0; i < count; i++)
-        timesteps[i] = (double)(points - 1 - i) * step_ratio + spacing->steps_offset;
+        timesteps[i] = (double)(spacing->ascending ? i : points - 1 - i) * step_ratio + spacing->steps_offset;
 }
 
 /* How many numbers np.arange(start, 0, -step) has. */
@@ -61,6 +66,7 @@ static void fill_trailing(const struct spacing *spacing, size_t count, double *t
     double second = start - (double)spacing->num_train_timesteps / spacing->num_inference_steps;
     double step = second - start;
     for (size_t i = 0; i < count; i++) timesteps[i] = nearbyint(start + (double)i * step) - 1;
+    if (spacing->ascending) reverse(timesteps, count);
 }
 
 enum status timesteps_spaced(

@@ -17,12 +17,13 @@ struct spacing {
     int num_inference_steps; /* N */
     int steps_offset;        /* added to the `leading` grid */
     bool extra_point;        /* N + 1 points, the last (least noisy) dropped */
+    bool ascending;          /* from the least noisy up; of N + 1 points the noisiest is dropped */
     bool fractional;         /* the `linspace` grid is not rounded to integers */
 };
 
-/* The grid from the noisiest timestep down, allocated. The values are integers unless `fractional`.
- * `trailing` can have one entry more than N, which is -1: the step T/N is inexact, and np.arange counts one
- * more. Refuses an unknown spacing, and N = 0 where T/N enters. */
+/* The grid from the noisiest timestep down (or up to it), allocated. The values are integers unless
+ * `fractional`. `trailing` can have one entry more than N, which is -1 (in front where ascending): the step
+ * T/N is inexact, and np.arange counts one more. Refuses an unknown spacing, and N = 0 where T/N enters. */
 enum status timesteps_spaced(
     const struct spacing *spacing, double **timesteps, size_t *count, struct error *error);
 

@@ -1,0 +1,40 @@
+/*
+ * What a model predicts, and what that says about the data and the noise in its input.
+ */
+#ifndef SCHED_PREDICTIONS_H
+#define SCHED_PREDICTIONS_H
+
+#include "real.h"
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define prediction_of REAL_NAME(prediction_of)
+#define predict_data REAL_NAME(predict_data)
+#define predict_noise REAL_NAME(predict_noise)
+
+/* A noisy sample is alpha data + sigma noise; lambda = log(alpha / sigma), half the logarithm of the
+ * signal-to-noise ratio. */
+struct level {
+    real alpha, sigma, lambda;
+};
+
+/* prediction_type: the noise, the data, v = alpha noise - sigma data (Salimans and Ho 2022, arXiv:2202.00512,
+ * appendix D), or the velocity of a flow, noise - data. */
+enum prediction { PREDICTS_EPSILON, PREDICTS_SAMPLE, PREDICTS_V, PREDICTS_FLOW };
+
+/* Refuses a name that is none of them, and flow where the class, or its algorithm, does not take it. */
+enum status prediction_of(
+    const char *prediction_type, bool takes_flow, enum prediction *prediction, struct error *error);
+
+/* `model_output` [n] for the input `sample` [n] at `level` -> the data `x0` [n]. A flow's x_0 = x - sigma v
+ * uses sigma alone. May be in place of either input. */
+void predict_data(enum prediction prediction, struct level level, const real *model_output,
+    const real *sample, size_t n, real *x0);
+
+/* As predict_data(), to the noise `epsilon` [n]; not from a flow. */
+void predict_noise(enum prediction prediction, struct level level, const real *model_output,
+    const real *sample, size_t n, real *epsilon);
+
+#endif
