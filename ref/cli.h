@@ -116,6 +116,12 @@ enum status cli_set(cJSON **object, const char *setting, struct error *error);
 enum status cli_scheduler_config(
     const char *argument, const cJSON *settings, cJSON **config, struct error *error);
 
+/* The config of "SCHEDULER" or "SCHEDULER,KEY=VALUE,...": the scheduler's, the `common` settings (may be NULL)
+ * over it, and its own over those. A file whose name has a comma is a file. The label is the scheduler's name
+ * without folders and ending, its class, and the settings of its own; the caller frees it. */
+enum status cli_labelled_scheduler(
+    const char *argument, const cJSON *common, cJSON **config, char **label, struct error *error);
+
 /* The vector kernels that --cpu names, an enum kernel_set; an error where this processor lacks them. */
 enum status cli_use_kernels(int set, struct error *error);
 /* The kernel sets that this processor has, "avx2 (also available: scalar)", the one in use first. Returns

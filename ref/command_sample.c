@@ -1,6 +1,9 @@
 #include "cli.h"
+#include "sample_plot.h"
 #include "sample_case.h"
 #include "version.h"
+
+#include <string.h>
 
 static const char description[] = "The sampler alone, on recorded model outputs: from x_T, each step on the "
                                   "sample that the step before has made.\n\n"
@@ -12,13 +15,19 @@ static const char description[] = "The sampler alone, on recorded model outputs:
                                   "the golden files, so that `plumb compare` can\n"
                                   "say where two samplers part. Noise that IN does not have is drawn with "
                                   "the case's seed and `generator` (numpy-pcg64); a warning says\n"
-                                  "so.";
+                                  "so.\n\n"
+                                  "With --plot no tensors are needed: points in the plane are sampled from a "
+                                  "mixture of five Gaussians, for which the best model is known, with each "
+                                  "SCHEDULER (named as in plumb schedule) and drawn with their paths. A line "
+                                  "for each says how far the points lie from the nearest mean.";
 
 static const char examples[] =
     "  plumb sample golden/sched/doc_ays_sigmas_euler.json \\\n"
     "      --tensors golden/sched/doc_ays_sigmas_euler.safetensors --out mine.safetensors\n"
     "  plumb compare mine.safetensors golden/sched/doc_ays_sigmas_euler.safetensors\n"
-    "  plumb sample case.json --tensors in.npz --out truth.safetensors --arithmetic f64";
+    "  plumb sample case.json --tensors in.npz --out truth.safetensors --arithmetic f64\n"
+    "  plumb sample configs/schedulers/sd15.json configs/schedulers/sd15.json,timestep_spacing=trailing \\\n"
+    "      --steps 8 --plot spacings.png";
 
 /* What the results depend on. */
 static enum status put_metadata(struct tensor_set *outputs, const struct sample_case *sample_case,
@@ -33,11 +42,38 @@ static enum status put_metadata(struct tensor_set *outputs, const struct sample_
     return status;
 }
 
+static enum status run_case(
+    struct invocation *invocation, const char *tensors, const char *out, const char *arithmetic)
+{
+    struct error *error = &invocation->error;
+    enum status status;
+    struct sample_case sample_case = {0};
+    struct tensor_set *inputs = NULL, *outputs = NULL;
+    const char *path = invocation->positionals[0];
+    status = sample_case_read(path, &sample_case, error);
+    if (status == STATUS_OK) status = tensor_set_open(tensors, &inputs, error);
+    if (status == STATUS_OK) status = tensor_set_create(&outputs, error);
+    if (status == STATUS_OK) {
+        status = strcmp(arithmetic, "f64") != 0
+                     ? sample_case_run_f32(&sample_case, inputs, outputs, &invocation->warnings, error)
+                     : sample_case_run_f64(&sample_case, inputs, outputs, &invocation->warnings, error);
+        error_prefix(error, status, "%s: ", path);
+    }
+    if (status == STATUS_OK) status = put_metadata(outputs, &sample_case, arithmetic, error);
+    if (status == STATUS_OK) status = tensor_set_write(outputs, out, error);
+    if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", out);
+    tensor_set_free(outputs);
+    tensor_set_free(inputs);
+    sample_case_free(&sample_case);
+    return status;
+}
+
 enum status command_sample(struct invocation *invocation)
 {
     static const char *const arithmetics[] = {"diffusers", "f64", NULL};
     const char *tensors = NULL, *out = NULL;
     int arithmetic = 0;
+    struct sample_plot plot = {.steps = 10, .seed = "0"};
     const struct cli_option options[] = {
         {.name = "tensors",
             .kind = CLI_STRING,
@@ -55,32 +91,52 @@ enum status command_sample(struct invocation *invocation)
             .argument = "WHICH",
             .help = "diffusers (as it computes on a CPU) or f64 (in double throughout)",
             .choices = arithmetics},
+        {.name = "plot",
+            .kind = CLI_STRING,
+            .value = &plot.path,
+            .argument = "P.png",
+            .help = "draw points being sampled by each SCHEDULER"},
+        {.name = "num-inference-steps",
+            .alias = "steps",
+            .kind = CLI_INTEGER,
+            .value = &plot.steps,
+            .argument = "N",
+            .help = "with --plot: number of steps (10)",
+            .minimum = 1,
+            .maximum = 1000},
+        {.name = "set",
+            .kind = CLI_SETTING,
+            .value = &plot.settings,
+            .argument = "KEY=VALUE",
+            .help = "with --plot: override an option of all configs; may be given again and again"},
+        {.name = "eta",
+            .kind = CLI_NUMBER,
+            .value = &plot.eta,
+            .argument = "X",
+            .help = "with --plot: noise of DDIM (0) and of others that have it"},
+        {.name = "seed",
+            .kind = CLI_STRING,
+            .value = &plot.seed,
+            .argument = "S",
+            .help = "with --plot: of the points and the noise (0)"},
     };
-    const struct cli_usage usage = {"CASE.json --tensors IN --out OUT.safetensors [options]", description,
-        examples, options, sizeof options / sizeof *options, 1, 1};
+    const struct cli_usage usage = {"CASE.json --tensors IN --out OUT.safetensors [options]\n       plumb "
+                                    "sample SCHEDULER... --plot P.png "
+                                    "[options]",
+        description, examples, options, sizeof options / sizeof *options, 1, SAMPLE_PLOT_MOST};
     struct error *error = &invocation->error;
     enum status status = cli_parse(invocation, &usage);
-    if (status != STATUS_OK || invocation->helped) return status;
-    if (!tensors || !out)
-        return error_input(error, "--%s is missing; see plumb sample --help", tensors ? "out" : "tensors");
-
-    struct sample_case sample_case = {0};
-    struct tensor_set *inputs = NULL, *outputs = NULL;
-    const char *path = invocation->positionals[0];
-    status = sample_case_read(path, &sample_case, error);
-    if (status == STATUS_OK) status = tensor_set_open(tensors, &inputs, error);
-    if (status == STATUS_OK) status = tensor_set_create(&outputs, error);
-    if (status == STATUS_OK) {
-        status = arithmetic == 0
-                     ? sample_case_run_f32(&sample_case, inputs, outputs, &invocation->warnings, error)
-                     : sample_case_run_f64(&sample_case, inputs, outputs, &invocation->warnings, error);
-        error_prefix(error, status, "%s: ", path);
-    }
-    if (status == STATUS_OK) status = put_metadata(outputs, &sample_case, arithmetics[arithmetic], error);
-    if (status == STATUS_OK) status = tensor_set_write(outputs, out, error);
-    if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", out);
-    tensor_set_free(outputs);
-    tensor_set_free(inputs);
-    sample_case_free(&sample_case);
+    if (status != STATUS_OK || invocation->helped) goto done;
+    plot.f64 = arithmetic == 1;
+    if (plot.path)
+        status = sample_plot(invocation, &plot);
+    else if (!tensors || !out)
+        status = error_input(error, "--%s is missing; see plumb sample --help", tensors ? "out" : "tensors");
+    else if (invocation->positional_count > 1)
+        status = error_input(error, "several schedulers go into a picture: add --plot P.png");
+    else
+        status = run_case(invocation, tensors, out, arithmetics[arithmetic]);
+done:
+    cJSON_Delete(plot.settings);
     return status;
 }

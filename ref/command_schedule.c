@@ -1,11 +1,9 @@
 #include "cli.h"
-#include "paths.h"
 #include "schedule_plot.h"
 #include "schedule_table.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char description[] =
     "The table of a schedule: for each step its timestep, its sigma (noise over signal), what is left of "
@@ -106,54 +104,6 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     return STATUS_OK;
 }
 
-/* What tells a schedule from the others in the plot: the scheduler's name without folders and ending, the
- * class, and the settings of its own. */
-static char *make_label(const char *name, const char *own_settings, const cJSON *config)
-{
-    const char *class_name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "_class_name"));
-    if (!class_name) class_name = "";
-    int class_length = (int)strlen(class_name);
-    if (path_ends_with(class_name, "Scheduler")) class_length -= (int)strlen("Scheduler");
-    const char *base = path_base_name(name);
-    int base_length = (int)strlen(base);
-    if (path_ends_with(base, ".json")) base_length -= (int)strlen(".json");
-    bool is_class = strncmp(base, class_name, (size_t)class_length) == 0;
-    char *label = NULL;
-    int written = is_class ? asprintf(&label, "%.*s%s", class_length, class_name, own_settings)
-                           : asprintf(&label, "%.*s (%.*s)%s", base_length, base, class_length, class_name,
-                                 own_settings);
-    return written < 0 ? NULL : label;
-}
-
-/* The config of "SCHEDULER" or "SCHEDULER,KEY=VALUE,...": the scheduler's, the common settings over it, and
- * its own over those. A file whose name has a comma is a file. */
-static enum status read_scheduler(
-    const char *argument, const cJSON *common, cJSON **config, char **label, struct error *error)
-{
-    const char *comma = access(argument, F_OK) == 0 ? NULL : strchr(argument, ',');
-    size_t length = comma ? (size_t)(comma - argument) : strlen(argument);
-    char *name = strndup(argument, length), *own = strdup(comma ? comma : "");
-    cJSON *settings = common ? cJSON_Duplicate(common, true) : cJSON_CreateObject();
-    enum status status = name && own && settings ? STATUS_OK : error_memory(error, strlen(argument));
-    char shown[512] = ""; /* of the settings, for the label; the class stands there already */
-    char *rest = comma ? own + 1 : NULL, *setting;
-    while (status == STATUS_OK && (setting = strsep(&rest, ","))) {
-        status = cli_set(&settings, setting, error);
-        size_t used = strlen(shown);
-        if (strncmp(setting, "_class_name=", strlen("_class_name=")) != 0)
-            snprintf(shown + used, sizeof shown - used, ", %s", setting);
-    }
-    if (status == STATUS_OK) status = cli_scheduler_config(name, settings, config, error);
-    if (status == STATUS_OK) {
-        *label = make_label(name, shown, *config);
-        if (!*label) status = error_memory(error, strlen(argument));
-    }
-    cJSON_Delete(settings);
-    free(own);
-    free(name);
-    return status;
-}
-
 /* One scheduler: its config, its table, its label. */
 static enum status make_one(struct invocation *invocation, const struct arguments *arguments,
     const char *argument, cJSON **config, struct schedule_table *table, char **label)
@@ -167,7 +117,7 @@ static enum status make_one(struct invocation *invocation, const struct argument
         .sigmas = arguments->sigmas.values,
         .num_sigmas = arguments->sigmas.count,
     };
-    enum status status = read_scheduler(argument, arguments->settings, config, label, error);
+    enum status status = cli_labelled_scheduler(argument, arguments->settings, config, label, error);
     if (status != STATUS_OK) return status;
     bool with = arguments->with_coefficients;
     status = arguments->arithmetic == 0
