@@ -1,5 +1,6 @@
 /* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */
 SOLVER(ddim)
 SOLVER(dpmsolver_multistep)
+SOLVER(edm_euler)
 SOLVER(euler_discrete)
 SOLVER(pndm)

@@ -161,7 +161,8 @@ static struct level level_at(const struct run *run, size_t i)
     if (sigmas) {
         double sigma = tensor_get_double(sigmas, i);
         bool flow = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "use_flow_sigmas"));
-        bool unscaled = run->scheduler->init_noise_sigma_is_f32; /* Euler's samples are x_0 + sigma noise */
+        /* The samples of Euler and of the classes without betas are x_0 + sigma noise. */
+        bool unscaled = run->scheduler->init_noise_sigma_is_f32 || run->scheduler->num_betas == 0;
         double scale = unscaled ? 1 : 1 / sqrt(1 + sigma * sigma);
         return flow ? (struct level){1 - sigma, sigma} : (struct level){scale, sigma * scale};
     }

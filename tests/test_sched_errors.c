@@ -171,6 +171,10 @@ static void check_message(size_t entry, const char *theirs, const char *ours)
         {"sigmoid is not implemented", "beta_schedule: expected"},
         {"Only one of `config.use_beta_sigmas`", "use_beta_sigmas"},
         {"cannot access local variable 'x_t'", "no update of order 3"},
+        {"cannot access local variable 'prev_sample'", "solver_order"},
+        {"`sigma_schedule=", "sigma_schedule: expected"},
+        {"cannot access local variable 'sigmas'", "sigma_schedule: expected"},
+        {"dpmsolver is not implemented", "algorithm_type: expected"},
         {"Number of inference steps is 'None'", "num_inference_steps: not set"},
         {"cannot be larger than `self.config.train_timesteps`", "num_train_timesteps"},
         {"operands could not be broadcast together", "num_inference_steps"},
@@ -253,10 +257,12 @@ static void check_entry(size_t entry, const cJSON *recorded)
 
 /* Diffusers refuses an integer as Euler's timestep by its Python type. Here timesteps are doubles, and 801 is
  * the timestep 801.0; what the refusal is there to catch, the index of a timestep in its place, is caught as
- * a timestep that is not on the schedule. */
+ * a timestep that is not on the schedule. And EDMEuler's sigmas are to be a tensor, where a list fails: here
+ * there are only lists. */
 static bool is_about_python_types(const cJSON *recorded)
 {
-    const cJSON *item;
+    const cJSON *item, *message = member(member(recorded, "raises"), "message");
+    if (message && strcmp(message->valuestring, "'list' object has no attribute 'to'") == 0) return true;
     cJSON_ArrayForEach(item, member(recorded, "call")) if (member(item, "step_int")) return true;
     return false;
 }
@@ -281,7 +287,7 @@ START_TEST(every_recorded_call)
     }
     printf("sched_errors.json: %zu entries of our classes, %zu of them refused\n", checked, refused);
     ck_assert_uint_ge(checked, 80);
-    ck_assert_uint_eq(skipped, 1);
+    ck_assert_uint_eq(skipped, 2);
     cJSON_Delete(document);
 }
 END_TEST
@@ -323,11 +329,11 @@ START_TEST(every_option_and_argument)
         if (!known) continue;
         cJSON *empty = cJSON_CreateObject();
         for (int kind = 0; kind < 2; kind++) {
-            const double values[] = {999, 500, 13};
+            const double timesteps[] = {999, 500, 13}, sigmas[] = {1, 0.5, 0.25};
             const struct schedule_request request = {
-                .timesteps = kind == 0 ? values : NULL,
+                .timesteps = kind == 0 ? timesteps : NULL,
                 .num_timesteps = kind == 0 ? 3 : 0,
-                .sigmas = kind == 1 ? values : NULL,
+                .sigmas = kind == 1 ? sigmas : NULL,
                 .num_sigmas = kind == 1 ? 3 : 0,
             };
             struct scheduler *scheduler = NULL;
