@@ -6,15 +6,12 @@
 
 #include "paths.h"
 #include "output_file.h"
+#include "output_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* "<folder>/<name><ending>", allocated. */
 static char *join(const char *folder, const char *name, const char *ending)
@@ -59,7 +56,7 @@ enum status npy_folder_read(struct tensor_set *set, const char *path, struct err
     return status;
 }
 
-/* --- Writing: into a folder beside, which takes its place when it is whole ---------------- */
+/* --- Writing ------------------------------------------------------------------------------ */
 
 static enum status check_name(const char *name, struct error *error)
 {
@@ -86,60 +83,14 @@ static enum status write_one(const struct tensor_entry *entry, const char *folde
     return status;
 }
 
-/* PATH.partial-PID-N, made anew. */
-static enum status make_partial(const char *place, char *partial, size_t size, struct error *error)
-{
-    for (unsigned i = 0; i < 1000; i++) {
-        snprintf(partial, size, "%s.partial-%ld-%u", place, (long)getpid(), i);
-        if (mkdir(partial, 0777) == 0) return STATUS_OK;
-        if (errno != EEXIST) break;
-    }
-    return error_file(error, place, "cannot be written", errno);
-}
-
-/* Removes the first `count` files of the set from a folder that is not to stay, and the folder. Asks for no
- * memory, which may be what was missing. */
-static void remove_partial(const struct tensor_set *set, const char *path, size_t count)
-{
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) return;
-    for (size_t i = 0; i < count; i++) {
-        char name[NAME_MAX + 1]; /* they were written, so they fit */
-        snprintf(name, sizeof name, "%s.npy", set->by_name[i]->name);
-        unlinkat(folder, name, 0);
-    }
-    close(folder);
-    rmdir(path);
-}
-
 enum status npy_folder_write(const struct tensor_set *set, const char *path, struct error *error)
 {
-    size_t length = strlen(path), size = length + 48;
-    while (length > 1 && path[length - 1] == '/') length--;
-    char *place = strndup(path, length), *partial = malloc(size);
-    enum status status = STATUS_OK;
-    size_t written = 0;
-    bool made = false;
-    if (!place || !partial) {
-        status = error_memory(error, size);
-        goto end;
-    }
-    status = make_partial(place, partial, size, error);
-    made = status == STATUS_OK;
-    while (status == STATUS_OK && written < set->count) {
-        status = write_one(set->by_name[written], partial, error);
-        if (status == STATUS_OK) written++;
-    }
-    /* An empty folder gives way to the new one; anything else is an error, and stays. */
-    if (status == STATUS_OK && rename(partial, place) != 0) {
-        if (errno == EEXIST || errno == ENOTEMPTY)
-            status = error_input(error, "%s: the folder is there already and is not empty", place);
-        else
-            status = error_file(error, place, "cannot be written", errno);
-    }
-    if (status != STATUS_OK && made) remove_partial(set, partial, written);
-end:
-    free(partial);
-    free(place);
+    struct output_folder folder;
+    enum status status = output_folder_open(&folder, path, error);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 0; status == STATUS_OK && i < set->count; i++)
+        status = write_one(set->by_name[i], folder.partial, error);
+    if (status == STATUS_OK) status = output_folder_commit(&folder, error);
+    output_folder_abandon(&folder);
     return status;
 }

@@ -274,7 +274,8 @@ static enum status write_header(const char *header, FILE *stream, struct error *
     return STATUS_OK;
 }
 
-enum status safetensors_write(const struct tensor_set *set, FILE *stream, struct error *error)
+enum status safetensors_stream(
+    const struct tensor_set *set, const struct tensor_writer *writer, FILE *stream, struct error *error)
 {
     if (tensor_set_find(set, "__metadata__"))
         return error_input(error, "tensor __metadata__: the format keeps this name for itself");
@@ -288,8 +289,21 @@ enum status safetensors_write(const struct tensor_set *set, FILE *stream, struct
     char *header = make_header(set, entries);
     enum status status = header ? write_header(header, stream, error) : error_machine(error, "out of memory");
     for (size_t i = 0; i < set->count && status == STATUS_OK; i++)
-        fwrite(entries[i]->tensor.data, 1, tensor_bytes(&entries[i]->tensor), stream);
+        status = writer->write(writer->context, entries[i], stream, error);
     cJSON_free(header);
     free(entries);
     return status;
+}
+
+static enum status write_from_memory(
+    void *context, const struct tensor_entry *entry, FILE *stream, struct error *error)
+{
+    (void)context, (void)error;
+    fwrite(entry->tensor.data, 1, tensor_bytes(&entry->tensor), stream);
+    return STATUS_OK;
+}
+
+enum status safetensors_write(const struct tensor_set *set, FILE *stream, struct error *error)
+{
+    return safetensors_stream(set, &(struct tensor_writer){.write = write_from_memory}, stream, error);
 }

@@ -52,6 +52,14 @@ enum status tensor_set_order(struct tensor_set *set, struct error *error);
 
 enum status safetensors_read(struct tensor_set *set, struct bytes file, struct error *error);
 enum status safetensors_write(const struct tensor_set *set, FILE *stream, struct error *error);
+/* The same for tensors that need not be in memory: `write` puts the data of one after the other, in the
+ * file's order, into the stream. It may leave out what would follow an error of the stream. */
+struct tensor_writer {
+    enum status (*write)(void *context, const struct tensor_entry *entry, FILE *stream, struct error *error);
+    void *context;
+};
+enum status safetensors_stream(
+    const struct tensor_set *set, const struct tensor_writer *writer, FILE *stream, struct error *error);
 
 /* One array out of the bytes of a .npy file. Its data is in those bytes, or, stored in Fortran's order, in
  * `*owned`, which the caller frees (NULL otherwise). */

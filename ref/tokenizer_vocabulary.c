@@ -12,18 +12,11 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define END_OF_WORD "</w>"
-/* CLIP's vocabulary is 256 bytes, the same at a word's end, merges and two special tokens, 49408 in all: the
- * tokenizer uses this many merges, also of a longer list (the original list has 262,000). */
-#define MAX_MERGES (49152 - 256 - 2)
-
-/* GPT-2's table of symbols: printable Latin-1 bytes are their own; the other 68, in order (0x00-0x20,
- * 0x7F-0xA0, 0xAD), are U+0100 and on. -1 where a code point is no symbol. */
-static int byte_of_symbol(int32_t symbol)
+int vocabulary_byte_of_symbol(int32_t symbol)
 {
     if (symbol >= 0x21 && symbol <= 0xFF)
         return (symbol >= 0x7F && symbol <= 0xA0) || symbol == 0xAD ? -1 : symbol;
-    if (symbol < 0x100 || symbol > 0x143) return -1;
+    if (symbol < 0x100 || symbol > VOCABULARY_LAST_SYMBOL) return -1;
     int i = symbol - 0x100;
     if (i <= 0x20) return i;
     return i == 0x43 ? 0xAD : 0x7F + (i - 0x21);
@@ -79,7 +72,7 @@ size_t vocabulary_decode(const char *piece, char *out)
 {
     size_t length = strlen(piece), count = 0;
     for (size_t at = 0; at < length;) {
-        if (strcmp(piece + at, END_OF_WORD) == 0) {
+        if (strcmp(piece + at, VOCABULARY_END_OF_WORD) == 0) {
             out[count++] = ' ';
             break;
         }
@@ -87,7 +80,7 @@ size_t vocabulary_decode(const char *piece, char *out)
         utf8proc_ssize_t bytes =
             utf8proc_iterate((const utf8proc_uint8_t *)piece + at, (utf8proc_ssize_t)(length - at), &symbol);
         if (bytes < 1) break;
-        int byte = byte_of_symbol(symbol);
+        int byte = vocabulary_byte_of_symbol(symbol);
         if (byte >= 0) out[count++] = (char)byte;
         at += (size_t)bytes;
     }
@@ -154,14 +147,15 @@ static enum status sort_by_text(struct vocabulary *vocabulary, struct error *err
 
 static void find_byte_symbols(struct vocabulary *vocabulary)
 {
-    for (int32_t symbol = 0; symbol <= 0x143; symbol++) {
-        int byte = byte_of_symbol(symbol);
+    for (int32_t symbol = 0; symbol <= VOCABULARY_LAST_SYMBOL; symbol++) {
+        int byte = vocabulary_byte_of_symbol(symbol);
         if (byte < 0) continue;
-        char text[4 + sizeof END_OF_WORD];
+        char text[4 + sizeof VOCABULARY_END_OF_WORD];
         size_t length = (size_t)utf8proc_encode_char(symbol, (utf8proc_uint8_t *)text);
         vocabulary->symbol[byte] = vocabulary_find(vocabulary, text, length);
-        memcpy(text + length, END_OF_WORD, strlen(END_OF_WORD));
-        vocabulary->end_symbol[byte] = vocabulary_find(vocabulary, text, length + strlen(END_OF_WORD));
+        memcpy(text + length, VOCABULARY_END_OF_WORD, strlen(VOCABULARY_END_OF_WORD));
+        vocabulary->end_symbol[byte] =
+            vocabulary_find(vocabulary, text, length + strlen(VOCABULARY_END_OF_WORD));
     }
 }
 
@@ -295,7 +289,7 @@ static enum status parse_merges(
 
     size_t lines = 0;
     for (const char *c = line_end; c < end; c++) lines += *c == '\n';
-    if (lines > MAX_MERGES) lines = MAX_MERGES;
+    if (lines > VOCABULARY_MAX_MERGES) lines = VOCABULARY_MAX_MERGES;
     vocabulary->merges = malloc((lines ? lines : 1) * sizeof *vocabulary->merges);
     if (!vocabulary->merges) return error_memory(error, lines * sizeof *vocabulary->merges);
 

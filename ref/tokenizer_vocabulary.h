@@ -37,6 +37,16 @@ enum status vocabulary_open(
     const char *vocab_path, const char *merges_path, struct vocabulary *vocabulary, struct error *error);
 void vocabulary_close(struct vocabulary *vocabulary); /* accepts one that is all zero */
 
+/* The byte that the symbol (a code point) stands for, -1 where it is none: printable Latin-1 characters are
+ * their own bytes; the other 68 bytes, in order (0x00-0x20, 0x7F-0xA0, 0xAD), are U+0100 and on. In the order
+ * of their code points the symbols are the first 256 pieces of CLIP's vocabulary. */
+int vocabulary_byte_of_symbol(int32_t symbol);
+#define VOCABULARY_LAST_SYMBOL 0x143
+#define VOCABULARY_END_OF_WORD "</w>"
+/* How many merges CLIP's tokenizer uses, also of a longer list (the original list has 262,000): its
+ * vocabulary is 256 bytes, the same at a word's end, merges and two special tokens, 49408 in all. */
+#define VOCABULARY_MAX_MERGES (49152 - 256 - 2)
+
 /* The id of a text, -1 where there is none. */
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *text, size_t length);
 /* The merge of two pieces, NULL where there is none. */
