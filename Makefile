@@ -77,9 +77,13 @@ VECTOR_KERNELS := $(wildcard kernels/arm/*.c)
 endif
 VECTOR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(VECTOR_KERNELS))
 
+# The architectures that the program knows by name: their files as strings.
+ARCHITECTURES := $(sort $(wildcard configs/architectures/*.json))
+ARCHITECTURE_TEXTS := $(BUILD)/ref/architecture_texts
+
 SCHED_OBJECTS := $(call objects,$(SCHED))
 KERNEL_OBJECTS := $(call objects,$(KERNELS)) $(VECTOR_OBJECTS)
-REF_OBJECTS := $(call objects,$(REF))
+REF_OBJECTS := $(call objects,$(REF)) $(ARCHITECTURE_TEXTS).o
 TEST_OBJECTS := $(call objects,$(TEST_SHARED))
 LIBS := $(addprefix $(BUILD)/libplumb_,ref.a kernels.a sched.a)
 
@@ -104,6 +108,15 @@ $(BUILD)/%_f32.o: %.c $(FLAGS_STAMP)
 $(BUILD)/%_f64.o: %.c $(FLAGS_STAMP)
 	$(call compile,1)
 $(BUILD)/%.o: %.c $(FLAGS_STAMP)
+	$(call compile,0)
+
+$(ARCHITECTURE_TEXTS).c: $(ARCHITECTURES) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "ref/architecture.h"'; echo 'const struct architecture_text architecture_texts[] = {'; \
+	for file in $(ARCHITECTURES); do \
+	    name=$${file##*/}; echo "{\"$${name%.json}\","; sed 's/[\"]/\\&/g; s/.*/"&\\n"/' $$file; echo '},'; \
+	done; echo '{0},'; echo '};'; } > $@
+$(ARCHITECTURE_TEXTS).o: $(ARCHITECTURE_TEXTS).c
 	$(call compile,0)
 
 $(BUILD)/libplumb_sched.a: $(SCHED_OBJECTS)

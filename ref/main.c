@@ -22,6 +22,8 @@ static const struct {
         command_schedule},
     {"sample", "CASE", "the sampler alone, on recorded model outputs", command_sample},
     {"compare", "A B", "two sets of tensors, tensor by tensor", command_compare},
+    {"synth", "ARCHITECTURE DIR",
+        "a full-size checkpoint with deterministic weights, for tests and benchmarks", command_synth},
     {"inspect", "CHECKPOINT", "what is in a checkpoint, and whether it is whole", command_inspect},
     {"sheet", "OUT PICTURE...", "several pictures side by side, enlarged, with labels", command_sheet},
     {"info", "", "CPU, kernels, BLAS, versions: what a result depends on", command_info},

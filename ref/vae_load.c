@@ -7,23 +7,28 @@
 static const char COMPONENT[] = "vae";
 static const double EPS = 1e-6; /* of every norm; not in the config */
 
-static void load_resnet(struct vae *vae, struct weights *weights, struct resnet *resnet, const char *path,
-    int64_t in, int64_t out)
+void vae_norm_load(const struct vae_config *config, struct weights *weights, struct norm *norm,
+    const char *path, int64_t channels)
 {
-    resnet_load(weights, resnet, COMPONENT, path, in, out, 0, (int)vae->config.norm_num_groups, EPS);
+    norm_load(weights, norm, path, channels, (int)config->norm_num_groups, EPS);
+}
+
+void vae_resnet_load(const struct vae_config *config, struct weights *weights, struct resnet *resnet,
+    const char *path, int64_t in, int64_t out)
+{
+    resnet_load(weights, resnet, COMPONENT, path, in, out, 0, (int)config->norm_num_groups, EPS);
 }
 
 /* Files from before diffusers 0.12 call the projections query, key, value and proj_attn. */
-static void load_attention(struct vae *vae, struct weights *weights, const char *path, int64_t channels)
+void vae_attention_load(const struct vae_config *config, struct weights *weights,
+    struct vae_attention *attention, const char *path, int64_t channels)
 {
-    struct vae_attention *attention = &vae->mid_attention;
     char name[MODULE_NAME];
     bool old = weights_has(weights, "%s.query.weight", path);
     const char *q = old ? "query" : "to_q", *k = old ? "key" : "to_k", *v = old ? "value" : "to_v";
     const char *out = old ? "proj_attn" : "to_out.0";
     module_path(attention->name, COMPONENT, path);
-    norm_load(weights, &attention->group_norm, module_path(name, path, "group_norm"), channels,
-        (int)vae->config.norm_num_groups, EPS);
+    vae_norm_load(config, weights, &attention->group_norm, module_path(name, path, "group_norm"), channels);
     linear_load(weights, &attention->to_q, module_path(name, path, q), channels, channels, true);
     linear_load(weights, &attention->to_k, module_path(name, path, k), channels, channels, true);
     linear_load(weights, &attention->to_v, module_path(name, path, v), channels, channels, true);
@@ -43,7 +48,7 @@ static void load_up_block(struct vae *vae, struct weights *weights, int i)
     snprintf(block->name, sizeof block->name, "%s.decoder.up_blocks.%d", COMPONENT, i);
     for (int j = 0; j <= config->layers_per_block; j++) {
         snprintf(path, sizeof path, "decoder.up_blocks.%d.resnets.%d", i, j);
-        load_resnet(vae, weights, &block->resnets[j], path, j == 0 ? in : out, out);
+        vae_resnet_load(config, weights, &block->resnets[j], path, j == 0 ? in : out, out);
     }
     block->has_upsampler = level > 0;
     snprintf(path, sizeof path, "decoder.up_blocks.%d.upsamplers.0", i);
@@ -61,12 +66,11 @@ void vae_load(struct vae *vae, struct weights *weights)
     if (config->use_post_quant_conv)
         conv2d_load(weights, &vae->post_quant_conv, "post_quant_conv", latent, latent, 1, 1, 0);
     conv2d_load(weights, &vae->conv_in, "decoder.conv_in", latent, coarsest, 3, 1, 1);
-    load_resnet(vae, weights, &vae->mid_resnets[0], "decoder.mid_block.resnets.0", coarsest, coarsest);
+    vae_resnet_load(config, weights, &vae->mid_resnets[0], "decoder.mid_block.resnets.0", coarsest, coarsest);
     if (config->mid_block_add_attention)
-        load_attention(vae, weights, "decoder.mid_block.attentions.0", coarsest);
-    load_resnet(vae, weights, &vae->mid_resnets[1], "decoder.mid_block.resnets.1", coarsest, coarsest);
+        vae_attention_load(config, weights, &vae->mid_attention, "decoder.mid_block.attentions.0", coarsest);
+    vae_resnet_load(config, weights, &vae->mid_resnets[1], "decoder.mid_block.resnets.1", coarsest, coarsest);
     for (int i = 0; i < config->levels; i++) load_up_block(vae, weights, i);
-    norm_load(
-        weights, &vae->conv_norm_out, "decoder.conv_norm_out", finest, (int)config->norm_num_groups, EPS);
+    vae_norm_load(config, weights, &vae->conv_norm_out, "decoder.conv_norm_out", finest);
     conv2d_load(weights, &vae->conv_out, "decoder.conv_out", finest, config->out_channels, 3, 1, 1);
 }

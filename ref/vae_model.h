@@ -41,6 +41,18 @@ struct vae {
  * and is otherwise zero. */
 void vae_load(struct vae *vae, struct weights *weights);
 
+/* Takes what the config (as JSON and as read) asks for of the encoder, which is never run. */
+enum status vae_encoder_take(
+    const cJSON *json, const struct vae_config *config, struct weights *weights, struct error *error);
+
+/* The blocks that decoder and encoder have in common, at `path`. */
+void vae_norm_load(const struct vae_config *config, struct weights *weights, struct norm *norm,
+    const char *path, int64_t channels);
+void vae_resnet_load(const struct vae_config *config, struct weights *weights, struct resnet *resnet,
+    const char *path, int64_t in, int64_t out);
+void vae_attention_load(const struct vae_config *config, struct weights *weights,
+    struct vae_attention *attention, const char *path, int64_t channels);
+
 /* A decoder of this config with these weights, which it owns from then on, also where this fails. */
 enum status vae_create(
     const struct vae_config *config, struct weights *weights, struct vae **out, struct error *error);

@@ -34,7 +34,7 @@ static bool is_listed(const char *path)
     return lstat(path, &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
-static const char *stem_of(const char *component)
+const char *weights_stem(const char *component)
 {
     bool text_encoder = strncmp(component, "text_encoder", strlen("text_encoder")) == 0;
     return text_encoder ? "model" : "diffusion_pytorch_model";
@@ -43,7 +43,7 @@ static const char *stem_of(const char *component)
 /* The names to look for, in order. Returns how many. */
 static size_t candidate_names(const char *component, const char *variant, char names[3][FILE_NAME_SIZE])
 {
-    const char *stem = stem_of(component);
+    const char *stem = weights_stem(component);
     bool single_first = strcmp(stem, "model") == 0;
     char single[FILE_NAME_SIZE];
     size_t n = 0;
@@ -98,11 +98,11 @@ static enum status say_what_is_there(
     if (!folder) return error_file(error, folder_path, "cannot be read", errno);
     struct found found = {0};
     struct dirent *entry;
-    while ((entry = readdir(folder)) != NULL) note_file(&found, entry->d_name, stem_of(component));
+    while ((entry = readdir(folder)) != NULL) note_file(&found, entry->d_name, weights_stem(component));
     closedir(folder);
 
     char wanted[FILE_NAME_SIZE];
-    snprintf(wanted, sizeof wanted, "%s%s%s.safetensors", stem_of(component), variant ? "." : "",
+    snprintf(wanted, sizeof wanted, "%s%s%s.safetensors", weights_stem(component), variant ? "." : "",
         variant ? variant : "");
     if (*found.variant && !variant)
         return error_input(error, "%s: there is no %s, but the variant %s: ask for it with --variant %s",

@@ -20,6 +20,9 @@ struct weights_files {
     const cJSON *weight_map; /* in the index: tensor -> shard, each a string; every shard is one of items */
 };
 
+/* What the names of a component's weights begin with: "model", "diffusion_pytorch_model". */
+const char *weights_stem(const char *component);
+
 /* Chooses the files, opens and maps them. */
 enum status weights_files_open(const struct checkpoint *checkpoint, const char *component,
     const char *variant, struct weights_files *files, struct error *error);
