@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "schedule_columns.h"
 #include "schedule_plot.h"
 #include "schedule_table.h"
 
@@ -29,6 +30,8 @@ static const char examples[] =
     "  plumb schedule configs/schedulers/sd15.json configs/schedulers/sdxl.json --steps 20 --plot "
     "schedules.png";
 
+enum { DIFFUSERS, F64, BOTH }; /* the choices of --arithmetic */
+
 struct arguments {
     cJSON *settings;
     int64_t steps;
@@ -41,7 +44,7 @@ struct arguments {
 static enum status parse(struct invocation *invocation, struct arguments *arguments)
 {
     static const char *const formats[] = {"table", "json", "csv", NULL};
-    static const char *const arithmetics[] = {"diffusers", "f64", NULL};
+    static const char *const arithmetics[] = {"diffusers", "f64", "both", NULL};
     const struct cli_option options[] = {
         {.name = "set",
             .kind = CLI_SETTING,
@@ -88,7 +91,8 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .kind = CLI_CHOICE,
             .value = &arguments->arithmetic,
             .argument = "WHICH",
-            .help = "diffusers (as it computes on a CPU) or f64 (in double throughout)",
+            .help = "diffusers (as it computes on a CPU), f64 (in double throughout), or both: how far "
+                    "the first is from the second",
             .choices = arithmetics},
     };
     const struct cli_usage usage = {
@@ -101,15 +105,15 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             &invocation->error, "--steps, --timesteps and --sigmas exclude each other: give one");
     if (invocation->positional_count > 1 && !arguments->plot)
         return error_input(&invocation->error, "several schedulers go into a plot: add --plot P.png");
+    if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
+        return error_input(&invocation->error,
+            "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
     return STATUS_OK;
 }
 
-/* One scheduler: its config, its table, its label. */
-static enum status make_one(struct invocation *invocation, const struct arguments *arguments,
-    const char *argument, cJSON **config, struct schedule_table *table, char **label)
+static struct schedule_request request_of(const struct arguments *arguments)
 {
-    struct error *error = &invocation->error;
-    struct schedule_request request = {
+    return (struct schedule_request){
         .has_num_inference_steps = !arguments->timesteps.count && !arguments->sigmas.count,
         .num_inference_steps = (int)arguments->steps,
         .timesteps = arguments->timesteps.values,
@@ -117,13 +121,35 @@ static enum status make_one(struct invocation *invocation, const struct argument
         .sigmas = arguments->sigmas.values,
         .num_sigmas = arguments->sigmas.count,
     };
+}
+
+/* One scheduler: its config, its table, its label. */
+static enum status make_one(struct invocation *invocation, const struct arguments *arguments,
+    const char *argument, cJSON **config, struct schedule_table *table, char **label)
+{
+    struct error *error = &invocation->error;
+    struct schedule_request request = request_of(arguments);
     enum status status = cli_labelled_scheduler(argument, arguments->settings, config, label, error);
     if (status != STATUS_OK) return status;
     bool with = arguments->with_coefficients;
-    status = arguments->arithmetic == 0
-                 ? schedule_table_make_f32(*config, &request, with, table, &invocation->warnings, error)
-                 : schedule_table_make_f64(*config, &request, with, table, &invocation->warnings, error);
+    status = arguments->arithmetic == F64
+                 ? schedule_table_make_f64(*config, &request, with, table, &invocation->warnings, error)
+                 : schedule_table_make_f32(*config, &request, with, table, &invocation->warnings, error);
     return error_prefix(error, status, "%s: ", argument);
+}
+
+/* --arithmetic both: `table` is the one of diffusers' arithmetic. */
+static enum status write_both(struct invocation *invocation, const struct arguments *arguments,
+    const cJSON *config, const struct schedule_table *table)
+{
+    struct schedule_table exact;
+    struct schedule_request request = request_of(arguments);
+    enum status status = schedule_table_make_f64(
+        config, &request, arguments->with_coefficients, &exact, NULL, &invocation->error);
+    if (status == STATUS_OK)
+        status = schedule_both_write(table, &exact, config, invocation->out, &invocation->error);
+    schedule_table_free(&exact);
+    return status;
 }
 
 static enum status make_all(struct invocation *invocation, const struct arguments *arguments, cJSON **configs,
@@ -146,7 +172,9 @@ static enum status make_all(struct invocation *invocation, const struct argument
             fputs(i > 0 ? "," : "[", invocation->out);
         else if (i > 0)
             fputc('\n', invocation->out);
-        status = schedule_table_write(&tables[i], configs[i], format, invocation->out, &invocation->error);
+        status = arguments->arithmetic == BOTH ? write_both(invocation, arguments, configs[i], &tables[i])
+                                               : schedule_table_write(&tables[i], configs[i], format,
+                                                     invocation->out, &invocation->error);
     }
     if (as_array) fputs("]\n", invocation->out);
     return status;

@@ -1,4 +1,4 @@
-#include "schedule_table.h"
+#include "schedule_columns.h"
 
 #include "cli.h"
 #include "table.h"
@@ -17,79 +17,6 @@ void schedule_table_free(struct schedule_table *table)
     free(table->previous_alphas_cumprod);
     free(table->coefficients);
     *table = (struct schedule_table){0};
-}
-
-/* --- Columns ------------------------------------------------------------------------------ */
-
-/* One list for the three formats: what a column is called, and its numbers. */
-
-#define MOST_COLUMNS (8 + 2 * SCHEDULE_HISTORY)
-
-struct column {
-    char name[32];
-    const char *list_name; /* in JSON, as Diffusers calls the list; NULL for a coefficient */
-    const double *values;
-    size_t stride; /* in doubles, from a step to the next */
-    bool is_f32;
-};
-
-static void add_column(struct column *columns, size_t *count, const double *values, bool is_f32,
-    const char *name, const char *list_name)
-{
-    struct column *column = &columns[(*count)++];
-    *column = (struct column){.values = values, .stride = 1, .is_f32 = is_f32, .list_name = list_name};
-    snprintf(column->name, sizeof column->name, "%s", name);
-}
-
-/* A coefficient that is 0 in all steps has no column. */
-static void add_coefficient(const struct schedule_table *table, struct column *columns, size_t *count,
-    const double *values, const char *name, size_t lag)
-{
-    const size_t stride = sizeof(struct step_coefficients) / sizeof(double);
-    bool used = false;
-    for (size_t i = 0; i < table->count; i++) used = used || values[i * stride] != 0;
-    if (!used) return;
-    struct column *column = &columns[(*count)++];
-    *column = (struct column){.values = values, .stride = stride, .is_f32 = table->is_f32};
-    snprintf(column->name, sizeof column->name, lag ? "%s[-%zu]" : "%s", name, lag);
-}
-
-static size_t list_columns(const struct schedule_table *table, struct column columns[MOST_COLUMNS])
-{
-    size_t n = 0;
-    bool f32 = table->is_f32;
-    add_column(columns, &n, table->timesteps, f32, "timestep", "timesteps");
-    if (table->has_sigmas) add_column(columns, &n, table->sigmas, f32, "sigma", "sigmas");
-    if (table->previous_timesteps)
-        add_column(columns, &n, table->previous_timesteps, f32, "previous_timestep", "previous_timesteps");
-    add_column(
-        columns, &n, table->alphas_cumprod, f32 && !table->has_sigmas, "alpha_cumprod", "alphas_cumprod");
-    if (table->previous_alphas_cumprod)
-        add_column(columns, &n, table->previous_alphas_cumprod, f32, "previous_alpha_cumprod",
-            "previous_alphas_cumprod");
-    if (!table->has_sigmas) add_column(columns, &n, table->sigmas, false, "sigma", "sigmas");
-    add_column(columns, &n, table->log_snrs, false, "log_snr", "log_snrs");
-    const struct step_coefficients *first = table->coefficients;
-    for (size_t lag = 0; first && lag < SCHEDULE_HISTORY; lag++) {
-        add_coefficient(table, columns, &n, &first->sample[lag], "sample", lag);
-        add_coefficient(table, columns, &n, &first->model_output[lag], "model_output", lag);
-    }
-    if (first) add_coefficient(table, columns, &n, &first->noise, "noise", 0);
-    return n;
-}
-
-static double column_at(const struct column *column, size_t i)
-{
-    return column->values[i * column->stride];
-}
-
-/* Python's json writes infinities and NaN as words; C's printf in lower case. */
-static const char *show_exact(double value, bool is_f32, bool json, char buffer[32])
-{
-    if (isfinite(value)) return is_f32 ? show_float((float)value, buffer) : show_double(value, buffer);
-    snprintf(buffer, 32, "%s%s", value < 0 ? "-" : "",
-        isnan(value) ? (json ? "NaN" : "nan") : (json ? "Infinity" : "inf"));
-    return buffer;
 }
 
 /* --- As a table --------------------------------------------------------------------------- */
@@ -141,9 +68,9 @@ static void write_repeat_note(const struct schedule_table *table, FILE *out)
 static enum status write_as_table(
     const struct schedule_table *table, const cJSON *config, FILE *out, struct error *error)
 {
-    struct column columns[MOST_COLUMNS];
-    size_t count = list_columns(table, columns);
-    char alignment[MOST_COLUMNS + 2] = "r", number[32];
+    struct schedule_column columns[SCHEDULE_MOST_COLUMNS];
+    size_t count = schedule_columns(table, columns);
+    char alignment[SCHEDULE_MOST_COLUMNS + 2] = "r", number[32];
     memset(alignment + 1, '.', count);
     alignment[count + 1] = '\0';
 
@@ -153,10 +80,10 @@ static enum status write_as_table(
     for (size_t i = 0; i < table->count; i++) {
         table_add(&cells, "%zu", i);
         for (size_t c = 0; c < count; c++) {
-            double value = column_at(&columns[c], i);
+            double value = schedule_column_at(&columns[c], i);
             bool exact = columns[c].is_f32 || columns[c].values == table->timesteps;
             if (exact)
-                table_add(&cells, "%s", show_exact(value, columns[c].is_f32, false, number));
+                table_add(&cells, "%s", schedule_show_number(value, columns[c].is_f32, false, number));
             else
                 table_add(&cells, "%.9g", value);
         }
@@ -166,7 +93,7 @@ static enum status write_as_table(
         for (size_t c = 0; c < count; c++)
             table_add(&cells, "%s",
                 columns[c].values == table->sigmas
-                    ? show_exact(table->sigmas[table->count], columns[c].is_f32, false, number)
+                    ? schedule_show_number(table->sigmas[table->count], columns[c].is_f32, false, number)
                     : "");
     }
 
@@ -174,7 +101,7 @@ static enum status write_as_table(
     enum status status = json_get_string(config, "_class_name", &name, NULL, error);
     if (status == STATUS_OK) {
         fprintf(out, "%s, %zu steps, init_noise_sigma %s, %s arithmetic\n", name, table->count,
-            show_exact(table->init_noise_sigma, table->init_noise_sigma_is_f32, false, number),
+            schedule_show_number(table->init_noise_sigma, table->init_noise_sigma_is_f32, false, number),
             table->is_f32 ? "diffusers" : "f64");
         write_options(config, out);
         fputc('\n', out);
@@ -190,8 +117,8 @@ static enum status write_as_table(
 
 static void write_as_csv(const struct schedule_table *table, FILE *out)
 {
-    struct column columns[MOST_COLUMNS];
-    size_t count = list_columns(table, columns);
+    struct schedule_column columns[SCHEDULE_MOST_COLUMNS];
+    size_t count = schedule_columns(table, columns);
     char number[32];
     fprintf(out, "i");
     for (size_t c = 0; c < count; c++) fprintf(out, ",%s", columns[c].name);
@@ -199,7 +126,8 @@ static void write_as_csv(const struct schedule_table *table, FILE *out)
     for (size_t i = 0; i < table->count; i++) {
         fprintf(out, "%zu", i);
         for (size_t c = 0; c < count; c++)
-            fprintf(out, ",%s", show_exact(column_at(&columns[c], i), columns[c].is_f32, false, number));
+            fprintf(out, ",%s",
+                schedule_show_number(schedule_column_at(&columns[c], i), columns[c].is_f32, false, number));
         fputc('\n', out);
     }
     if (!table->has_sigmas || isnan(table->sigmas[table->count])) return;
@@ -207,26 +135,27 @@ static void write_as_csv(const struct schedule_table *table, FILE *out)
     for (size_t c = 0; c < count; c++)
         fprintf(out, ",%s",
             columns[c].values == table->sigmas
-                ? show_exact(table->sigmas[table->count], columns[c].is_f32, false, number)
+                ? schedule_show_number(table->sigmas[table->count], columns[c].is_f32, false, number)
                 : "");
     fputc('\n', out);
 }
 
-static void write_json_list(FILE *out, const struct column *column, size_t count)
+static void write_json_list(FILE *out, const struct schedule_column *column, size_t count)
 {
     char number[32];
     fprintf(out, ",\n \"%s%s\": [", column->list_name ? "" : "coefficients.",
         column->list_name ? column->list_name : column->name);
     for (size_t i = 0; i < count; i++)
-        fprintf(out, "%s%s", i ? ", " : "", show_exact(column_at(column, i), column->is_f32, true, number));
+        fprintf(out, "%s%s", i ? ", " : "",
+            schedule_show_number(schedule_column_at(column, i), column->is_f32, true, number));
     fputc(']', out);
 }
 
 /* The lists have Diffusers' names where it has one: `timesteps`, and `sigmas` with the last. */
 static void write_as_json(const struct schedule_table *table, const cJSON *config, FILE *out)
 {
-    struct column columns[MOST_COLUMNS];
-    size_t count = list_columns(table, columns);
+    struct schedule_column columns[SCHEDULE_MOST_COLUMNS];
+    size_t count = schedule_columns(table, columns);
     bool first = true;
     char number[32], value[4096];
     fprintf(out, "{\n \"config\": {");
@@ -242,7 +171,7 @@ static void write_as_json(const struct schedule_table *table, const cJSON *confi
     }
     fprintf(out, "},\n \"arithmetic\": \"%s\",\n \"init_noise_sigma\": %s",
         table->is_f32 ? "diffusers" : "f64",
-        show_exact(table->init_noise_sigma, table->init_noise_sigma_is_f32, true, number));
+        schedule_show_number(table->init_noise_sigma, table->init_noise_sigma_is_f32, true, number));
     for (size_t c = 0; c < count; c++) {
         bool has_last = columns[c].values == table->sigmas && !isnan(table->sigmas[table->count]);
         write_json_list(out, &columns[c], table->count + has_last);

@@ -3,6 +3,7 @@
  */
 #include "program.h"
 
+#include "ref/schedule_plot.h"
 #include "ref/png_file.h"
 
 #include <math.h>
@@ -72,6 +73,7 @@ static const struct {
     {"schedule Eulerdiscrete", "did you mean EulerDiscreteScheduler?"},
     {"schedule missing.json", "missing.json: cannot be read"},
     {"schedule DDIM --coefficients", "no linear combination"},
+    {"schedule DDIM --arithmetic both --format json", "both is a table"},
     {"sample missing.json --tensors x --out y", "missing.json: cannot be read"},
     {"sample missing.json --tensors x", "--out is missing"},
     {"compare one.npy", "too few arguments"},
@@ -203,6 +205,21 @@ static double csv_field(const char *text, int row, const char *column)
 
 /* DDIM's step by its own equation (Song et al. 2021, eq. 12, sigma 0): sqrt(a') x0 + sqrt(1 - a') e with
  * x0 = (x - sqrt(1 - a) e) / sqrt(a). */
+/* Integer timesteps are the same in both arithmetics; a sum of rounded numbers is some units away. */
+START_TEST(both_arithmetics_are_compared)
+{
+    ck_assert_int_eq(
+        plumb("schedule EulerDiscrete --set timestep_spacing=leading --steps 5 --arithmetic both"), 0);
+    expect_in(out, "distance from f64");
+    expect_in(out, "\n  timestep               0\n");
+    const char *line = strstr(out, "\n  sigma ");
+    double distance = 0;
+    ck_assert_ptr_nonnull(line);
+    ck_assert_int_eq(sscanf(line, "\n  sigma %lf, step", &distance), 1);
+    ck_assert(distance > 0 && distance < 1000);
+}
+END_TEST
+
 START_TEST(coefficients_are_those_of_the_equation)
 {
     ck_assert_int_eq(
@@ -256,7 +273,7 @@ START_TEST(schedules_are_drawn)
     const char *path = path_in(test_folder, "p.png");
     ck_assert_int_eq(
         plumb("schedule DDIM " SDXL " %s --steps 12 --plot %s", golden_path("models/tiny-sd"), path), 0);
-    expect_picture(path, 900, 600);
+    expect_picture(path, SCHEDULE_PLOT_WIDTH, SCHEDULE_PLOT_HEIGHT);
     expect_in(err, "wrote ");
     expect_in(out, "DDIMScheduler, 12 steps");
     expect_in(out, "PNDMScheduler, 13 steps");
@@ -450,7 +467,7 @@ START_TEST(the_worst_tensor_is_drawn)
     const char *a = golden_path("models/traces/sdxl-dpm5-leading.safetensors");
     const char *b = golden_path("models/traces/sdxl-dpm5-trailing.safetensors");
     ck_assert_int_eq(plumb("compare %s %s --heatmap %s", a, b, path), 1);
-    expect_picture(path, 900, 600);
+    expect_picture(path, SCHEDULE_PLOT_WIDTH, SCHEDULE_PLOT_HEIGHT);
     const char *none = path_in(test_folder, "none.png");
     ck_assert_int_eq(plumb("compare %s %s --heatmap %s", a, a, none), 0);
     expect_in(err, "no tensor differs");
@@ -500,7 +517,7 @@ START_TEST(sheets_and_info)
     const char *plot = path_in(test_folder, "p.png"), *sheet = path_in(test_folder, "s.png");
     ck_assert_int_eq(plumb("schedule DDIM --plot %s", plot), 0);
     ck_assert_int_eq(plumb("sheet %s 'eta = 0=%s' %s --across 2", sheet, plot, plot), 0);
-    expect_picture(sheet, 16 + 2 * (900 + 16), 16 + 600 + 17 + 6 + 16);
+    expect_picture(sheet, 16 + 2 * (SCHEDULE_PLOT_WIDTH + 16), 16 + SCHEDULE_PLOT_HEIGHT + 17 + 6 + 16);
     ck_assert_int_eq(plumb("info"), 0);
     expect_in(out, "OpenBLAS");
     expect_in(out, "DPMSolverMultistepScheduler");
@@ -522,6 +539,7 @@ int main(void)
     tcase_set_timeout(work, 60);
     tcase_add_test(work, documented_sigmas_give_documented_timesteps);
     tcase_add_loop_test(work, json_is_exact, 0, sizeof cases / sizeof *cases);
+    tcase_add_test(work, both_arithmetics_are_compared);
     tcase_add_test(work, coefficients_are_those_of_the_equation);
     tcase_add_test(work, schedules_tell_their_peculiarities);
     tcase_add_test(work, schedules_are_drawn);
