@@ -21,7 +21,7 @@ struct tensor stack(struct forward *f, struct tensor a, struct tensor b)
     memcpy(shape, a.shape, sizeof shape);
     shape[0] = a.shape[0] + b.shape[0];
     struct tensor both = forward_tensor(f, a.rank, shape);
-    if (!both.data) return both;
+    if (!forward_computes(f)) return both;
     memcpy(both.data, a.data, tensor_bytes(&a));
     memcpy((char *)both.data + tensor_bytes(&a), b.data, tensor_bytes(&b));
     return both;
@@ -34,7 +34,7 @@ static struct tensor repeat(struct forward *f, struct tensor x, int64_t times)
     memcpy(shape, x.shape, sizeof shape);
     shape[0] *= times;
     struct tensor repeated = forward_tensor(f, x.rank, shape);
-    if (!repeated.data) return repeated;
+    if (!forward_computes(f)) return repeated;
     size_t bytes = tensor_bytes(&x) / (size_t)x.shape[0];
     for (int64_t i = 0; i < shape[0]; i++)
         memcpy((char *)repeated.data + (size_t)i * bytes, (const char *)x.data + (size_t)(i / times) * bytes,
@@ -55,7 +55,7 @@ static struct tensor concat_features(struct forward *f, struct tensor a, struct 
 static struct tensor zeros_like(struct forward *f, struct tensor x)
 {
     struct tensor zeros = forward_tensor(f, x.rank, x.shape);
-    if (zeros.data) memset(zeros.data, 0, tensor_bytes(&zeros));
+    if (forward_computes(f)) memset(zeros.data, 0, tensor_bytes(&zeros));
     return zeros;
 }
 
@@ -218,7 +218,7 @@ static struct tensor add_time_ids(struct run *run)
 
     int64_t count = run->guided ? 2 * run->batch : run->batch;
     struct tensor ids = forward_tensor(&run->f, 2, (int64_t[]){count, 6});
-    if (!ids.data) return ids;
+    if (!forward_computes(&run->f)) return ids;
     for (int64_t i = 0; i < count; i++)
         memcpy((real *)ids.data + 6 * i, rows[run->guided ? i % 2 : 1], sizeof rows[0]);
     return ids;

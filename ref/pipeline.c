@@ -23,6 +23,10 @@
 void run_trace(struct run *run, struct tensor tensor, const char *name_format, ...)
 {
     if (run->f.status != STATUS_OK || !run->options->trace) return;
+    if (!forward_computes(&run->f)) {
+        run->f.traced += tensor_bytes(&tensor);
+        return;
+    }
     char name[128];
     va_list arguments;
     va_start(arguments, name_format);
@@ -142,6 +146,7 @@ static size_t timesteps_to_run(const struct run *run)
 
 static void trace_schedule(struct run *run)
 {
+    if (run->f.status != STATUS_OK) return;
     const struct scheduler *s = run->scheduler;
     const enum dtype real_dtype = sizeof(real) == 4 ? DTYPE_F32 : DTYPE_F64;
     int64_t count = (int64_t)s->num_timesteps;
@@ -202,7 +207,6 @@ static void prepare_schedule(struct run *run)
         (size_t)r->num_inference_steps != steps)
         warnings_add(run->warnings, "num_inference_steps: ignored, the custom schedule has %zu steps", steps);
     run->num_timesteps = timesteps_to_run(run);
-    trace_schedule(run);
 }
 
 /* --- The noise ---------------------------------------------------------------------------- */
@@ -220,12 +224,11 @@ static void open_generators(struct run *run)
     }
 }
 
-/* One draw of [B, C, h, w]: one tensor from the one generator, or a picture from each. The draws are float32
- * in both precisions, so that a double run starts from the very numbers of a single one. */
-static struct tensor draw_noise(struct run *run, const int64_t shape[4])
+/* One draw, [B, C, h, w]: one tensor from the one generator, or a picture from each. The draws are float32 in
+ * both precisions, so that a double run starts from the very numbers of a single one. */
+static void draw_noise(struct run *run, struct tensor noise)
 {
-    struct tensor noise = forward_tensor(&run->f, 4, shape);
-    if (!noise.data) return noise;
+    if (!forward_computes(&run->f)) return;
     size_t count = tensor_count(&noise), each = count / run->num_generators;
     float *draws = malloc(each * sizeof *draws);
     if (!draws) run->f.status = error_memory(run->f.error, each * sizeof *draws);
@@ -234,16 +237,15 @@ static struct tensor draw_noise(struct run *run, const int64_t shape[4])
         for (size_t k = 0; k < each; k++) ((real *)noise.data)[i * each + k] = (real)draws[k];
     }
     free(draws);
-    return noise;
 }
 
 /* The recipe's own latents in place of the first draw. */
-static struct tensor read_latents(struct run *run, const int64_t shape[4])
+static void read_latents(struct run *run, struct tensor latents)
 {
     struct tensor_set *set = NULL;
     const char *path = run->recipe->latents;
-    struct tensor latents = forward_tensor(&run->f, 4, shape);
-    if (latents.data) run->f.status = tensor_set_open(path, &set, run->f.error);
+    if (!forward_computes(&run->f)) return;
+    run->f.status = tensor_set_open(path, &set, run->f.error);
     if (run->f.status == STATUS_OK) {
         const struct tensor *given = tensor_set_find(set, "latents");
         if (!given) given = tensor_set_find(set, "init_noise");
@@ -265,7 +267,6 @@ static struct tensor read_latents(struct run *run, const int64_t shape[4])
         }
     }
     tensor_set_free(set);
-    return latents;
 }
 
 static struct tensor initial_latents(struct run *run)
@@ -273,13 +274,16 @@ static struct tensor initial_latents(struct run *run)
     int64_t factor = vae_scale_factor(run->pipeline->vae);
     int64_t shape[4] = {
         run->batch, unet_in_channels(run->pipeline->unet), run->height / factor, run->width / factor};
-    struct tensor noise = run->recipe->latents ? read_latents(run, shape) : draw_noise(run, shape);
-    struct tensor latents = forward_tensor(&run->f, 4, shape);
-    if (run->f.status != STATUS_OK) return latents;
-    for (size_t i = 0; i < tensor_count(&noise); i++)
+    struct tensor latents = forward_tensor(&run->f, 4, shape), noise = forward_tensor(&run->f, 4, shape);
+    if (run->recipe->latents)
+        read_latents(run, noise);
+    else
+        draw_noise(run, noise);
+    for (size_t i = 0; forward_computes(&run->f) && i < tensor_count(&noise); i++)
         ((real *)latents.data)[i] = ((real *)noise.data)[i] * (real)run->scheduler->init_noise_sigma;
     run_trace(run, noise, "init_noise");
     run_trace(run, latents, "latents.init");
+    drop(&run->f, noise);
     return latents;
 }
 
@@ -300,7 +304,7 @@ static struct tensor predict_noise(
     struct forward *f = &run->f;
     double timestep = run->scheduler->timesteps[step];
     struct tensor model_input = forward_tensor(f, latents.rank, latents.shape);
-    if (f->status == STATUS_OK)
+    if (forward_computes(f))
         f->status = scheduler_scale_model_input(
             run->scheduler, timestep, latents.data, tensor_count(&latents), model_input.data, f->error);
     run_trace(run, model_input, "step.%02zu.model_input", step);
@@ -324,7 +328,7 @@ static struct tensor predict_noise(
     run_trace(run, uncond, "step.%02zu.noise_pred_uncond", step);
     run_trace(run, text, "step.%02zu.noise_pred_text", step);
     struct tensor guided = forward_tensor(f, uncond.rank, uncond.shape);
-    if (f->status != STATUS_OK) return guided;
+    if (!forward_computes(f)) return guided;
     guidance_combine(uncond.data, text.data, tensor_count(&uncond), run->guidance_scale, guided.data);
     if (run->recipe->guidance_rescale > 0)
         guidance_rescale(guided.data, text.data, (size_t)run->batch, tensor_count(&text) / (size_t)run->batch,
@@ -346,13 +350,14 @@ static void denoise(
     run_trace(run, noise_pred, "step.%02zu.noise_pred", step);
 
     double timestep = run->scheduler->timesteps[step];
-    struct tensor noise = {0};
-    if (f->status == STATUS_OK && scheduler_needs_noise(run->scheduler, timestep, &options)) {
-        noise = draw_noise(run, latents.shape);
+    struct tensor noise = forward_tensor(f, latents.rank, latents.shape);
+    bool noisy = forward_computes(f) && scheduler_needs_noise(run->scheduler, timestep, &options);
+    if (noisy) {
+        draw_noise(run, noise);
         run_trace(run, noise, "step.%02zu.noise", step);
     }
     struct tensor prev_sample = forward_tensor(f, latents.rank, latents.shape);
-    if (f->status == STATUS_OK) {
+    if (forward_computes(f)) {
         size_t sample_size = tensor_count(&latents) / (size_t)run->batch;
         struct step_input input = {
             .timestep = timestep,
@@ -361,12 +366,12 @@ static void denoise(
             .sample = latents.data,
             .batch = (size_t)run->batch,
             .sample_size = sample_size,
-            .noise = noise.data,
+            .noise = noisy ? noise.data : NULL,
             .options = options,
         };
         f->status = refer(run, scheduler_step(run->scheduler, &input, prev_sample.data, NULL, f->error));
     }
-    if (f->status == STATUS_OK) memcpy(latents.data, prev_sample.data, tensor_bytes(&latents));
+    if (forward_computes(f)) memcpy(latents.data, prev_sample.data, tensor_bytes(&latents));
     run_trace(run, latents, "step.%02zu.latents", step);
     arena_release(f->arena, scope);
 }
@@ -411,6 +416,87 @@ static void to_pixels(struct run *run, struct tensor image, struct pictures *pic
 
 /* --- The whole call ----------------------------------------------------------------------- */
 
+/* In a dry pass, how much the stage that ends here needs. */
+static void note_stage(struct run *run, enum stage stage)
+{
+    struct forward *f = &run->f;
+    if (f->status != STATUS_OK || forward_computes(f)) return;
+    run->memory.stages[stage] = (struct stage_memory){arena_peak(f->arena), f->scratch};
+    if (run->memory.arena < arena_peak(f->arena)) run->memory.arena = arena_peak(f->arena);
+    arena_restart_peak(f->arena);
+    f->scratch = 0;
+}
+
+/* Calls back before the first step and after each. */
+static void show_progress(const struct run *run, size_t step)
+{
+    const struct run_options *options = run->options;
+    if (options->progress && forward_computes(&run->f))
+        options->progress(options->progress_context, step, run->num_timesteps);
+}
+
+/* The models' part, which a dry pass goes through too: [B, 3, H, W]. */
+static struct tensor draw(struct run *run)
+{
+    struct conditioning conditioning = encode_prompt(run); /* the prompt as vectors */
+    note_stage(run, STAGE_TEXT_ENCODERS);
+    trace_schedule(run);
+    struct tensor latents = initial_latents(run); /* x_T ~ N(0, sigma_max^2) */
+    show_progress(run, 0);
+    for (size_t step = 0; step < run->num_timesteps && run->f.status == STATUS_OK; step++) {
+        denoise(run, step, latents, &conditioning); /* x_t -> x_{t-1} */
+        show_progress(run, step + 1);
+    }
+    note_stage(run, STAGE_DENOISING);
+    struct tensor image = decode(run, latents);
+    note_stage(run, STAGE_DECODING);
+    return image;
+}
+
+/* Goes through the models without computing, and leaves in `memory` what that would have taken. */
+static void plan(struct run *run)
+{
+    if (run->f.status != STATUS_OK) return;
+    struct run dry = *run;
+    dry.warnings = NULL; /* the run itself will give them */
+    struct tensor image = {0};
+    dry.f.status = arena_create_plan(&dry.f.arena, dry.f.error);
+    if (dry.f.status == STATUS_OK) image = draw(&dry);
+    arena_free(dry.f.arena);
+    run->f.status = dry.f.status;
+    run->memory = dry.memory;
+    run->memory.pictures = tensor_count(&image);
+    run->memory.trace = dry.f.traced + (run->options->trace ? tensor_count(&image) : 0);
+}
+
+static void prepare(struct run *run)
+{
+    check_inputs(run);
+    prepare_schedule(run); /* t_1 > t_2 > ... > t_N */
+    open_generators(run);
+    plan(run);
+}
+
+static void finish(struct run *run)
+{
+    for (size_t i = 0; i < run->num_generators; i++) generator_free(run->generators[i]);
+    free(run->generators);
+    scheduler_free(run->scheduler);
+    arena_free(run->f.arena);
+}
+
+enum status pipeline_plan(const struct pipeline *pipeline, const struct recipe *recipe,
+    const struct run_options *options, struct memory_plan *memory, struct warnings *warnings,
+    struct error *error)
+{
+    struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
+    run.f.error = error;
+    prepare(&run);
+    *memory = run.memory;
+    finish(&run);
+    return run.f.status;
+}
+
 enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *recipe,
     const struct run_options *options, struct pictures *pictures, struct warnings *warnings,
     struct error *error)
@@ -418,27 +504,14 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
     *pictures = (struct pictures){0};
-    run.f.status = arena_create(&run.f.arena, (size_t)4<<30, error);
-
-    if (run.f.status == STATUS_OK) check_inputs(&run);
-    struct conditioning conditioning = {0};
-    if (run.f.status == STATUS_OK) conditioning = encode_prompt(&run); /* the prompt as vectors */
-    prepare_schedule(&run);                                            /* t_1 > t_2 > ... > t_N */
-    open_generators(&run);
-    struct tensor latents = initial_latents(&run); /* x_T ~ N(0, sigma_max^2) */
-    for (size_t step = 0; step < run.num_timesteps && run.f.status == STATUS_OK; step++) {
-        if (options->progress) options->progress(options->progress_context, step, run.num_timesteps);
-        denoise(&run, step, latents, &conditioning); /* x_t -> x_{t-1} */
+    prepare(&run);
+    if (options->memory) *options->memory = run.memory;
+    if (run.f.status == STATUS_OK) run.f.status = arena_create(&run.f.arena, run.memory.arena, error);
+    if (run.f.status == STATUS_OK) {
+        struct tensor image = draw(&run);
+        to_pixels(&run, image, pictures);
     }
-    if (options->progress && run.f.status == STATUS_OK)
-        options->progress(options->progress_context, run.num_timesteps, run.num_timesteps);
-    struct tensor image = decode(&run, latents);
-    to_pixels(&run, image, pictures);
-
-    for (size_t i = 0; i < run.num_generators; i++) generator_free(run.generators[i]);
-    free(run.generators);
-    scheduler_free(run.scheduler);
-    arena_free(run.f.arena);
+    finish(&run);
     if (run.f.status != STATUS_OK) {
         free(pictures->pixels);
         *pictures = (struct pictures){0};

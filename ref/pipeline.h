@@ -47,12 +47,25 @@ enum status pipeline_scheduler_config(const struct pipeline *pipeline, const str
 enum status pipeline_scheduler_error(
     const struct pipeline *pipeline, const struct recipe *recipe, enum status status, struct error *error);
 
+/* What a run takes beside its weights and what the program itself and its libraries keep, in bytes. */
+enum stage { STAGE_TEXT_ENCODERS, STAGE_DENOISING, STAGE_DECODING, STAGES };
+struct memory_plan {
+    struct stage_memory {
+        size_t activations; /* the arena up to its highest place, with what earlier stages left and scratch */
+        size_t scratch;     /* of that, the most that one kernel takes for all threads */
+    } stages[STAGES];
+    size_t arena;    /* the largest of the stages' activations: mapped at once, before the work begins */
+    size_t pictures; /* 8 bits a channel */
+    size_t trace;    /* copies of the tensors that a trace keeps, random draws after the first left out */
+};
+
 struct run_options {
     struct trace *trace; /* NULL: nothing is kept */
     bool trace_modules;  /* also `act.*`: module outputs of the first step and of the positive prompt */
     /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
     void (*progress)(void *context, size_t step, size_t steps);
     void *progress_context;
+    struct memory_plan *memory; /* filled before the work begins; NULL: not wanted */
 };
 
 /* One pipeline call, in single or in double precision. The same bits for the same recipe, whatever the number
@@ -62,5 +75,13 @@ typedef enum status pipeline_run_function(const struct pipeline *pipeline, const
     struct error *error);
 pipeline_run_function pipeline_run_f32, pipeline_run_f64;
 #define pipeline_run(...) KERNEL_NAME(pipeline_run)(__VA_ARGS__)
+
+/* What that call would take, for the present number of threads, from the shapes alone: no weight is read, and
+ * nothing is computed. */
+typedef enum status pipeline_plan_function(const struct pipeline *pipeline, const struct recipe *recipe,
+    const struct run_options *options, struct memory_plan *memory, struct warnings *warnings,
+    struct error *error);
+pipeline_plan_function pipeline_plan_f32, pipeline_plan_f64;
+#define pipeline_plan(...) KERNEL_NAME(pipeline_plan)(__VA_ARGS__)
 
 #endif

@@ -14,6 +14,7 @@ struct run {
     struct warnings *warnings;
 
     struct forward f; /* its status is the run's: once it is not STATUS_OK every stage does nothing */
+    struct memory_plan memory;
 
     bool guided;           /* classifier-free guidance: guidance_scale above 1 */
     double guidance_scale; /* the recipe's, or the pipeline's default */
