@@ -467,7 +467,7 @@ START_TEST(the_worst_tensor_is_drawn)
     const char *a = golden_path("models/traces/sdxl-dpm5-leading.safetensors");
     const char *b = golden_path("models/traces/sdxl-dpm5-trailing.safetensors");
     ck_assert_int_eq(plumb("compare %s %s --heatmap %s", a, b, path), 1);
-    expect_picture(path, SCHEDULE_PLOT_WIDTH, SCHEDULE_PLOT_HEIGHT);
+    expect_picture(path, 900, 600);
     const char *none = path_in(test_folder, "none.png");
     ck_assert_int_eq(plumb("compare %s %s --heatmap %s", a, a, none), 0);
     expect_in(err, "no tensor differs");
