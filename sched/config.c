@@ -9,10 +9,15 @@
 const struct option noise_schedule_options[5] = {
     {OPTION_MEMBER(scheduler_config, num_train_timesteps), .type = OPTION_INT, .number = 1000, .minimum = 1,
         .maximum = MAX_TRAIN_TIMESTEPS},
-    {OPTION_MEMBER(scheduler_config, beta_start), .type = OPTION_NUMBER, .number = 0.0001},
-    {OPTION_MEMBER(scheduler_config, beta_end), .type = OPTION_NUMBER, .number = 0.02},
     {OPTION_MEMBER(scheduler_config, beta_schedule), .type = OPTION_STRING, .string = "linear"},
     {OPTION_MEMBER(scheduler_config, trained_betas), .type = OPTION_NUMBERS},
+    {OPTION_MEMBER(scheduler_config, beta_start), .type = OPTION_NUMBER, .number = 0.0001},
+    {OPTION_MEMBER(scheduler_config, beta_end), .type = OPTION_NUMBER, .number = 0.02},
+};
+
+const struct option latent_beta_options[2] = {
+    {OPTION_MEMBER(scheduler_config, beta_start), .type = OPTION_NUMBER, .number = 0.00085},
+    {OPTION_MEMBER(scheduler_config, beta_end), .type = OPTION_NUMBER, .number = 0.012},
 };
 
 const struct option thresholding_options[3] = {
@@ -44,6 +49,20 @@ const struct option sigma_options[4] = {
     {OPTION_MEMBER(scheduler_config, use_exponential_sigmas), .type = OPTION_BOOL},
     {OPTION_MEMBER(scheduler_config, use_beta_sigmas), .type = OPTION_BOOL},
     {OPTION_MEMBER(scheduler_config, final_sigmas_type), .type = OPTION_STRING, .string = "zero"},
+};
+
+const struct option sigma_range_options[2] = {
+    {OPTION_MEMBER(scheduler_config, sigma_min), .type = OPTION_OPTIONAL_NUMBER},
+    {OPTION_MEMBER(scheduler_config, sigma_max), .type = OPTION_OPTIONAL_NUMBER},
+};
+
+const struct option inherited_sigma_options[2] = {
+    {.name = "sigma_min",
+        .offset = offsetof(struct scheduler_config, inherited_sigma_min),
+        .type = OPTION_OPTIONAL_NUMBER},
+    {.name = "sigma_max",
+        .offset = offsetof(struct scheduler_config, inherited_sigma_max),
+        .type = OPTION_OPTIONAL_NUMBER},
 };
 
 /* The tables of a solver, one row after the other: returns NULL after the last. */

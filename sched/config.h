@@ -59,6 +59,11 @@ struct option_table {
     {                                                                                                        \
         rows, sizeof(rows) / sizeof(rows)[0]                                                                 \
     }
+/* The initialiser of a table of the first rows of an array. */
+#define OPTION_TABLE_FIRST(rows, count)                                                                      \
+    {                                                                                                        \
+        rows, count                                                                                          \
+    }
 #define MAX_OPTION_TABLES 8 /* a solver's list of tables ends with an empty one, or is full */
 
 /* What two or more classes share. A solver with options of its own has a struct whose first member is this
@@ -81,17 +86,32 @@ struct scheduler_config {
     /* sigma_options */
     bool use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas;
     char *final_sigmas_type;
+    /* sigma_range_options, or inherited_sigma_options */
+    struct optional_number sigma_min, sigma_max;
+    struct optional_number inherited_sigma_min, inherited_sigma_max;
 };
 
-/* num_train_timesteps .. trained_betas */
+/* num_train_timesteps, beta_schedule and trained_betas, which are alike everywhere, then beta_start and
+ * beta_end */
+enum { BETA_KINDS = 3 };
 extern const struct option noise_schedule_options[5];
+/* beta_start and beta_end with Stable Diffusion's values as defaults: Heun, DPM2, DPM-Solver SDE */
+extern const struct option latent_beta_options[2];
 /* thresholding .. sample_max_value */
 extern const struct option thresholding_options[3];
-/* use_karras_sigmas .. final_sigmas_type */
+/* use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas, then final_sigmas_type, which not all have
+ */
+enum { SIGMA_KINDS = 3 };
 extern const struct option sigma_options[4];
+/* sigma_min and sigma_max, the range of a kind of sigmas. The others that can make such sigmas have no such
+ * options, but their code looks for them: a config of another class, which diffusers' from_config keeps
+ * whole, sets their range too. */
+extern const struct option sigma_range_options[2], inherited_sigma_options[2];
 /* timestep_spacing .. prediction_type, with the defaults of DDIM and PNDM */
 extern const struct option integer_grid_options[3];
-/* prediction_type .. rescale_betas_zero_snr, with the defaults of the classes that have sigmas */
+/* prediction_type, timestep_spacing and steps_offset, with the defaults of the classes that have sigmas, then
+ * rescale_betas_zero_snr, which not all have */
+enum { SIGMA_GRID = 3 };
 extern const struct option sigma_grid_options[4];
 
 /* Bounds of the integers that size memory or enter a sum: no real config comes near them. */

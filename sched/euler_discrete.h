@@ -11,7 +11,6 @@
 struct euler_config {
     struct scheduler_config common;
     char *interpolation_type, *timestep_type;
-    struct optional_number sigma_min, sigma_max;
 };
 
 static inline const struct euler_config *euler_config_of(const struct scheduler *scheduler)

@@ -3,6 +3,31 @@
 #include "rounded_math.h"
 #include "timesteps.h"
 
+const char *sigma_kind_of(const struct scheduler_config *config)
+{
+    if (config->use_karras_sigmas) return "use_karras_sigmas";
+    if (config->use_exponential_sigmas) return "use_exponential_sigmas";
+    if (config->use_beta_sigmas) return "use_beta_sigmas";
+    return NULL;
+}
+
+enum status sigmas_of_kind(const struct scheduler_config *config, double sigma_min, double sigma_max,
+    size_t n, double *sigmas, struct error *error)
+{
+    const bool karras = config->use_karras_sigmas, exponential = !karras && config->use_exponential_sigmas;
+    const bool negative = sigma_min < 0 || sigma_max < 0, zero = sigma_min == 0 || sigma_max == 0;
+    if ((negative && (karras || exponential)) || (zero && exponential))
+        return error_input(error, "sigma_min, sigma_max: expected %s numbers with %s = true, got %g and %g",
+            exponential ? "positive" : "no negative", sigma_kind_of(config), sigma_min, sigma_max);
+    if (karras)
+        sigmas_karras(sigma_min, sigma_max, n, sigmas);
+    else if (exponential)
+        sigmas_exponential(sigma_min, sigma_max, n, sigmas);
+    else
+        sigmas_beta(sigma_min, sigma_max, n, sigmas);
+    return STATUS_OK;
+}
+
 void sigmas_karras(double sigma_min, double sigma_max, size_t n, double *sigmas)
 {
     const double rho = 7;

@@ -5,7 +5,17 @@
 #ifndef SCHED_SIGMA_KINDS_H
 #define SCHED_SIGMA_KINDS_H
 
+#include "config.h"
+
 #include <stddef.h>
+
+/* The kind that a config's use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas ask for: the
+ * option's name, or NULL where none is true. */
+const char *sigma_kind_of(const struct scheduler_config *config);
+
+/* The sigmas of that kind. Refuses ends that it cannot take: below 0, or 0 for exponential ones. */
+enum status sigmas_of_kind(const struct scheduler_config *config, double sigma_min, double sigma_max,
+    size_t n, double *sigmas, struct error *error);
 
 /* Karras et al. 2022 (arXiv:2206.00364), eq. 5, rho = 7. Both ends >= 0. */
 void sigmas_karras(double sigma_min, double sigma_max, size_t n, double *sigmas);

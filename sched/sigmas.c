@@ -99,6 +99,33 @@ enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct e
     return STATUS_OK;
 }
 
+struct ancestral_step ancestral_split(real sigma, real sigma_next)
+{
+    const real from = sigma * sigma, to = sigma_next * sigma_next;
+    const real sigma_up = real_sqrt(to * (from - to) / from);
+    return (struct ancestral_step){
+        .sigma_up = sigma_up,
+        .sigma_down = real_sqrt(to - sigma_up * sigma_up),
+    };
+}
+
+void sigma_scale_input(real sigma, const real *sample, size_t n, real *model_input)
+{
+    real scale = real_sqrt(sigma * sigma + 1);
+    for (size_t i = 0; i < n; i++) model_input[i] = sample[i] / scale;
+}
+
+enum status sigmas_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
+    size_t n, real *model_input, struct error *error)
+{
+    size_t index = 0;
+    enum status status = step_index_now(scheduler, timestep, OFF_SCHEDULE_IS_ERROR, &index, error);
+    if (status != STATUS_OK) return status;
+    scheduler->step_index = (int)index;
+    sigma_scale_input(scheduler->sigmas[index], sample, n, model_input);
+    return STATUS_OK;
+}
+
 enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
 {

@@ -31,6 +31,24 @@ double sigma_to_t(const struct sigma_table *table, double sigma);
 /* What final_sigmas_type puts behind the schedule: 0, or the smallest sigma of training. */
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error);
 
+/* An ancestral step from `sigma` to `sigma_next`: deterministic to sigma_down, then up again with fresh noise
+ * of size sigma_up, sigma_down^2 + sigma_up^2 = sigma_next^2. From 0, sigma_up is no number. */
+struct ancestral_step {
+    real sigma_down, sigma_up;
+};
+#define ancestral_split REAL_NAME(ancestral_split)
+struct ancestral_step ancestral_split(real sigma, real sigma_next);
+
+/* x / sqrt(sigma^2 + 1), [n], which has the size that the model was trained on; may be in place. */
+#define sigma_scale_input REAL_NAME(sigma_scale_input)
+void sigma_scale_input(real sigma, const real *sample, size_t n, real *model_input);
+
+/* The scale_model_input hook of the classes whose samples keep the size of the data: sigma_scale_input() at
+ * the sigma of the step, which it finds and remembers. */
+#define sigmas_scale_model_input REAL_NAME(sigmas_scale_model_input)
+enum status sigmas_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
+    size_t n, real *model_input, struct error *error);
+
 /* original + sigma noise, at the sigma of the schedule that belongs to each timestep: the add_noise hook of
  * the classes whose samples keep the size of the data. A timestep off the schedule is an error. */
 enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,

@@ -2,5 +2,6 @@
 SOLVER(ddim)
 SOLVER(dpmsolver_multistep)
 SOLVER(edm_euler)
+SOLVER(euler_ancestral_discrete)
 SOLVER(euler_discrete)
 SOLVER(pndm)

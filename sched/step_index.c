@@ -68,6 +68,14 @@ enum status step_index_now(const struct scheduler *scheduler, double timestep, e
     return status == STATUS_OK ? check_index(scheduler, *index, error) : status;
 }
 
+enum status step_index_with_next(
+    const struct scheduler *scheduler, double timestep, size_t *index, struct error *error)
+{
+    enum status status = step_index_now(scheduler, timestep, OFF_SCHEDULE_IS_ERROR, index, error);
+    if (status != STATUS_OK || *index + 1 < scheduler->num_sigmas) return status;
+    return error_input(error, "step %zu: the schedule has only %zu steps", *index, scheduler->num_sigmas - 1);
+}
+
 enum status step_index_for_noise(const struct scheduler *scheduler, double timestep,
     enum off_schedule off_schedule, size_t *index, struct error *error)
 {

@@ -18,6 +18,11 @@ enum off_schedule { OFF_SCHEDULE_IS_ERROR, OFF_SCHEDULE_IS_LAST };
 enum status step_index_now(const struct scheduler *scheduler, double timestep, enum off_schedule off_schedule,
     size_t *index, struct error *error);
 
+/* As step_index_now(), for the classes that refuse a timestep off the schedule; there must be a sigma after
+ * the step too. */
+enum status step_index_with_next(
+    const struct scheduler *scheduler, double timestep, size_t *index, struct error *error);
+
 /* The index of the sigma that add_noise takes for `timestep`: without begin_index that of the timestep; with
  * it the one of the run (inpainting), or begin_index itself (image to image). */
 enum status step_index_for_noise(const struct scheduler *scheduler, double timestep,

@@ -154,6 +154,7 @@ static void check_message(size_t entry, const char *theirs, const char *ours)
         {"`final_sigmas_type` must be one of", "final_sigmas_type: expected"},
         {"is not supported for `algorithm_type`", "final_sigmas_type: algorithm_type"},
         {"prediction_type given as", "prediction_type: expected"},
+        {"prediction_type not implemented yet: sample", "prediction_type: expected"},
         {"unexpected keyword argument 'sigmas'", "sigmas"},
         {"unexpected keyword argument 'timesteps'", "timesteps"},
         {"'>' not supported between instances of 'NoneType' and 'int'", "num_inference_steps"},
