@@ -47,9 +47,10 @@ static void warn_of_options(const struct scheduler *scheduler, struct warnings *
         warnings_add(warnings,
             "option solver_order is ignored by %s above %d: there is no update of order %d", name,
             MAX_DPM_ORDER, config->solver_order);
-    if (config->solver_order >= MAX_DPM_ORDER && state->algorithm == SDE_DPMSOLVER)
+    if (config->solver_order > state->highest_order && state->highest_order < MAX_DPM_ORDER)
         warnings_add(warnings,
-            "solver_order: \"sde-dpmsolver\" has no update of order 3; a run that comes to one ends there");
+            "solver_order: %s has no update of order 3 for \"%s\"; a run that comes to one ends there", name,
+            config->algorithm_type);
 }
 
 enum status dpm_multistep_create(struct scheduler *scheduler, const struct dpm_schedule_rules *schedule_rules,
@@ -57,6 +58,10 @@ enum status dpm_multistep_create(struct scheduler *scheduler, const struct dpm_s
 {
     struct dpm_multistep_state *state = scheduler->state;
     enum status status = dpm_find_algorithm(dpm_config_of(scheduler), true, &state->algorithm, error);
+    /* Neither class has an update of order 3 for sde-dpmsolver, and the inverse hands its own no noise. */
+    const bool lacks_third =
+        state->algorithm == SDE_DPMSOLVER || (schedule_rules->inverse && dpm_is_stochastic(state->algorithm));
+    state->highest_order = lacks_third ? 2 : MAX_DPM_ORDER;
     if (status == STATUS_OK) status = dpm_create_schedule(scheduler, schedule_rules, warnings, error);
     if (status == STATUS_OK) warn_of_options(scheduler, warnings);
     return status;
@@ -191,10 +196,10 @@ enum status dpm_multistep_step(struct scheduler *scheduler, const struct step_in
         return error_input(
             error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
     const int order = order_of_step(scheduler, index);
-    if (order == 3 && state->algorithm == SDE_DPMSOLVER)
+    if (order > state->highest_order)
         return error_input(error,
-            "solver_order: \"sde-dpmsolver\" has no update of order 3; expected 1 or 2, got %d",
-            config->solver_order);
+            "solver_order: %s has no update of order 3 for \"%s\"; expected 1 or 2, got %d",
+            scheduler_name(scheduler), config->algorithm_type, config->solver_order);
 
     const real sigma = scheduler->sigmas[index];
     real *converted = history_next(&state->model_outputs);

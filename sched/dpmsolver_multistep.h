@@ -10,6 +10,7 @@
 
 struct dpm_multistep_state {
     enum dpm_algorithm algorithm; /* what algorithm_type names */
+    int highest_order;            /* for which diffusers has an update of that algorithm */
     struct history model_outputs; /* converted: data or noise */
     int lower_order_nums;         /* steps taken since set_timesteps, counted up to solver_order */
 };

@@ -187,6 +187,7 @@ static enum status fill_sigma_kind(const struct scheduler *scheduler, const stru
         if (!config->flow_shift.given)
             return error_input(error, "flow_shift: expected a number with use_flow_sigmas = true, got null");
         sigmas_flow(scheduler->num_train_timesteps, config->flow_shift.value, points, sigmas);
+        if (rules->inverse && scheduler->semantics == SEMANTICS_DOCUMENTED) reverse_numbers(sigmas, points);
     }
     return STATUS_OK;
 }

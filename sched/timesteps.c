@@ -25,7 +25,7 @@ double timestep_truncated(double timestep)
     return fabs(timestep) < 0x1p63 ? trunc(timestep) : -0x1p63;
 }
 
-static void reverse(double *numbers, size_t count)
+void reverse_numbers(double *numbers, size_t count)
 {
     for (size_t i = 0; i < count / 2; i++) {
         double low = numbers[i];
@@ -39,7 +39,7 @@ static void fill_linspace(const struct spacing *spacing, size_t points, size_t c
 {
     double *grid = timesteps; /* points >= count, and `timesteps` has room for the points */
     numpy_linspace(0, spacing->last_timestep - 1, points, grid);
-    if (!spacing->ascending) reverse(grid, points);
+    if (!spacing->ascending) reverse_numbers(grid, points);
     for (size_t i = 0; i < count; i++)
         if (!spacing->fractional) timesteps[i] = nearbyint(timesteps[i]);
 }
@@ -66,7 +66,7 @@ static void fill_trailing(const struct spacing *spacing, size_t count, double *t
     double second = start - (double)spacing->num_train_timesteps / spacing->num_inference_steps;
     double step = second - start;
     for (size_t i = 0; i < count; i++) timesteps[i] = nearbyint(start + (double)i * step) - 1;
-    if (spacing->ascending) reverse(timesteps, count);
+    if (spacing->ascending) reverse_numbers(timesteps, count);
 }
 
 enum status timesteps_spaced(

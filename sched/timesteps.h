@@ -33,6 +33,9 @@ double *timesteps_of_training(size_t n);
 /* As a cast to int64 leaves a number: cut towards zero; what does not fit is the most negative integer. */
 double timestep_truncated(double timestep);
 
+/* The last first: [count], in place. */
+void reverse_numbers(double *numbers, size_t count);
+
 /* np.linspace(start, stop, n) in double: [n]. */
 void numpy_linspace(double start, double stop, size_t n, double *out);
 
