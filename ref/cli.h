@@ -110,6 +110,14 @@ cJSON *cli_value(const char *text);
 /* Puts "key=value" into `*object`, in place of what the key had before; makes the object where it is NULL. */
 enum status cli_set(cJSON **object, const char *setting, struct error *error);
 
+/* Puts every key of `from` (may be NULL) into the object `onto`, in place of what the key had before. */
+enum status cli_merge(cJSON *onto, const cJSON *from, struct error *error);
+
+/* The option --semantics, an index into diffusers, documented; cli_set_semantics() puts it into the settings
+ * that go over a scheduler's config. */
+struct cli_option cli_semantics_option(int *value);
+enum status cli_set_semantics(cJSON **settings, int semantics, struct error *error);
+
 /* A scheduler's config from what stands on the command line: a JSON file, a checkpoint folder (its
  * scheduler/scheduler_config.json), or a class, with or without the word Scheduler at its end: all its
  * options are then the class's defaults. `settings` (may be NULL) go over it. The caller frees `*config` with
@@ -117,9 +125,10 @@ enum status cli_set(cJSON **object, const char *setting, struct error *error);
 enum status cli_scheduler_config(
     const char *argument, const cJSON *settings, cJSON **config, struct error *error);
 
-/* The config of "SCHEDULER" or "SCHEDULER,KEY=VALUE,...": the scheduler's, the `common` settings (may be NULL)
- * over it, and its own over those. A file whose name has a comma is a file. The label is the scheduler's name
- * without folders and ending, its class, and the settings of its own; the caller frees it. */
+/* The config of "SCHEDULER" or "SCHEDULER,KEY=VALUE,...": the scheduler's, the `common` settings (may be
+ * NULL) over it, and its own over those. A file whose name has a comma is a file. The label is the
+ * scheduler's name without folders and ending, its class, and the settings of its own; the caller frees it.
+ */
 enum status cli_labelled_scheduler(
     const char *argument, const cJSON *common, cJSON **config, char **label, struct error *error);
 

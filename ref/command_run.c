@@ -20,6 +20,7 @@ struct run_arguments {
     const char *folder, *recipe_file, *scheduler, *out, *trace;
     cJSON *keys;     /* what the command line says of the recipe */
     cJSON *settings; /* --set */
+    int semantics;
     int64_t threads;
     int precision;
     int cpu; /* an enum kernel_set, where `cpu_given` */
@@ -57,6 +58,7 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .value = &arguments->settings,
             .argument = "key=value",
             .help = "an option of the scheduler; may stand several times"},
+        cli_semantics_option(&arguments->semantics),
         {.name = "num-inference-steps",
             .alias = "steps",
             .kind = CLI_KEY_VALUE,
@@ -158,26 +160,10 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
     if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
         return error_input(
             &invocation->error, "--out, --trace: expected two files, got %s for both", arguments->out);
-    return STATUS_OK;
+    return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
 }
 
 /* --- The recipe --------------------------------------------------------------------------- */
-
-/* Every key of `from` goes into `onto`, over what stands there. */
-static enum status merge(cJSON *onto, const cJSON *from, struct error *error)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, from)
-    {
-        cJSON *copy = cJSON_Duplicate(item, true);
-        cJSON_DeleteItemFromObjectCaseSensitive(onto, item->string);
-        if (!copy || !cJSON_AddItemToObject(onto, item->string, copy)) {
-            cJSON_Delete(copy);
-            return error_memory(error, 0);
-        }
-    }
-    return STATUS_OK;
-}
 
 /* --scheduler and --set, over the recipe's `scheduler`. A class name keeps the options that stand there
  * already; a config file brings its own. */
@@ -193,8 +179,8 @@ static enum status merge_scheduler(const struct run_arguments *arguments, cJSON 
     cJSON *config = NULL;
     enum status status = STATUS_OK;
     if (arguments->scheduler) status = cli_scheduler_config(arguments->scheduler, NULL, &config, error);
-    if (status == STATUS_OK) status = merge(scheduler, config, error);
-    if (status == STATUS_OK) status = merge(scheduler, arguments->settings, error);
+    if (status == STATUS_OK) status = cli_merge(scheduler, config, error);
+    if (status == STATUS_OK) status = cli_merge(scheduler, arguments->settings, error);
     cJSON_Delete(config);
     return status;
 }
@@ -233,7 +219,7 @@ static enum status read_recipe(
         status = error_memory(error, 0);
     if (status == STATUS_OK && cJSON_IsObject(json)) {
         status = choose_schedule(arguments->keys, json, error);
-        if (status == STATUS_OK) status = merge(json, arguments->keys, error);
+        if (status == STATUS_OK) status = cli_merge(json, arguments->keys, error);
         if (status == STATUS_OK) status = merge_scheduler(arguments, json, error);
     }
     if (status == STATUS_OK) {

@@ -42,8 +42,8 @@ static enum status put_metadata(struct tensor_set *outputs, const struct sample_
     return status;
 }
 
-static enum status run_case(
-    struct invocation *invocation, const char *tensors, const char *out, const char *arithmetic)
+static enum status run_case(struct invocation *invocation, const char *tensors, const char *out,
+    const char *arithmetic, const cJSON *settings)
 {
     struct error *error = &invocation->error;
     enum status status;
@@ -51,6 +51,8 @@ static enum status run_case(
     struct tensor_set *inputs = NULL, *outputs = NULL;
     const char *path = invocation->positionals[0];
     status = sample_case_read(path, &sample_case, error);
+    if (status == STATUS_OK)
+        status = cli_merge(cJSON_GetObjectItemCaseSensitive(sample_case.json, "scheduler"), settings, error);
     if (status == STATUS_OK) status = tensor_set_open(tensors, &inputs, error);
     if (status == STATUS_OK) status = tensor_set_create(&outputs, error);
     if (status == STATUS_OK) {
@@ -72,7 +74,7 @@ enum status command_sample(struct invocation *invocation)
 {
     static const char *const arithmetics[] = {"diffusers", "f64", NULL};
     const char *tensors = NULL, *out = NULL;
-    int arithmetic = 0;
+    int arithmetic = 0, semantics = 0;
     struct sample_plot plot = {.steps = 10, .seed = "0"};
     const struct cli_option options[] = {
         {.name = "tensors",
@@ -108,7 +110,7 @@ enum status command_sample(struct invocation *invocation)
             .kind = CLI_SETTING,
             .value = &plot.settings,
             .argument = "KEY=VALUE",
-            .help = "with --plot: override an option of all configs; may be given again and again"},
+            .help = "override an option of the scheduler; may be given again and again"},
         {.name = "eta",
             .kind = CLI_NUMBER,
             .value = &plot.eta,
@@ -119,6 +121,7 @@ enum status command_sample(struct invocation *invocation)
             .value = &plot.seed,
             .argument = "S",
             .help = "with --plot: of the points and the noise (0)"},
+        cli_semantics_option(&semantics),
     };
     const struct cli_usage usage = {"CASE.json --tensors IN --out OUT.safetensors [options]\n       plumb "
                                     "sample SCHEDULER... --plot P.png "
@@ -127,6 +130,8 @@ enum status command_sample(struct invocation *invocation)
     struct error *error = &invocation->error;
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) goto done;
+    status = cli_set_semantics(&plot.settings, semantics, error);
+    if (status != STATUS_OK) goto done;
     plot.f64 = arithmetic == 1;
     if (plot.path)
         status = sample_plot(invocation, &plot);
@@ -135,7 +140,7 @@ enum status command_sample(struct invocation *invocation)
     else if (invocation->positional_count > 1)
         status = error_input(error, "several schedulers go into a picture: add --plot P.png");
     else
-        status = run_case(invocation, tensors, out, arithmetics[arithmetic]);
+        status = run_case(invocation, tensors, out, arithmetics[arithmetic], plot.settings);
 done:
     cJSON_Delete(plot.settings);
     return status;

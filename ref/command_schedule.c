@@ -37,7 +37,7 @@ struct arguments {
     int64_t steps;
     bool has_steps, with_coefficients;
     struct cli_numbers timesteps, sigmas;
-    int format, arithmetic;
+    int format, arithmetic, semantics;
     const char *plot;
 };
 
@@ -94,6 +94,7 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .help = "diffusers (as it computes on a CPU), f64 (in double throughout), or both: how far "
                     "the first is from the second",
             .choices = arithmetics},
+        cli_semantics_option(&arguments->semantics),
     };
     const struct cli_usage usage = {
         "SCHEDULER... [options]", description, examples, options, sizeof options / sizeof *options, 1, 32};
@@ -108,7 +109,7 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
         return error_input(&invocation->error,
             "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
-    return STATUS_OK;
+    return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
 }
 
 static struct schedule_request request_of(const struct arguments *arguments)

@@ -67,6 +67,25 @@ static enum status config_of_class(const char *name, cJSON **config, struct erro
     return error_memory(error, sizeof(cJSON));
 }
 
+struct cli_option cli_semantics_option(int *value)
+{
+    static const char *const choices[] = {"diffusers", "documented", NULL};
+    return (struct cli_option){
+        .name = "semantics",
+        .kind = CLI_CHOICE,
+        .value = value,
+        .argument = "WHICH",
+        .help = "diffusers, or documented: what the documentation or the paper says where diffusers' code "
+                "departs from them (sched/DEVIATIONS.md)",
+        .choices = choices,
+    };
+}
+
+enum status cli_set_semantics(cJSON **settings, int semantics, struct error *error)
+{
+    return semantics ? cli_set(settings, "_semantics=documented", error) : STATUS_OK;
+}
+
 static enum status config_of_folder(const char *folder, cJSON **config, struct error *error)
 {
     char *path = NULL;
@@ -75,6 +94,21 @@ static enum status config_of_folder(const char *folder, cJSON **config, struct e
     enum status status = json_read_file(path, config, error);
     free(path);
     return status;
+}
+
+enum status cli_merge(cJSON *onto, const cJSON *from, struct error *error)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from)
+    {
+        cJSON *copy = cJSON_Duplicate(item, true);
+        cJSON_DeleteItemFromObjectCaseSensitive(onto, item->string);
+        if (!copy || !cJSON_AddItemToObject(onto, item->string, copy)) {
+            cJSON_Delete(copy);
+            return error_memory(error, sizeof(cJSON));
+        }
+    }
+    return STATUS_OK;
 }
 
 enum status cli_scheduler_config(
@@ -92,17 +126,7 @@ enum status cli_scheduler_config(
         status = config_of_class(argument, config, error);
     if (status == STATUS_OK && !cJSON_IsObject(*config))
         status = error_input(error, "%s: expected a scheduler config, a JSON object", argument);
-    const cJSON *setting;
-    cJSON_ArrayForEach(setting, settings)
-    {
-        if (status != STATUS_OK) break;
-        cJSON *copy = cJSON_Duplicate(setting, true);
-        cJSON_DeleteItemFromObjectCaseSensitive(*config, setting->string);
-        if (!copy || !cJSON_AddItemToObject(*config, setting->string, copy)) {
-            cJSON_Delete(copy);
-            status = error_memory(error, sizeof(cJSON));
-        }
-    }
+    if (status == STATUS_OK) status = cli_merge(*config, settings, error);
     if (status != STATUS_OK) {
         cJSON_Delete(*config);
         *config = NULL;

@@ -46,6 +46,19 @@ static enum status find_solver(const cJSON *config, const struct solver **solver
         error, "_class_name: expected one of the scheduler classes %s, got \"%.100s\"", known, name);
 }
 
+/* `_semantics`, which is no option of diffusers': "diffusers" or "documented". */
+static enum status read_semantics(const cJSON *config, enum semantics *semantics, struct error *error)
+{
+    const char *name = "diffusers";
+    enum status status = json_get_string(config, "_semantics", &name, NULL, error);
+    if (status != STATUS_OK) return status;
+    if (strcmp(name, "documented") == 0)
+        *semantics = SEMANTICS_DOCUMENTED;
+    else if (strcmp(name, "diffusers") != 0)
+        return option_refuse("_semantics", name, "\"diffusers\" or \"documented\"", error);
+    return STATUS_OK;
+}
+
 enum status scheduler_create(
     const cJSON *config, struct scheduler **out, struct warnings *warnings, struct error *error)
 {
@@ -63,6 +76,7 @@ enum status scheduler_create(
         scheduler->state = calloc(1, solver->state_size);
         if (!scheduler->state) status = error_memory(error, solver->state_size);
     }
+    if (status == STATUS_OK) status = read_semantics(config, &scheduler->semantics, error);
     if (status == STATUS_OK)
         status = config_read(config, solver->class_name, solver->options, solver->config_size,
             &scheduler->config, warnings, error);

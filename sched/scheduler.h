@@ -54,7 +54,8 @@ enum semantics { SEMANTICS_DIFFUSERS, SEMANTICS_DOCUMENTED };
 
 struct scheduler {
     const struct solver *solver;
-    enum semantics semantics; /* SEMANTICS_DIFFUSERS; a caller may set the other before set_timesteps */
+    enum semantics
+        semantics; /* the config's `_semantics`: "diffusers" (also where it is absent) or "documented" */
     struct scheduler_config *config; /* every option of the class, given or default: config.h */
 
     /* The noise schedule, num_betas entries each: num_train_timesteps, unless trained_betas has another

@@ -209,7 +209,6 @@ static enum status take_schedule(
     scheduler_take_timesteps(
         scheduler, timesteps, header->num_timesteps, (enum timestep_dtype)header->timestep_dtype);
     scheduler_take_sigmas(scheduler, sigmas, header->num_sigmas);
-    scheduler->semantics = (enum semantics)header->semantics;
     scheduler->init_noise_sigma = header->init_noise_sigma;
     scheduler->init_noise_sigma_is_f32 = header->init_noise_sigma_is_f32 != 0;
     scheduler->timesteps_are_set = header->timesteps_are_set != 0;
@@ -234,6 +233,9 @@ enum status scheduler_restore(
     status = take_new(&r, &text, header.config_length, error);
     if (status == STATUS_OK)
         status = json_parse(text, header.config_length, "saved scheduler", &config, error);
+    if (status == STATUS_OK && header.semantics == SEMANTICS_DOCUMENTED &&
+        !cJSON_AddStringToObject(config, "_semantics", "documented"))
+        status = error_memory(error, sizeof(cJSON));
     if (status == STATUS_OK) status = scheduler_create(config, &scheduler, NULL, error);
     if (status == STATUS_OK && header.state_size != scheduler->solver->state_size)
         status = error_input(error, "saved scheduler: of another build");
