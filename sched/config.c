@@ -35,6 +35,11 @@ const struct option integer_grid_options[3] = {
         .nullable = true},
 };
 
+const struct option clipping_options[2] = {
+    {OPTION_MEMBER(scheduler_config, clip_sample), .type = OPTION_BOOL, .number = true, .nullable = true},
+    {OPTION_MEMBER(scheduler_config, clip_sample_range), .type = OPTION_NUMBER, .number = 1},
+};
+
 const struct option sigma_grid_options[4] = {
     {OPTION_MEMBER(scheduler_config, prediction_type), .type = OPTION_STRING, .string = "epsilon"},
     {OPTION_MEMBER(scheduler_config, timestep_spacing), .type = OPTION_STRING, .string = "linspace"},

@@ -79,7 +79,10 @@ struct scheduler_config {
     char *timestep_spacing;
     int steps_offset;
     char *prediction_type;
-    bool set_alpha_to_one; /* DDIM, PNDM */
+    bool set_alpha_to_one; /* DDIM, PNDM, LCM, TCD */
+    /* clipping_options */
+    bool clip_sample;
+    double clip_sample_range;
     /* thresholding_options */
     bool thresholding;
     double dynamic_thresholding_ratio, sample_max_value;
@@ -107,8 +110,10 @@ extern const struct option sigma_options[4];
  * options, but their code looks for them: a config of another class, which diffusers' from_config keeps
  * whole, sets their range too. */
 extern const struct option sigma_range_options[2], inherited_sigma_options[2];
-/* timestep_spacing .. prediction_type, with the defaults of DDIM and PNDM */
+/* timestep_spacing .. prediction_type, with the defaults of DDIM, DDPM and PNDM */
 extern const struct option integer_grid_options[3];
+/* clip_sample, which is true by default, and clip_sample_range */
+extern const struct option clipping_options[2];
 /* prediction_type, timestep_spacing and steps_offset, with the defaults of the classes that have sigmas, then
  * rescale_betas_zero_snr, which not all have */
 enum { SIGMA_GRID = 3 };

@@ -3,10 +3,17 @@
 #include "solver.h"
 #include "real.h"
 #include "rounded_math.h"
+#include "torch_avx2_math.h"
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+real torch_exp(real x)
+{
+    return PLUMB_REAL_IS_DOUBLE ? real_exp(x) : (real)torch_avx2_exp((float)x);
+}
 
 /* PyTorch's linspace works from both ends, so that it is symmetric: start + step i in the first half,
  * end - step (n - 1 - i) in the second, fused. While 16 numbers or more are left its AVX2 kernel takes two
@@ -57,10 +64,18 @@ static enum status fill_scaled_linear(
     return STATUS_OK;
 }
 
-static enum status fill_betas(
-    const struct scheduler_config *config, real *betas, size_t n, struct error *error)
+/* sigmoid(-6 .. 6), stretched from beta_start to beta_end. */
+static void fill_sigmoid(const struct scheduler_config *config, real *betas, size_t n)
 {
-    const char *name = config->beta_schedule;
+    const real range = (real)(config->beta_end - config->beta_start), start = (real)config->beta_start;
+    torch_linspace(-6, 6, n, betas);
+    for (size_t i = 0; i < n; i++) betas[i] = 1 / (1 + torch_exp(-betas[i])) * range + start;
+}
+
+static enum status fill_betas(const struct scheduler *scheduler, real *betas, size_t n, struct error *error)
+{
+    const struct scheduler_config *config = scheduler->config;
+    const char *name = config->beta_schedule, *extra = scheduler->solver->extra_beta_schedule;
     if (config->trained_betas.values) {
         for (size_t i = 0; i < n; i++) betas[i] = (real)config->trained_betas.values[i];
     } else if (option_is(name, "linear")) {
@@ -69,9 +84,13 @@ static enum status fill_betas(
         return fill_scaled_linear(config, betas, n, error);
     } else if (option_is(name, "squaredcos_cap_v2")) {
         fill_squaredcos_cap_v2(betas, n);
+    } else if (extra && option_is(extra, "sigmoid") && option_is(name, extra)) {
+        fill_sigmoid(config, betas, n);
     } else {
-        return option_refuse(
-            "beta_schedule", name, "\"linear\", \"scaled_linear\" or \"squaredcos_cap_v2\"", error);
+        char choices[128];
+        snprintf(choices, sizeof choices, "\"linear\", \"scaled_linear\"%s%s%s or \"squaredcos_cap_v2\"",
+            extra ? ", \"" : "", extra ? extra : "", extra ? "\"" : "");
+        return option_refuse("beta_schedule", name, choices, error);
     }
     return STATUS_OK;
 }
@@ -129,7 +148,7 @@ enum status noise_schedule_create(struct scheduler *scheduler, struct warnings *
     if (!scheduler->betas || !scheduler->alphas || !scheduler->alphas_cumprod)
         return error_memory(error, n * sizeof(real));
 
-    enum status status = fill_betas(config, scheduler->betas, n, error);
+    enum status status = fill_betas(scheduler, scheduler->betas, n, error);
     if (status != STATUS_OK) return status;
     if (config->rescale_betas_zero_snr)
         rescale_zero_terminal_snr(scheduler->betas, n, scheduler->alphas_cumprod);

@@ -10,9 +10,9 @@
 #include "scheduler.h"
 
 /* Fills the scheduler's betas, alphas and alphas_cumprod, [num_betas], from its config: trained_betas where
- * given, or beta_schedule `linear`, `scaled_linear` or `squaredcos_cap_v2`; with rescale_betas_zero_snr
- * rescaled to zero terminal SNR (Lin et al. 2023, arXiv:2305.08891, Algorithm 1), which leaves
- * alphas_cumprod[num_betas - 1] at exactly 0. */
+ * given, or beta_schedule `linear`, `scaled_linear`, `squaredcos_cap_v2` or the class's own (solver.h); with
+ * rescale_betas_zero_snr rescaled to zero terminal SNR (Lin et al. 2023, arXiv:2305.08891, Algorithm 1),
+ * which leaves alphas_cumprod[num_betas - 1] at exactly 0. */
 enum status noise_schedule_create(
     struct scheduler *scheduler, struct warnings *warnings, struct error *error);
 
@@ -29,6 +29,9 @@ enum status alphas_cumprod_at(
 enum status noise_schedule_add_noise(struct scheduler *scheduler, const real *original_samples,
     const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
     struct error *error);
+
+/* torch.exp as PyTorch's AVX2 kernel rounds it (correctly rounded for f64), where a table rests on it. */
+real torch_exp(real x);
 
 /* torch.linspace(start, end, n) as PyTorch's AVX2 kernel rounds it (in double for f64): [n]. */
 void torch_linspace(double start, double end, size_t n, real *out);

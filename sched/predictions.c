@@ -19,20 +19,20 @@ enum status prediction_of(
         error);
 }
 
+/* A loop for each prediction, so that none asks within. */
 void predict_data(enum prediction prediction, struct level level, const real *model_output,
     const real *sample, size_t n, real *x0)
 {
-    const real alpha_t = level.alpha, sigma_t = level.sigma;
     switch (prediction) {
     case PREDICTS_EPSILON:
-        for (size_t i = 0; i < n; i++) x0[i] = (sample[i] - sigma_t * model_output[i]) / alpha_t;
+        for (size_t i = 0; i < n; i++) x0[i] = data_of(PREDICTS_EPSILON, level, model_output[i], sample[i]);
         break;
     case PREDICTS_SAMPLE: memmove(x0, model_output, n * sizeof *x0); break;
     case PREDICTS_V:
-        for (size_t i = 0; i < n; i++) x0[i] = alpha_t * sample[i] - sigma_t * model_output[i];
+        for (size_t i = 0; i < n; i++) x0[i] = data_of(PREDICTS_V, level, model_output[i], sample[i]);
         break;
     case PREDICTS_FLOW:
-        for (size_t i = 0; i < n; i++) x0[i] = sample[i] - sigma_t * model_output[i];
+        for (size_t i = 0; i < n; i++) x0[i] = data_of(PREDICTS_FLOW, level, model_output[i], sample[i]);
         break;
     }
 }
@@ -40,11 +40,11 @@ void predict_data(enum prediction prediction, struct level level, const real *mo
 void predict_noise(enum prediction prediction, struct level level, const real *model_output,
     const real *sample, size_t n, real *epsilon)
 {
-    const real alpha_t = level.alpha, sigma_t = level.sigma;
     if (prediction == PREDICTS_SAMPLE)
-        for (size_t i = 0; i < n; i++) epsilon[i] = (sample[i] - alpha_t * model_output[i]) / sigma_t;
+        for (size_t i = 0; i < n; i++)
+            epsilon[i] = noise_of(PREDICTS_SAMPLE, level, model_output[i], sample[i]);
     else if (prediction == PREDICTS_V)
-        for (size_t i = 0; i < n; i++) epsilon[i] = alpha_t * model_output[i] + sigma_t * sample[i];
+        for (size_t i = 0; i < n; i++) epsilon[i] = noise_of(PREDICTS_V, level, model_output[i], sample[i]);
     else
         memmove(epsilon, model_output, n * sizeof *epsilon);
 }

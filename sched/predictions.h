@@ -28,6 +28,25 @@ enum prediction { PREDICTS_EPSILON, PREDICTS_SAMPLE, PREDICTS_V, PREDICTS_FLOW }
 enum status prediction_of(
     const char *prediction_type, bool takes_flow, enum prediction *prediction, struct error *error);
 
+/* The data and the noise of one element: what predict_data() and predict_noise() below do with lists. */
+static inline real data_of(enum prediction prediction, struct level level, real model_output, real sample)
+{
+    switch (prediction) {
+    case PREDICTS_EPSILON: return (sample - level.sigma * model_output) / level.alpha;
+    case PREDICTS_V: return level.alpha * sample - level.sigma * model_output;
+    case PREDICTS_FLOW: return sample - level.sigma * model_output;
+    default: return model_output;
+    }
+}
+static inline real noise_of(enum prediction prediction, struct level level, real model_output, real sample)
+{
+    switch (prediction) {
+    case PREDICTS_SAMPLE: return (sample - level.alpha * model_output) / level.sigma;
+    case PREDICTS_V: return level.alpha * model_output + level.sigma * sample;
+    default: return model_output;
+    }
+}
+
 /* `model_output` [n] for the input `sample` [n] at `level` -> the data `x0` [n]. A flow's x_0 = x - sigma v
  * uses sigma alone. May be in place of either input. */
 void predict_data(enum prediction prediction, struct level level, const real *model_output,

@@ -77,6 +77,7 @@ static inline real real_fma(real a, real b, real c)
 #define noise_schedule_avoid_zero REAL_NAME(noise_schedule_avoid_zero)
 #define noise_schedule_add_noise REAL_NAME(noise_schedule_add_noise)
 #define alphas_cumprod_at REAL_NAME(alphas_cumprod_at)
+#define torch_exp REAL_NAME(torch_exp)
 #define torch_linspace REAL_NAME(torch_linspace)
 #define threshold_sample REAL_NAME(threshold_sample)
 /* With arguments, so that an option of the same name (guidance_rescale) keeps its own. */

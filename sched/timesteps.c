@@ -20,6 +20,31 @@ double *timesteps_of_training(size_t n)
     return timesteps;
 }
 
+enum status timesteps_check_count(int steps, int num_train_timesteps, struct error *error)
+{
+    if (steps <= num_train_timesteps) return STATUS_OK;
+    return error_input(error, "num_inference_steps: expected at most num_train_timesteps, %d, got %d",
+        num_train_timesteps, steps);
+}
+
+enum status timesteps_custom(
+    const double *custom, size_t count, int num_train_timesteps, double **timesteps, struct error *error)
+{
+    *timesteps = NULL;
+    if (count == 0) return error_input(error, "timesteps: expected at least one");
+    for (size_t i = 1; i < count; i++)
+        if (custom[i] >= custom[i - 1])
+            return error_input(error, "timesteps[%zu]: expected less than the %.9g in front of it, got %.9g",
+                i, custom[i - 1], custom[i]);
+    if (custom[0] >= num_train_timesteps)
+        return error_input(error, "timesteps[0]: expected less than num_train_timesteps, %d, got %.9g",
+            num_train_timesteps, custom[0]);
+    *timesteps = malloc(count * sizeof **timesteps);
+    if (!*timesteps) return error_memory(error, count * sizeof **timesteps);
+    for (size_t i = 0; i < count; i++) (*timesteps)[i] = timestep_truncated(custom[i]);
+    return STATUS_OK;
+}
+
 double timestep_truncated(double timestep)
 {
     return fabs(timestep) < 0x1p63 ? trunc(timestep) : -0x1p63;
@@ -52,9 +77,14 @@ static void fill_leading(const struct spacing *spacing, size_t points, size_t co
         timesteps[i] = (double)(spacing->ascending ? i : points - 1 - i) * step_ratio + spacing->steps_offset;
 }
 
-/* How many numbers np.arange(start, 0, -step) has. */
+/* How many numbers np.arange(start, 0, -step) has; or how many it would have if T/N were exact. */
 static size_t trailing_count(const struct spacing *spacing)
 {
+    if (spacing->no_extra_step && spacing->last_timestep > 0) {
+        const size_t trained = (size_t)spacing->num_train_timesteps;
+        return ((size_t)spacing->last_timestep * (size_t)spacing->num_inference_steps + trained - 1) /
+               trained;
+    }
     double step = (double)spacing->num_train_timesteps / spacing->num_inference_steps;
     return spacing->last_timestep > 0 ? (size_t)ceil((0.0 - spacing->last_timestep) / -step) : 0;
 }

@@ -19,13 +19,23 @@ struct spacing {
     bool extra_point;        /* N + 1 points, the last (least noisy) dropped */
     bool ascending;          /* from the least noisy up; of N + 1 points the noisiest is dropped */
     bool fractional;         /* the `linspace` grid is not rounded to integers */
+    bool no_extra_step;      /* `trailing` has its N points, whatever np.arange counts */
 };
 
 /* The grid from the noisiest timestep down (or up to it), allocated. The values are integers unless
  * `fractional`. `trailing` can have one entry more than N, which is -1 (in front where ascending): the step
- * T/N is inexact, and np.arange counts one more. Refuses an unknown spacing, and N = 0 where T/N enters. */
+ * T/N is inexact, and np.arange counts one more, unless `no_extra_step`. Refuses an unknown spacing, and
+ * N = 0 where T/N enters. */
 enum status timesteps_spaced(
     const struct spacing *spacing, double **timesteps, size_t *count, struct error *error);
+
+/* Refuses more steps than the schedule of training has. */
+enum status timesteps_check_count(int steps, int num_train_timesteps, struct error *error);
+
+/* Custom timesteps, which must fall and begin below num_train_timesteps, as the int64 list that they become:
+ * allocated, [count]. */
+enum status timesteps_custom(
+    const double *custom, size_t count, int num_train_timesteps, double **timesteps, struct error *error);
 
 /* Every timestep of training, n - 1 down to 0: [n], allocated; NULL where memory is out. */
 double *timesteps_of_training(size_t n);

@@ -79,3 +79,21 @@ void torch_avx2_sincos(float x, float *sine, float *cosine)
     *sine = octant & 4 ? -s : s;
     *cosine = (octant + 2) & 4 ? -c : c;
 }
+
+/* exp(x) = 2^n exp(r) with n = x / log 2 rounded, |r| <= log 2 / 2, log 2 being taken off in two parts. */
+float torch_avx2_exp(float x)
+{
+    if (x < -104) return 0;
+    if (x > 100) return INFINITY;
+    if (isnan(x)) return x;
+    const float n = rintf(x * 1.44269504088896341f);
+    float r = fmaf(n, -0.693145751953125f, x);
+    r = fmaf(n, -1.428606765330187045e-06f, r);
+    float p = 0.000198527617612853646278381f;
+    p = fmaf(p, r, 0.00139304355252534151077271f);
+    p = fmaf(p, r, 0.00833336077630519866943359f);
+    p = fmaf(p, r, 0.0416664853692054748535156f);
+    p = fmaf(p, r, 0.166666671633720397949219f);
+    p = fmaf(p, r, 0.5f);
+    return ldexpf(1 + fmaf(r * r, p, r), (int)n);
+}

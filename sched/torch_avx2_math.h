@@ -1,5 +1,6 @@
 /*
- * The logarithm, sine and cosine of PyTorch's AVX2 kernel for torch.randn, one lane of it, bit for bit.
+ * The logarithm, sine and cosine of PyTorch's AVX2 kernel for torch.randn, and its torch.exp, one lane of it,
+ * bit for bit.
  */
 #ifndef SCHED_TORCH_AVX2_MATH_H
 #define SCHED_TORCH_AVX2_MATH_H
@@ -9,5 +10,9 @@ float torch_avx2_log(float x);
 
 /* Sine and cosine; 0 <= x <= 8192 (randn gives it 0 <= x < 2 pi). */
 void torch_avx2_sincos(float x, float *sine, float *cosine);
+
+/* torch.exp, which is SLEEF's expf_u10 (Shibata and Petrogalli 2020, arXiv:2001.09258): at most 1 ulp from
+ * the correctly rounded value. Any x. */
+float torch_avx2_exp(float x);
 
 #endif

@@ -173,6 +173,22 @@ static struct level level_at(const struct run *run, size_t i)
     return (struct level){sqrt(alpha_prod), sqrt(1 - alpha_prod)};
 }
 
+/* The largest term of x_0 at step `i`: a prediction of the noise is subtracted, and the rest divided by the
+ * level's alpha. */
+static double largest_term_of_original(const struct run *run, size_t i, const struct tensor *sample,
+    const struct tensor *model_output, const struct tensor *original)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(run->json, "scheduler");
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "prediction_type"));
+    double term =
+        fmax(largest_magnitude(original), fmax(largest_magnitude(sample), largest_magnitude(model_output)));
+    if (!type || strcmp(type, "epsilon") != 0) return term;
+    struct level level = level_at(run, i);
+    double alpha = fmax(level.alpha, 1e-3);
+    term = fmax(term, largest_magnitude(sample) / alpha);
+    return fmax(term, level.sigma / alpha * largest_magnitude(model_output));
+}
+
 /* The largest term of step `i`'s sum: the sample, the model output (as the data or the noise that it means),
  * and the noise, as they are scaled into the result. */
 static double largest_term(const struct run *run, size_t i, const struct tensor *sample,
@@ -242,8 +258,7 @@ static bool check_step(struct run *run, size_t i)
         double distance = compare(prev_sample, expected, term, &run->totals->prev_sample);
         if (distance > run->limits->step) complain(run, "step %zu: prev_sample is %g away", i, distance);
         if (expected_original) {
-            double peak = fmax(largest_magnitude(expected_original),
-                fmax(largest_magnitude(sample), largest_magnitude(model_output)));
+            double peak = largest_term_of_original(run, i, sample, model_output, expected_original);
             distance = compare(original, expected_original, peak, &run->totals->pred_original_sample);
             if (distance > run->limits->step)
                 complain(
