@@ -113,7 +113,7 @@ static void make_block(
 void synth_values_fill(const struct synth_values *values, size_t first, size_t n, enum dtype dtype, void *out)
 {
     size_t size = dtype_size(dtype);
-#pragma omp parallel for
+#pragma omp parallel for if (n > BLOCK)
     for (size_t begin = 0; begin < n; begin += BLOCK)
         make_block(values, first + begin, n - begin < BLOCK ? n - begin : BLOCK, dtype,
             (unsigned char *)out + begin * size);
