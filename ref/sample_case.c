@@ -78,18 +78,22 @@ static enum status read_request(const cJSON *json, struct sample_case *c, struct
 static enum status read_options(const cJSON *json, struct step_options *options, struct error *error)
 {
     static const char *const names[] = {
-        "eta", "use_clipped_model_output", "s_churn", "s_tmin", "s_tmax", "s_noise"};
+        "eta", "use_clipped_model_output", "s_churn", "s_tmin", "s_tmax", "s_noise", "order"};
     const cJSON *object;
     *options = STEP_OPTIONS_DEFAULT;
     enum status status = find_object(json, "step_kwargs", &object, error);
     if (status != STATUS_OK || !object) return status;
     status = check_keys(object, "step_kwargs", names, sizeof names / sizeof *names, error);
     double *numbers[] = {
-        &options->eta, NULL, &options->s_churn, &options->s_tmin, &options->s_tmax, &options->s_noise};
+        &options->eta, NULL, &options->s_churn, &options->s_tmin, &options->s_tmax, &options->s_noise, NULL};
     for (size_t i = 0; status == STATUS_OK && i < sizeof names / sizeof *names; i++)
-        status = numbers[i]
-                     ? json_get_double(object, names[i], numbers[i], NULL, error)
-                     : json_get_bool(object, names[i], &options->use_clipped_model_output, NULL, error);
+        if (numbers[i]) status = json_get_double(object, names[i], numbers[i], NULL, error);
+    if (status == STATUS_OK)
+        status = json_get_bool(
+            object, "use_clipped_model_output", &options->use_clipped_model_output, NULL, error);
+    int64_t order = options->order;
+    if (status == STATUS_OK) status = json_get_int(object, "order", 0, MOST_STEPS, &order, NULL, error);
+    options->order = (int)order;
     return error_prefix(error, status, "step_kwargs: ");
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum status history_prepare(struct history *history, size_t capacity, size_t size, struct error *error)
 {
@@ -16,6 +17,24 @@ enum status history_prepare(struct history *history, size_t capacity, size_t siz
     if (!history->memory) return error_memory(error, capacity * size * sizeof *history->memory);
     history->capacity = capacity;
     history->size = size;
+    return STATUS_OK;
+}
+
+enum status history_reserve(struct history *history, size_t capacity, size_t size, struct error *error)
+{
+    if (capacity == 0) capacity = 1;
+    if (history->count == 0 || history->size != size || capacity <= history->capacity)
+        return history_prepare(
+            history, capacity > history->capacity ? capacity : history->capacity, size, error);
+    struct history larger = {0};
+    enum status status = history_prepare(&larger, capacity, size, error);
+    if (status != STATUS_OK) return status;
+    for (size_t age = history->count; age > 0; age--) {
+        memcpy(history_next(&larger), history_at(history, age - 1), size * sizeof(real));
+        history_push(&larger);
+    }
+    history_clear(history);
+    *history = larger;
     return STATUS_OK;
 }
 
@@ -39,6 +58,11 @@ real *history_at(const struct history *history, size_t age)
 {
     size_t place = (history->newest + history->capacity - age) % history->capacity;
     return history->memory + place * history->size;
+}
+
+void history_forget(struct history *history)
+{
+    history->count = 0;
 }
 
 void history_clear(struct history *history)

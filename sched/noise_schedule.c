@@ -35,18 +35,24 @@ void torch_linspace(double start_number, double end_number, size_t n, real *out)
     }
 }
 
-/* Nichol and Dhariwal 2021 (arXiv:2102.09672), eq. 17: alpha_bar(t) = cos^2((t + 0.008) / 1.008 * pi / 2). */
+/* What is left of the signal at t, from 0 to 1. Nichol and Dhariwal 2021 (arXiv:2102.09672), eq. 17:
+ * alpha_bar(t) = cos^2((t + 0.008) / 1.008 * pi / 2); and an exponential of diffusers' own. */
 static double cosine_alpha_bar(double t)
 {
     double root = rounded_cos((t + 0.008) / 1.008 * M_PI / 2);
     return root * root;
 }
 
-static void fill_squaredcos_cap_v2(real *betas, size_t n)
+static double exponential_alpha_bar(double t)
+{
+    return rounded_exp(t * -12.0);
+}
+
+static void fill_from_alpha_bar(double (*alpha_bar)(double), real *betas, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         double t1 = (double)i / (double)n, t2 = (double)(i + 1) / (double)n;
-        double beta = 1 - cosine_alpha_bar(t2) / cosine_alpha_bar(t1);
+        double beta = 1 - alpha_bar(t2) / alpha_bar(t1);
         betas[i] = (real)fmin(beta, 0.999);
     }
 }
@@ -83,9 +89,11 @@ static enum status fill_betas(const struct scheduler *scheduler, real *betas, si
     } else if (option_is(name, "scaled_linear")) {
         return fill_scaled_linear(config, betas, n, error);
     } else if (option_is(name, "squaredcos_cap_v2")) {
-        fill_squaredcos_cap_v2(betas, n);
+        fill_from_alpha_bar(cosine_alpha_bar, betas, n);
     } else if (extra && option_is(extra, "sigmoid") && option_is(name, extra)) {
         fill_sigmoid(config, betas, n);
+    } else if (extra && option_is(extra, "exp") && option_is(name, extra)) {
+        fill_from_alpha_bar(exponential_alpha_bar, betas, n);
     } else {
         char choices[128];
         snprintf(choices, sizeof choices, "\"linear\", \"scaled_linear\"%s%s%s or \"squaredcos_cap_v2\"",

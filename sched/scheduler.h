@@ -105,9 +105,10 @@ struct step_options {
     bool use_clipped_model_output; /* DDIM */
     double s_churn, s_tmin, s_tmax,
         s_noise; /* Euler: stochastic churn; s_tmax is INFINITY by default, s_noise 1 */
+    int order;   /* LMS: of the multistep method, 4 by default */
 };
 #define STEP_OPTIONS_DEFAULT                                                                                 \
-    ((struct step_options){.eta = (double)NAN, .s_tmax = (double)INFINITY, .s_noise = 1})
+    ((struct step_options){.eta = (double)NAN, .s_tmax = (double)INFINITY, .s_noise = 1, .order = 4})
 
 struct step_input {
     double timestep;

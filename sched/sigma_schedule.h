@@ -82,12 +82,4 @@ enum status sigma_schedule_set_timesteps(
  * sample is taken to have the data in it, the size of that sample. */
 void sigmas_set_init_noise(struct scheduler *scheduler);
 
-/* Where entry `i` of a second-order method's list comes from, out of `count` > 0 entries: each of them
- * stands twice but the first, 0 1 1 2 2 3 3 ..., and past the end stands the last. */
-static inline size_t second_order_place(size_t i, size_t count)
-{
-    size_t place = (i + 1) / 2;
-    return place < count ? place : count - 1;
-}
-
 #endif

@@ -72,20 +72,38 @@ static size_t last_not_above(const struct sigma_table *table, real log_sigma)
     return low ? low - 1 : 0;
 }
 
-/* NumPy takes the logarithm in double, compares and interpolates in the table's type, and weighs the indices
- * in double. */
-double sigma_to_t(const struct sigma_table *table, double sigma)
+/* Where a sigma lies between two entries of the table: (1 - w) low_index + w (low_index + 1). NumPy takes the
+ * logarithm in double, and compares and interpolates in the table's type. */
+struct table_place {
+    size_t low_index;
+    real w;
+};
+
+static struct table_place find_place(const struct sigma_table *table, double sigma)
 {
     const real *log_sigmas = table->log_sigmas;
-    real log_sigma = (real)rounded_log(fmax(sigma, 1e-10));
+    const real log_sigma = (real)rounded_log(fmax(sigma, 1e-10));
     size_t low_index = last_not_above(table, log_sigma);
-    if (table->count == 1) return 0;
+    if (table->count == 1) return (struct table_place){0};
     if (low_index > table->count - 2) low_index = table->count - 2;
 
-    real low = log_sigmas[low_index], high = log_sigmas[low_index + 1];
-    real w = (low - log_sigma) / (low - high);
-    w = w < 0 ? 0 : w > 1 ? 1 : w;
-    return (double)(1 - w) * (double)low_index + (double)w * (double)(low_index + 1);
+    const real low = log_sigmas[low_index], high = log_sigmas[low_index + 1];
+    const real w = (low - log_sigma) / (low - high);
+    return (struct table_place){low_index, w < 0 ? 0 : w > 1 ? 1 : w};
+}
+
+double sigma_to_t(const struct sigma_table *table, double sigma)
+{
+    const struct table_place place = find_place(table, sigma);
+    const double low_index = (double)place.low_index;
+    return (double)(1 - place.w) * low_index + (double)place.w * (low_index + 1);
+}
+
+real sigma_to_t_rounded(const struct sigma_table *table, real sigma)
+{
+    const struct table_place place = find_place(table, (double)sigma);
+    const real low_index = (real)place.low_index;
+    return (1 - place.w) * low_index + place.w * (low_index + 1);
 }
 
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error)

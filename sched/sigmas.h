@@ -28,6 +28,10 @@ double sigma_table_interpolate(const struct sigma_table *table, double timestep)
 /* The timestep at which the training schedule has this sigma, by linear interpolation in its logarithm. */
 double sigma_to_t(const struct sigma_table *table, double sigma);
 
+/* The same for a sigma that is a tensor: the indices too are weighed in the table's type. */
+#define sigma_to_t_rounded REAL_NAME(sigma_to_t_rounded)
+real sigma_to_t_rounded(const struct sigma_table *table, real sigma);
+
 /* What final_sigmas_type puts behind the schedule: 0, or the smallest sigma of training. */
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error);
 

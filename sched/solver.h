@@ -49,7 +49,7 @@ struct solver {
     /* Under which name diffusers returns what step() puts into `pred_original_sample`, where it is another
      * than that: "denoised" (LCM). */
     const char *second_output;
-    /* A beta_schedule beside those that every class has: "sigmoid" (DDPM). */
+    /* A beta_schedule beside those that every class has: "sigmoid" (DDPM), "exp" (Heun). */
     const char *extra_beta_schedule;
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;

@@ -54,6 +54,9 @@ struct step_options recorded_step_options(const cJSON *arguments)
     need_number(arguments, "s_tmin", &options.s_tmin, NULL);
     need_number(arguments, "s_tmax", &options.s_tmax, NULL);
     need_number(arguments, "s_noise", &options.s_noise, NULL);
+    bool found = false;
+    const int order = need_int(arguments, "order", &found);
+    if (found) options.order = order;
     ck_assert_int_eq(
         json_get_bool(arguments, "use_clipped_model_output", &options.use_clipped_model_output, NULL, NULL),
         STATUS_OK);
