@@ -13,6 +13,7 @@
 #include "noise_schedule.h"
 #include "rounded_math.h"
 #include "sigma_kinds.h"
+#include "sigma_schedule.h"
 #include "sigmas.h"
 #include "timesteps.h"
 
@@ -25,13 +26,8 @@
 enum status dpm_create_schedule(struct scheduler *scheduler, const struct dpm_schedule_rules *rules,
     struct warnings *warnings, struct error *error)
 {
-    const struct scheduler_config *common = scheduler->config;
-    if (common->use_karras_sigmas + common->use_exponential_sigmas + common->use_beta_sigmas > 1)
-        return error_input(error,
-            "use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas: only one of them may be true");
-    enum status status = noise_schedule_create(scheduler, warnings, error);
+    enum status status = sigma_schedule_create(scheduler, warnings, error);
     if (status != STATUS_OK) return status;
-    if (common->rescale_betas_zero_snr) noise_schedule_avoid_zero(scheduler);
 
     /* Before set_timesteps: the training timesteps in the order of the run, but the sigmas from the first up.
      */
@@ -147,12 +143,9 @@ static enum status spaced_or_custom(const struct scheduler *scheduler, const str
  * asks for two, Karras goes before Lu, exponential, beta and flow. */
 static const char *sigma_kind(const struct dpm_config *config)
 {
-    return config->common.use_karras_sigmas        ? "use_karras_sigmas"
-           : config->use_lu_lambdas                ? "use_lu_lambdas"
-           : config->common.use_exponential_sigmas ? "use_exponential_sigmas"
-           : config->common.use_beta_sigmas        ? "use_beta_sigmas"
-           : config->use_flow_sigmas               ? "use_flow_sigmas"
-                                                   : NULL;
+    const char *common = sigma_kind_of(&config->common);
+    if (config->use_lu_lambdas && !config->common.use_karras_sigmas) return "use_lu_lambdas";
+    return common ? common : config->use_flow_sigmas ? "use_flow_sigmas" : NULL;
 }
 
 /* What is left of a timestep between two of training. In double the logarithms' own rounding must not decide:
@@ -169,25 +162,21 @@ static enum status fill_sigma_kind(const struct scheduler *scheduler, const stru
     const struct sigma_table *table, const char *kind, size_t points, double *sigmas, struct error *error)
 {
     const struct dpm_config *config = dpm_config_of(scheduler);
+    const struct scheduler_config *common = &config->common;
     const size_t last = table->count - 1, to = rules->inverse ? last : 0, from = last - to;
-    const double end = (double)table->sigmas[to], start = (double)table->sigmas[from];
-    if (strcmp(kind, "use_karras_sigmas") == 0) {
-        sigmas_karras(end, start, points, sigmas);
-    } else if (strcmp(kind, "use_lu_lambdas") == 0) {
+    if (strcmp(kind, "use_lu_lambdas") == 0) {
         sigmas_lu((double)table->log_sigmas[to], (double)table->log_sigmas[from], points, sigmas);
-    } else if (strcmp(kind, "use_exponential_sigmas") == 0) {
-        if (!(fmin(start, end) > 0))
-            return error_input(error,
-                "use_exponential_sigmas: the smallest sigma of training is %g, and has no logarithm",
-                fmin(start, end));
-        sigmas_exponential(end, start, points, sigmas);
-    } else if (strcmp(kind, "use_beta_sigmas") == 0) {
-        sigmas_beta(end, start, points, sigmas);
-    } else {
+    } else if (strcmp(kind, "use_flow_sigmas") == 0) {
         if (!config->flow_shift.given)
             return error_input(error, "flow_shift: expected a number with use_flow_sigmas = true, got null");
         sigmas_flow(scheduler->num_train_timesteps, config->flow_shift.value, points, sigmas);
         if (rules->inverse && scheduler->semantics == SEMANTICS_DOCUMENTED) reverse_numbers(sigmas, points);
+    } else {
+        const double end = sigma_range_end(
+            scheduler, &common->sigma_min, &common->inherited_sigma_min, (double)table->sigmas[to]);
+        const double start = sigma_range_end(
+            scheduler, &common->sigma_max, &common->inherited_sigma_max, (double)table->sigmas[from]);
+        return sigmas_of_kind(common, end, start, points, sigmas, error);
     }
     return STATUS_OK;
 }

@@ -227,8 +227,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 const struct solver REAL_NAME(dpmsolver_singlestep_solver) = {
     .class_name = "DPMSolverSinglestepScheduler",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
-        OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(dpm_flow_options),
-        OPTION_TABLE_OF(dpm_lambda_options), OPTION_TABLE_OF(options)},
+        OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(inherited_sigma_options),
+        OPTION_TABLE_OF(dpm_flow_options), OPTION_TABLE_OF(dpm_lambda_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct dpm_config),
     .takes_timesteps = true,
     .takes_mu = true,

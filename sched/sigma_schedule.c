@@ -120,8 +120,7 @@ void sigma_schedule_interpolate(const struct sigma_table *table, struct sigma_sc
         schedule->sigmas[i] = sigma_table_interpolate(table, schedule->timesteps[i]);
 }
 
-/* An end of the range: as configured, or as spaced. */
-static double end_of_range(const struct scheduler *scheduler, const struct optional_number *own,
+double sigma_range_end(const struct scheduler *scheduler, const struct optional_number *own,
     const struct optional_number *inherited, double spaced)
 {
     if (own->given) return own->value;
@@ -136,9 +135,9 @@ enum status sigma_schedule_apply_kind(const struct scheduler *scheduler, const s
     const char *kind = sigma_kind_of(config);
     if (!kind) return STATUS_OK;
     const size_t n = schedule->num_inference_steps, spaced = schedule->num_sigmas;
-    double sigma_min = end_of_range(scheduler, &config->sigma_min, &config->inherited_sigma_min,
+    double sigma_min = sigma_range_end(scheduler, &config->sigma_min, &config->inherited_sigma_min,
         spaced ? schedule->sigmas[spaced - 1] : (double)NAN);
-    double sigma_max = end_of_range(scheduler, &config->sigma_max, &config->inherited_sigma_max,
+    double sigma_max = sigma_range_end(scheduler, &config->sigma_max, &config->inherited_sigma_max,
         spaced ? schedule->sigmas[0] : (double)NAN);
     if (spaced == 0 && (isnan(sigma_min) || isnan(sigma_max)))
         return error_input(

@@ -26,6 +26,7 @@
 #define sigma_schedule_set_timesteps REAL_NAME(sigma_schedule_set_timesteps)
 #define sigmas_set_init_noise REAL_NAME(sigmas_set_init_noise)
 #define warn_of_sigma_range REAL_NAME(warn_of_sigma_range)
+#define sigma_range_end REAL_NAME(sigma_range_end)
 
 /* A schedule while it is made, all in double; empty (all zero) before. */
 struct sigma_schedule {
@@ -43,6 +44,11 @@ enum status sigma_schedule_create(
 /* Of sigma_min and sigma_max: where there is no range for them to set, and where a class that does not have
  * them takes them (config.h, inherited_sigma_options). */
 void warn_of_sigma_range(const struct scheduler *scheduler, struct warnings *warnings);
+
+/* An end of the range of a kind's sigmas: `own` or `inherited`, the options that say it, or else `spaced`.
+ * Documented semantics do not look at the inherited one. */
+double sigma_range_end(const struct scheduler *scheduler, const struct optional_number *own,
+    const struct optional_number *inherited, double spaced);
 
 /* Custom timesteps cannot be given with a kind of sigmas, which brings timesteps of its own. */
 enum status sigma_schedule_check_timesteps(const struct scheduler_config *config, struct error *error);

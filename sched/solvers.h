@@ -1,6 +1,7 @@
 /* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */
 SOLVER(ddim)
 SOLVER(ddpm)
+SOLVER(deis_multistep)
 SOLVER(dpmsolver_multistep)
 SOLVER(dpmsolver_multistep_inverse)
 SOLVER(dpmsolver_singlestep)

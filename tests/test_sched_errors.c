@@ -182,6 +182,7 @@ static void check_message(size_t entry, const char *theirs, const char *ours)
         {"dpmsolver++ is not implemented", "algorithm_type: expected"},
         {"ode is not implemented", "algorithm_type: expected"},
         {"bh3 is not implemented", "solver_type: expected"},
+        {"rhoab is not implemented", "solver_type: expected"},
         {"Order > 3 is not supported", "solver_order: expected"},
         {"The size of tensor a (1000) must match", "thresholding: expected"},
         {"Number of inference steps is 'None'", "num_inference_steps: not set"},
