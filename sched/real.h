@@ -35,6 +35,10 @@ static inline real real_exp(real x)
 {
     return (real)rounded_exp((double)x);
 }
+static inline real real_expm1(real x)
+{
+    return (real)rounded_expm1((double)x);
+}
 static inline real real_log(real x)
 {
     return (real)rounded_log((double)x);

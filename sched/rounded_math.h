@@ -1,5 +1,5 @@
 /*
- * exp, log, pow and cos of a double, rounded from long double's.
+ * exp, expm1, log, pow and cos of a double, rounded from long double's.
  *
  * The C library's own for double take fused instructions where the CPU has them, and differ in the last bit
  * where it has not. Those for long double have eleven bits more (x86), or sixty (aarch64), so what is left
@@ -14,6 +14,10 @@
 static inline double rounded_exp(double x)
 {
     return (double)expl((long double)x);
+}
+static inline double rounded_expm1(double x)
+{
+    return (double)expm1l((long double)x);
 }
 static inline double rounded_log(double x)
 {
