@@ -32,7 +32,7 @@ void numpy_pcg64_seed(struct numpy_pcg64 *generator, const uint32_t *words, size
     uint32_t half[8];
     uint64_t word[4];
 
-    seed_sequence_mix(&sequence, words, count);
+    seed_sequence_mix(&sequence, SEED_POOL, words, count);
     seed_sequence_generate(&sequence, half, 8);
     for (int i = 0; i < 4; i++) word[i] = (uint64_t)half[2 * i + 1] << 32 | half[2 * i];
     uint128 start = (uint128)word[0] << 64 | word[1];

@@ -1,11 +1,11 @@
 /*
- * Seeds: from text to words, and NumPy's SeedSequence, which spreads every bit of the seed over 128 bits.
+ * Seeds: from text to words, and NumPy's SeedSequence, which spreads every bit of the seed over 128 bits or
+ * more.
  *
- * The mixing is O'Neill's seed_seq_fe ("Developing a seed_seq alternative", pcg-random.org, 2015) in its
- * 4-word form, as numpy/random/bit_generator.pyx fixes it: each entropy word is hashed with a multiplier that
- * changes at every use, then every pool word is mixed into every other, then the words beyond the fourth into
- * all. Those constants are part of NumPy's promise that a seed keeps its meaning. All arithmetic is modulo
- * 2^32.
+ * The mixing is O'Neill's seed_seq_fe ("Developing a seed_seq alternative", pcg-random.org, 2015), as
+ * numpy/random/bit_generator.pyx fixes it: each entropy word is hashed with a multiplier that changes at
+ * every use, then every pool word is mixed into every other, then the words beyond the pool into all. Those
+ * constants are part of NumPy's promise that a seed keeps its meaning. All arithmetic is modulo 2^32.
  */
 #include "seed_sequence.h"
 
@@ -83,23 +83,25 @@ static uint32_t mix_words(uint32_t x, uint32_t y)
     return mixed ^ (mixed >> HASH_SHIFT);
 }
 
-void seed_sequence_mix(struct seed_sequence *sequence, const uint32_t *words, size_t count)
+void seed_sequence_mix(struct seed_sequence *sequence, size_t pool_size, const uint32_t *words, size_t count)
 {
     uint32_t *pool = sequence->pool;
     uint32_t hash_const = INIT_A;
 
-    for (size_t i = 0; i < SEED_POOL; i++) pool[i] = hash_word(i < count ? words[i] : 0, &hash_const, MULT_A);
-    for (size_t source = 0; source < SEED_POOL; source++)
-        for (size_t target = 0; target < SEED_POOL; target++)
+    sequence->size = pool_size;
+    for (size_t i = 0; i < pool_size; i++) pool[i] = hash_word(i < count ? words[i] : 0, &hash_const, MULT_A);
+    for (size_t source = 0; source < pool_size; source++)
+        for (size_t target = 0; target < pool_size; target++)
             if (source != target)
                 pool[target] = mix_words(pool[target], hash_word(pool[source], &hash_const, MULT_A));
-    for (size_t source = SEED_POOL; source < count; source++)
-        for (size_t target = 0; target < SEED_POOL; target++)
+    for (size_t source = pool_size; source < count; source++)
+        for (size_t target = 0; target < pool_size; target++)
             pool[target] = mix_words(pool[target], hash_word(words[source], &hash_const, MULT_A));
 }
 
 void seed_sequence_generate(const struct seed_sequence *sequence, uint32_t *state, size_t n)
 {
     uint32_t hash_const = INIT_B;
-    for (size_t i = 0; i < n; i++) state[i] = hash_word(sequence->pool[i % SEED_POOL], &hash_const, MULT_B);
+    for (size_t i = 0; i < n; i++)
+        state[i] = hash_word(sequence->pool[i % sequence->size], &hash_const, MULT_B);
 }

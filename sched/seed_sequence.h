@@ -14,14 +14,18 @@
  * spaces and signs included, is STATUS_BAD_INPUT. */
 enum status seed_words(const char *text, uint32_t **words, size_t *count, struct error *error);
 
-#define SEED_POOL 4 /* words of entropy that a SeedSequence keeps */
+/* Words of entropy that a SeedSequence keeps: its pool_size, 4 where it is not given. */
+enum { SEED_POOL = 4, LARGEST_SEED_POOL = 24 };
 
 struct seed_sequence {
-    uint32_t pool[SEED_POOL];
+    size_t size; /* words of `pool` in use */
+    uint32_t pool[LARGEST_SEED_POOL];
 };
 
-/* np.random.SeedSequence(seed) for the seed's `count` >= 1 words, the lowest first. */
-void seed_sequence_mix(struct seed_sequence *sequence, const uint32_t *words, size_t count);
+/* np.random.SeedSequence(seed, pool_size) for the seed's `count` >= 1 words, the lowest first; 1 <= pool_size
+ * <= LARGEST_SEED_POOL. With a spawn_key the words are those of the seed, filled up with zeros to pool_size,
+ * and then those of the key. */
+void seed_sequence_mix(struct seed_sequence *sequence, size_t pool_size, const uint32_t *words, size_t count);
 
 /* SeedSequence.generate_state(n, np.uint32). (Its uint64 words are pairs of these, the low half first.) */
 void seed_sequence_generate(const struct seed_sequence *sequence, uint32_t *state, size_t n);

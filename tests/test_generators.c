@@ -71,7 +71,7 @@ START_TEST(numpy_seed_sequence)
     struct seed_sequence sequence;
 
     ck_assert_int_eq(seed_words(seed, &words, &count, NULL), STATUS_OK);
-    seed_sequence_mix(&sequence, words, count);
+    seed_sequence_mix(&sequence, SEED_POOL, words, count);
     expect_bits(need_tensor(set, "seed_sequence.pool"), DTYPE_I32, sequence.pool, SEED_POOL, "pool");
     seed_sequence_generate(&sequence, state, 16);
     expect_bits(need_tensor(set, "seed_sequence.state_u32"), DTYPE_I32, state, 16, "state_u32");
