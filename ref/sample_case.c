@@ -1,7 +1,5 @@
 #include "sample_case.h"
 
-#include "sched/nearest.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,23 +7,6 @@
 
 #define MOST_STEPS 1000000
 #define MOST_ELEMENTS ((size_t)1 << 31)
-
-/* An object's keys must be among `names`. */
-static enum status check_keys(
-    const cJSON *object, const char *where, const char *const *names, size_t count, struct error *error)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, object)
-    {
-        bool known = false;
-        for (size_t i = 0; i < count; i++) known = known || strcmp(item->string, names[i]) == 0;
-        if (known) continue;
-        const char *nearest = nearest_name(item->string, names, count);
-        return error_input(error, "%s: no argument %.80s%s%s%s", where, item->string,
-            nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
-    }
-    return STATUS_OK;
-}
 
 /* The object under a key; NULL where there is none. */
 static enum status find_object(const cJSON *json, const char *key, const cJSON **object, struct error *error)
@@ -41,59 +22,19 @@ static enum status find_object(const cJSON *json, const char *key, const cJSON *
 
 static enum status read_request(const cJSON *json, struct sample_case *c, struct error *error)
 {
-    static const char *const names[] = {"num_inference_steps", "timesteps", "sigmas", "mu",
-        "original_inference_steps", "strength", "sampling_eps"};
     const cJSON *object;
-    struct schedule_request *request = &c->request;
-    int64_t steps = 0, original_steps = 0;
     enum status status = find_object(json, "set_timesteps", &object, error);
     if (status != STATUS_OK) return status;
     if (!object) return error_input(error, "set_timesteps: missing; expected an object with its arguments");
-    status = check_keys(object, "set_timesteps", names, sizeof names / sizeof *names, error);
-    if (status == STATUS_OK)
-        status = json_get_int(
-            object, "num_inference_steps", 0, MOST_STEPS, &steps, &request->has_num_inference_steps, error);
-    if (status == STATUS_OK)
-        status = json_get_doubles(
-            object, "timesteps", MOST_STEPS, &c->timesteps, &request->num_timesteps, NULL, error);
-    if (status == STATUS_OK)
-        status =
-            json_get_doubles(object, "sigmas", MOST_STEPS, &c->sigmas, &request->num_sigmas, NULL, error);
-    if (status == STATUS_OK) status = json_get_double(object, "mu", &request->mu, &request->has_mu, error);
-    if (status == STATUS_OK)
-        status = json_get_int(object, "original_inference_steps", 0, MOST_STEPS, &original_steps,
-            &request->has_original_inference_steps, error);
-    if (status == STATUS_OK)
-        status = json_get_double(object, "strength", &request->strength, &request->has_strength, error);
-    if (status == STATUS_OK)
-        status = json_get_double(
-            object, "sampling_eps", &request->sampling_eps, &request->has_sampling_eps, error);
-    request->num_inference_steps = (int)steps;
-    request->original_inference_steps = (int)original_steps;
-    request->timesteps = c->timesteps;
-    request->sigmas = c->sigmas;
+    status = schedule_request_read(object, &c->arguments, error);
     return error_prefix(error, status, "set_timesteps: ");
 }
 
 static enum status read_options(const cJSON *json, struct step_options *options, struct error *error)
 {
-    static const char *const names[] = {
-        "eta", "use_clipped_model_output", "s_churn", "s_tmin", "s_tmax", "s_noise", "order"};
     const cJSON *object;
-    *options = STEP_OPTIONS_DEFAULT;
     enum status status = find_object(json, "step_kwargs", &object, error);
-    if (status != STATUS_OK || !object) return status;
-    status = check_keys(object, "step_kwargs", names, sizeof names / sizeof *names, error);
-    double *numbers[] = {
-        &options->eta, NULL, &options->s_churn, &options->s_tmin, &options->s_tmax, &options->s_noise, NULL};
-    for (size_t i = 0; status == STATUS_OK && i < sizeof names / sizeof *names; i++)
-        if (numbers[i]) status = json_get_double(object, names[i], numbers[i], NULL, error);
-    if (status == STATUS_OK)
-        status = json_get_bool(
-            object, "use_clipped_model_output", &options->use_clipped_model_output, NULL, error);
-    int64_t order = options->order;
-    if (status == STATUS_OK) status = json_get_int(object, "order", 0, MOST_STEPS, &order, NULL, error);
-    options->order = (int)order;
+    if (status == STATUS_OK) status = step_options_read(object, options, error);
     return error_prefix(error, status, "step_kwargs: ");
 }
 
@@ -171,8 +112,7 @@ enum status sample_case_read(const char *path, struct sample_case *c, struct err
 void sample_case_free(struct sample_case *c)
 {
     cJSON_Delete(c->json);
-    free(c->timesteps);
-    free(c->sigmas);
+    schedule_request_free(&c->arguments);
     free(c->seed);
     *c = (struct sample_case){0};
 }

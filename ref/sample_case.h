@@ -4,15 +4,14 @@
 #ifndef REF_SAMPLE_CASE_H
 #define REF_SAMPLE_CASE_H
 
+#include "sched/call_arguments.h"
 #include "sched/generator.h"
-#include "sched/scheduler.h"
 #include "tensor_set.h"
 
 struct sample_case {
     cJSON *json;
-    const cJSON *scheduler; /* the config, within `json` */
-    struct schedule_request request;
-    double *timesteps, *sigmas; /* what `request` points to */
+    const cJSON *scheduler;         /* the config, within `json` */
+    struct owned_request arguments; /* of set_timesteps */
     struct step_options options;
     int rank;
     int64_t shape[TENSOR_MAX_RANK]; /* of a sample: the first dimension is the batch */

@@ -271,7 +271,7 @@ enum status REAL_NAME(sample_case_run)(const struct sample_case *sample_case, co
         .error = error};
     enum status status = scheduler_create(sample_case->scheduler, &s.scheduler, warnings, error);
     if (status == STATUS_OK)
-        status = scheduler_set_timesteps(s.scheduler, &sample_case->request, warnings, error);
+        status = scheduler_set_timesteps(s.scheduler, &sample_case->arguments.request, warnings, error);
     if (status == STATUS_OK && sample_case->begin_index >= 0)
         scheduler_set_begin_index(s.scheduler, sample_case->begin_index);
     if (status == STATUS_OK) status = put_tables(&s);
