@@ -159,6 +159,27 @@ void arena_drop(struct arena *arena, const void *data)
     if (index < arena->count) remove_place(arena, index);
 }
 
+void *arena_lower(struct arena *arena, void *data, size_t bytes)
+{
+    size_t index = find(arena, data);
+    if (index == arena->count) return data;
+    struct place place = arena->places[index];
+    size_t length = place.end - place.begin, lower = 0, end_of_previous = 0;
+    while (lower < index && arena->places[lower].begin - end_of_previous < length)
+        end_of_previous = arena->places[lower++].end;
+    if (end_of_previous == place.begin) return data;
+
+    memmove(arena->places + lower + 1, arena->places + lower, (index - lower) * sizeof place);
+    arena->places[lower] = (struct place){end_of_previous, end_of_previous + length, place.allocation};
+    void *moved = address_of(arena, end_of_previous);
+    if (!arena->memory) return moved;
+    ASAN_UNPOISON_MEMORY_REGION(moved, bytes); /* the two places may overlap */
+    memmove(moved, data, bytes);
+    ASAN_POISON_MEMORY_REGION(data, length);
+    ASAN_UNPOISON_MEMORY_REGION(moved, bytes);
+    return moved;
+}
+
 /* --- Scopes ------------------------------------------------------------------------------- */
 
 struct arena_mark arena_mark(const struct arena *arena)

@@ -6,8 +6,8 @@
  * kernel runs (forward.h); arena_peak() then says exactly how much the second pass needs, and that much is
  * mapped at once. Where the system refuses it, it does so before any work is done.
  *
- * A place is the smallest gap that the tensor fits in (best fit), so tensors never move, and one that is no
- * longer needed makes room at once: by arena_drop(), or at the end of the scope in which it was allocated.
+ * A place is the smallest gap that the tensor fits in (best fit). One that is no longer needed makes room at
+ * once: by arena_drop(), or at the end of the scope in which it was allocated. Nothing moves by itself.
  */
 #ifndef REF_ARENA_H
 #define REF_ARENA_H
@@ -33,6 +33,10 @@ bool arena_holds_memory(const struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t bytes);
 /* Gives back what arena_alloc() returned; does nothing with any other address. */
 void arena_drop(struct arena *arena, const void *data);
+
+/* Moves the `bytes` at `data`, which arena_alloc() returned, to the lowest address that has room for them;
+ * the new place. For a moment when little else is in use and something large comes next. */
+void *arena_lower(struct arena *arena, void *data, size_t bytes);
 
 /* A scope: everything that is allocated after arena_mark(), until it is released. */
 struct arena_mark {

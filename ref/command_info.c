@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "memory_report.h"
 #include "table.h"
 #include "version.h"
 
@@ -9,44 +10,174 @@
 #include <utf8proc.h>
 #include <zlib.h>
 
-static const char description[] = "What a result depends on: the processor, the kernels chosen for it, the "
-                                  "BLAS, and the versions of the libraries.";
-static const char examples[] = "  plumb info";
+static const char description[] =
+    "What a result depends on: the processor, the kernels chosen for it, the BLAS, and the versions of the "
+    "libraries.\n"
+    "\n"
+    "With --plan, what a run of a checkpoint needs: of each stage its models' parameters, the bytes that are "
+    "mapped from their files, and the memory of its activations to the byte, from the shapes alone; no "
+    "weight "
+    "is read, and nothing is computed. Each stage's activations take the place of the stage before.";
+static const char examples[] = "  plumb info\n"
+                               "  plumb info --plan sdxl --height 1024 --width 1024\n"
+                               "  plumb info --plan sd15 --images 4 --threads 8 --format json";
 
-static void add(struct table *table, const char *what, const char *value)
+enum precision { PRECISION_F32, PRECISION_F64 };
+enum format { FORMAT_TABLE, FORMAT_JSON };
+
+struct info_arguments {
+    const char *plan, *variant;
+    cJSON *keys; /* of the recipe that is planned */
+    int64_t threads;
+    int precision, format;
+};
+
+static enum status parse(struct invocation *invocation, struct info_arguments *arguments)
+{
+    static const char *const precisions[] = {"f32", "f64", NULL}, *const formats[] = {"table", "json", NULL};
+    const struct cli_option options[] = {
+        {.name = "plan",
+            .kind = CLI_STRING,
+            .value = &arguments->plan,
+            .argument = "CHECKPOINT",
+            .help = "how much memory a run of it needs; the options below describe the run"},
+        {.name = "height",
+            .kind = CLI_KEY_VALUE,
+            .value = &arguments->keys,
+            .argument = "N",
+            .help = "pixels"},
+        {.name = "width",
+            .kind = CLI_KEY_VALUE,
+            .value = &arguments->keys,
+            .argument = "N",
+            .help = "pixels"},
+        {.name = "num-images-per-prompt",
+            .alias = "images",
+            .kind = CLI_KEY_VALUE,
+            .value = &arguments->keys,
+            .argument = "N",
+            .help = "pictures in one batch (1)"},
+        {.name = "guidance-scale",
+            .kind = CLI_KEY_VALUE,
+            .value = &arguments->keys,
+            .argument = "X",
+            .help = "at 1 and below the batch is not doubled"},
+        {.name = "variant",
+            .kind = CLI_STRING,
+            .value = &arguments->variant,
+            .argument = "NAME",
+            .help = "the checkpoint's variant, as in fp16"},
+        {.name = "precision",
+            .kind = CLI_CHOICE,
+            .value = &arguments->precision,
+            .argument = "f32|f64",
+            .choices = precisions,
+            .help = "of models and sampler (f32)"},
+        {.name = "threads",
+            .kind = CLI_INTEGER,
+            .value = &arguments->threads,
+            .argument = "N",
+            .minimum = 1,
+            .maximum = 1024,
+            .help = "by default one a processor; each has scratch memory of its own"},
+        {.name = "format",
+            .kind = CLI_CHOICE,
+            .value = &arguments->format,
+            .argument = "table|json",
+            .choices = formats,
+            .help = "of a plan"},
+    };
+    const struct cli_usage usage = {
+        "[options]", description, examples, options, sizeof options / sizeof *options, 0, 0};
+    enum status status = cli_parse(invocation, &usage);
+    if (status != STATUS_OK || invocation->helped) return status;
+    bool described = arguments->keys || arguments->variant || arguments->precision || arguments->format;
+    if (described && !arguments->plan)
+        return error_input(
+            &invocation->error, "--plan: missing, and the other options describe the run that it plans");
+    return STATUS_OK;
+}
+
+/* --- The machine -------------------------------------------------------------------------- */
+
+static void add_line(struct table *table, const char *what, const char *value)
 {
     table_add(table, "%s", what);
     table_add(table, "%s", value);
 }
 
-enum status command_info(struct invocation *invocation)
+static enum status show_machine(struct invocation *invocation)
 {
-    const struct cli_usage usage = {"", description, examples, NULL, 0, 0, 0};
-    enum status status = cli_parse(invocation, &usage);
-    if (status != STATUS_OK || invocation->helped) return status;
-
     char text[256];
     struct table table = {.alignment = "ll"};
-    add(&table, "plumb", PLUMB_VERSION);
-    add(&table, "CPU", kernels_cpu_name(text, sizeof text));
-    add(&table, "kernels", cli_show_kernels(text, sizeof text));
+    add_line(&table, "plumb", PLUMB_VERSION);
+    add_line(&table, "CPU", kernels_cpu_name(text, sizeof text));
+    add_line(&table, "kernels", cli_show_kernels(text, sizeof text));
     snprintf(text, sizeof text, "%d", kernels_threads());
-    add(&table, "threads", text);
-    add(&table, "BLAS", kernels_blas_description());
-    add(&table, "BLAS core", kernels_blas_core());
-    add(&table, "cJSON", cJSON_Version());
-    add(&table, "libpng", png_get_libpng_ver(NULL));
-    add(&table, "zlib", zlibVersion());
+    add_line(&table, "threads", text);
+    add_line(&table, "BLAS", kernels_blas_description());
+    add_line(&table, "BLAS core", kernels_blas_core());
+    add_line(&table, "cJSON", cJSON_Version());
+    add_line(&table, "libpng", png_get_libpng_ver(NULL));
+    add_line(&table, "zlib", zlibVersion());
     snprintf(text, sizeof text, "%s (Unicode %s)", utf8proc_version(), utf8proc_unicode_version());
-    add(&table, "utf8proc", text);
+    add_line(&table, "utf8proc", text);
 #ifdef __clang__
-    add(&table, "compiler", __VERSION__);
+    add_line(&table, "compiler", __VERSION__);
 #else
-    add(&table, "compiler", "gcc " __VERSION__);
+    add_line(&table, "compiler", "gcc " __VERSION__);
 #endif
     for (size_t i = 0; i < scheduler_class_count(); i++)
-        add(&table, i ? "" : "schedulers", scheduler_class_name(i));
-    status = table_write(&table, invocation->out, "", &invocation->error);
+        add_line(&table, i ? "" : "schedulers", scheduler_class_name(i));
+    enum status status = table_write(&table, invocation->out, "", &invocation->error);
     table_free(&table);
+    return status;
+}
+
+/* --- A plan ------------------------------------------------------------------------------- */
+
+static enum status read_recipe(struct info_arguments *arguments, struct recipe *recipe, struct error *error)
+{
+    if (!arguments->keys) arguments->keys = cJSON_CreateObject();
+    if (!cJSON_AddStringToObject(arguments->keys, "prompt", "")) return error_memory(error, 0);
+    return recipe_read(arguments->keys, recipe, error);
+}
+
+static enum status show_plan(struct invocation *invocation, struct info_arguments *arguments)
+{
+    struct error *error = &invocation->error;
+    struct recipe recipe = {0};
+    struct pipeline pipeline = {0};
+    struct memory_plan plan = {0};
+    const struct run_options options = {.memory = NULL};
+    bool f64 = arguments->precision == PRECISION_F64;
+    pipeline_plan_function *make_plan = f64 ? pipeline_plan_f64 : pipeline_plan_f32;
+
+    if (arguments->threads) kernels_set_threads((int)arguments->threads);
+    enum status status = read_recipe(arguments, &recipe, error);
+    if (status == STATUS_OK)
+        status = pipeline_open_shapes(arguments->plan, arguments->variant, &pipeline, error);
+    if (status == STATUS_OK)
+        status = make_plan(&pipeline, &recipe, &options, &plan, &invocation->warnings, error);
+    if (status == STATUS_OK) {
+        char words[128];
+        snprintf(words, sizeof words, "%lld x %lld pixels, %lld picture%s, %s, %d thread%s",
+            (long long)plan.width, (long long)plan.height, (long long)plan.batch, plan.batch == 1 ? "" : "s",
+            f64 ? "f64" : "f32", kernels_threads(), kernels_threads() == 1 ? "" : "s");
+        status = (arguments->format == FORMAT_JSON ? memory_report_write_json : memory_report_write_table)(
+            &pipeline, &plan, words, invocation->out, error);
+    }
+    pipeline_close(&pipeline);
+    recipe_free(&recipe);
+    return status;
+}
+
+enum status command_info(struct invocation *invocation)
+{
+    struct info_arguments arguments = {0};
+    enum status status = parse(invocation, &arguments);
+    if (status == STATUS_OK && !invocation->helped)
+        status = arguments.plan ? show_plan(invocation, &arguments) : show_machine(invocation);
+    cJSON_Delete(arguments.keys);
     return status;
 }

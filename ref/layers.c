@@ -23,6 +23,12 @@ void drop(struct forward *f, struct tensor x)
     if (f->status == STATUS_OK) arena_drop(f->arena, x.data);
 }
 
+struct tensor settle(struct forward *f, struct tensor x)
+{
+    if (f->status == STATUS_OK) x.data = arena_lower(f->arena, x.data, tensor_bytes(&x));
+    return x;
+}
+
 /* --- Shapes ------------------------------------------------------------------------------- */
 
 /* Whether a layer may go on: no error yet, and its tensors fit together. Models are checked when they are

@@ -33,6 +33,7 @@
 #define scope_begin(...) KERNEL_NAME(scope_begin)(__VA_ARGS__)
 #define scope_return(...) KERNEL_NAME(scope_return)(__VA_ARGS__)
 #define drop(...) KERNEL_NAME(drop)(__VA_ARGS__)
+#define settle(...) KERNEL_NAME(settle)(__VA_ARGS__)
 
 #include "arena.h"
 
@@ -41,6 +42,8 @@ struct arena_mark scope_begin(struct forward *f);
 struct tensor scope_return(struct forward *f, struct arena_mark scope, struct tensor result);
 /* Gives `x` back before its scope ends: a large tensor that nothing looks at any more. */
 void drop(struct forward *f, struct tensor x);
+/* Moves `x` down to where it leaves the most room in one piece; returns it in its new place. */
+struct tensor settle(struct forward *f, struct tensor x);
 
 struct linear {
     struct tensor weight; /* [out, in] */

@@ -465,6 +465,9 @@ static void plan(struct run *run)
     arena_free(dry.f.arena);
     run->f.status = dry.f.status;
     run->memory = dry.memory;
+    run->memory.height = run->height;
+    run->memory.width = run->width;
+    run->memory.batch = run->batch;
     run->memory.pictures = tensor_count(&image);
     run->memory.trace = dry.f.traced + (run->options->trace ? tensor_count(&image) : 0);
 }

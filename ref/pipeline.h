@@ -35,6 +35,9 @@ extern const char *const text_encoder_names[TEXT_ENCODERS];
 /* Loads every component; `variant` may be NULL. On failure the pipeline is closed. */
 enum status pipeline_open(
     const char *folder, const char *variant, struct pipeline *pipeline, struct error *error);
+/* The same without a look at the weights' values: for pipeline_plan(). */
+enum status pipeline_open_shapes(
+    const char *folder, const char *variant, struct pipeline *pipeline, struct error *error);
 void pipeline_close(struct pipeline *pipeline);
 
 /* The scheduler config of a run: the checkpoint's, as the pipeline's constructor corrects it, with the
@@ -50,6 +53,7 @@ enum status pipeline_scheduler_error(
 /* What a run takes beside its weights and what the program itself and its libraries keep, in bytes. */
 enum stage { STAGE_TEXT_ENCODERS, STAGE_DENOISING, STAGE_DECODING, STAGES };
 struct memory_plan {
+    int64_t height, width, batch; /* of the pictures, as the run makes them */
     struct stage_memory {
         size_t activations; /* the arena up to its highest place, with what earlier stages left and scratch */
         size_t scratch;     /* of that, the most that one kernel takes for all threads */

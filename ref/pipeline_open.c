@@ -86,13 +86,13 @@ static enum status read_sample_size(struct pipeline *p, struct error *error)
     return STATUS_OK;
 }
 
-enum status pipeline_open(
-    const char *folder, const char *variant, struct pipeline *pipeline, struct error *error)
+static enum status open_parts(
+    struct pipeline *p, const char *folder, const char *variant, bool shapes_alone, struct error *error)
 {
-    struct pipeline *p = pipeline;
     *p = (struct pipeline){0};
     enum status status = checkpoint_open(folder, &p->checkpoint, error);
     if (status != STATUS_OK) return status;
+    p->checkpoint.leave_values_unread = shapes_alone;
     p->is_xl = strcmp(p->checkpoint.pipeline_class, "StableDiffusionXLPipeline") == 0;
     p->num_encoders = p->is_xl ? 2 : 1;
     for (size_t i = 0; i < p->num_encoders && status == STATUS_OK; i++)
@@ -106,6 +106,18 @@ enum status pipeline_open(
     if (status == STATUS_OK) status = read_sample_size(p, error);
     if (status != STATUS_OK) pipeline_close(p);
     return status;
+}
+
+enum status pipeline_open(
+    const char *folder, const char *variant, struct pipeline *pipeline, struct error *error)
+{
+    return open_parts(pipeline, folder, variant, false, error);
+}
+
+enum status pipeline_open_shapes(
+    const char *folder, const char *variant, struct pipeline *pipeline, struct error *error)
+{
+    return open_parts(pipeline, folder, variant, true, error);
 }
 
 void pipeline_close(struct pipeline *pipeline)

@@ -6,15 +6,13 @@ struct tensor resnet_forward(
     struct forward *f, const struct resnet *resnet, struct tensor x, enum input input, struct tensor temb)
 {
     struct arena_mark scope = scope_begin(f);
-    bool spent = input == INPUT_SPENT;
-    struct tensor residual = x; /* [B, out, H, W], as all that follow but the first */
-    if (resnet->conv_shortcut.weight.rank > 0) residual = conv2d(f, x, &resnet->conv_shortcut);
+    bool spent = input == INPUT_SPENT, shortcut = resnet->conv_shortcut.weight.rank > 0;
+    struct tensor residual = shortcut ? conv2d(f, x, &resnet->conv_shortcut) : x; /* [B, out, H, W] */
 
-    /* norm1, SiLU: [B, in, H, W]. Where the residual is another tensor, x has had its day. */
-    bool over = spent && resnet->conv_shortcut.weight.rank > 0;
-    struct tensor normed =
-        over ? group_norm_over(f, x, &resnet->norm1, true) : group_norm(f, x, &resnet->norm1, true);
-    struct tensor hidden_states = conv2d(f, normed, &resnet->conv1);
+    /* norm1, SiLU: [B, in, H, W]; over x where it has had its day. */
+    struct tensor normed = spent && shortcut ? group_norm_over(f, x, &resnet->norm1, true)
+                                             : group_norm(f, x, &resnet->norm1, true);
+    struct tensor hidden_states = conv2d(f, normed, &resnet->conv1); /* [B, out, H, W], as all that follow */
     drop(f, normed);
 
     if (resnet->time_emb_proj.weight.rank > 0) {
@@ -24,9 +22,9 @@ struct tensor resnet_forward(
 
     hidden_states = group_norm_over(f, hidden_states, &resnet->norm2, true); /* norm2, SiLU */
     struct tensor output = conv2d(f, hidden_states, &resnet->conv2);
-    output = scope_return(f, scope, add_onto(f, output, residual));
-    if (spent && !over) drop(f, x);
-    return forward_output(f, resnet->name, output);
+    /* Over one of the two terms: x itself where it may be, which so stays low in the arena. */
+    output = spent && !shortcut ? add_onto(f, x, output) : add_onto(f, output, residual);
+    return forward_output(f, resnet->name, scope_return(f, scope, output));
 }
 
 struct tensor downsample_forward(struct forward *f, const struct resampler *downsampler, struct tensor x)

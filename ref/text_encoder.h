@@ -15,6 +15,7 @@ struct text_encoder; /* text_encoder.c: config and weights; not tied to a precis
 enum status text_encoder_open(const struct checkpoint *checkpoint, const char *component, const char *variant,
     struct text_encoder **out, struct error *error);
 void text_encoder_free(struct text_encoder *encoder); /* accepts NULL */
+struct weights_size text_encoder_weights(const struct text_encoder *encoder);
 
 int64_t text_encoder_layers(const struct text_encoder *encoder);
 int64_t text_encoder_hidden_size(const struct text_encoder *encoder);

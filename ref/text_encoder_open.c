@@ -152,3 +152,8 @@ int64_t text_encoder_positions(const struct text_encoder *encoder)
 {
     return encoder->config.max_position_embeddings;
 }
+
+struct weights_size text_encoder_weights(const struct text_encoder *encoder)
+{
+    return weights_size(encoder->weights);
+}

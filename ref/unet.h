@@ -14,6 +14,7 @@ struct unet; /* config and weights; not tied to a precision */
 enum status unet_open(
     const struct checkpoint *checkpoint, const char *variant, struct unet **out, struct error *error);
 void unet_free(struct unet *unet); /* accepts NULL */
+struct weights_size unet_weights(const struct unet *unet);
 
 int64_t unet_in_channels(const struct unet *unet);
 int64_t unet_sample_size(const struct unet *unet);

@@ -80,3 +80,8 @@ int64_t unet_add_embedding_dim(const struct unet *unet)
 {
     return unet->config.text_time ? unet->config.projection_class_embeddings_input_dim : 0;
 }
+
+struct weights_size unet_weights(const struct unet *unet)
+{
+    return weights_size(unet->weights);
+}

@@ -83,8 +83,10 @@ struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor
         for (int64_t j = 0; j <= config->layers_per_block; j++)
             sample = resnet_forward(f, &block->resnets[j], sample, INPUT_SPENT, none);
         if (block->has_upsampler) {
+            /* The largest tensors of the decoder come next, and gaps between them would count. */
             int64_t height = 2 * sample.shape[2], width = 2 * sample.shape[3];
-            sample = upsample_forward(f, &block->upsampler, sample, height, width);
+            sample = upsample_forward(f, &block->upsampler, settle(f, sample), height, width);
+            sample = settle(f, sample);
         }
         forward_output(f, block->name, sample);
     }

@@ -16,6 +16,7 @@ struct vae; /* config and weights; not tied to a precision */
 enum status vae_open(
     const struct checkpoint *checkpoint, const char *variant, struct vae **out, struct error *error);
 void vae_free(struct vae *vae); /* accepts NULL */
+struct weights_size vae_weights(const struct vae *vae);
 
 int64_t vae_latent_channels(const struct vae *vae);
 int64_t vae_scale_factor(const struct vae *vae); /* 2^(levels - 1): pixels a latent */

@@ -55,3 +55,8 @@ int64_t vae_scale_factor(const struct vae *vae)
 {
     return (int64_t)1 << (vae->config.levels - 1);
 }
+
+struct weights_size vae_weights(const struct vae *vae)
+{
+    return weights_size(vae->weights);
+}

@@ -25,6 +25,8 @@ struct weights {
     struct weights_maker maker; /* in place of files; `make` is NULL where there are any */
     struct weight *items;       /* in the order of their names */
     size_t count;
+    bool leave_values_unread;
+    struct weights_size taken;
     enum status status; /* the first failure, and its message */
     struct error error;
 };
@@ -87,6 +89,7 @@ enum status weights_open(const struct checkpoint *checkpoint, const char *compon
     *out = NULL;
     struct weights *w = calloc(1, sizeof *w);
     if (!w) return error_memory(error, sizeof *w);
+    w->leave_values_unread = checkpoint->leave_values_unread;
     enum status status = weights_files_open(checkpoint, component, variant, &w->files, error);
     if (status == STATUS_OK) status = gather(w, error);
     if (status == STATUS_OK) status = check_index(w, error);
@@ -171,6 +174,10 @@ void weights_take(
         weights->status = weights->maker.make(weights->maker.context, name, out, error);
     else
         weights->status = take(weights, out, &wanted, name, error);
+    if (weights->status != STATUS_OK) return;
+    weights->taken.parameters += tensor_count(out);
+    weights->taken.bytes += tensor_bytes(out);
+    weights->taken.has_dtype[out->dtype] = true;
 }
 
 bool weights_has(const struct weights *weights, const char *name_format, ...)
@@ -251,9 +258,15 @@ static enum status check_finite(const struct weights *w, struct error *error)
 enum status weights_finish(struct weights *weights, struct error *error)
 {
     if (weights->status == STATUS_OK) weights->status = check_unexpected(weights, &weights->error);
-    if (weights->status == STATUS_OK) weights->status = check_finite(weights, &weights->error);
+    if (weights->status == STATUS_OK && !weights->leave_values_unread)
+        weights->status = check_finite(weights, &weights->error);
     if (weights->status != STATUS_OK && error) *error = weights->error;
     return weights->status;
+}
+
+struct weights_size weights_size(const struct weights *weights)
+{
+    return weights->taken;
 }
 
 /* --- For reports -------------------------------------------------------------------------- */

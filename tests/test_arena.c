@@ -123,6 +123,41 @@ START_TEST(gaps_are_filled)
 }
 END_TEST
 
+/* Down to the lowest gap that fits, or straight onto what lies below it, which it may overlap. */
+START_TEST(what_is_lowered_keeps_its_bytes)
+{
+    struct arena *arena = new_arena(MIB), *plan = new_plan();
+    static const size_t sizes[] = {512, 64, 256, 64, 1000};
+    unsigned char *pieces[5], *planned[5];
+    for (int i = 0; i < 5; i++) {
+        pieces[i] = arena_alloc(arena, sizes[i]);
+        planned[i] = arena_alloc(plan, sizes[i]);
+    }
+    for (int i = 0; i < 1000; i++) pieces[4][i] = (unsigned char)(i * 7);
+    ck_assert_ptr_eq(arena_lower(arena, pieces[4], 1000), pieces[4]);
+    arena_drop(arena, pieces[2]);
+    arena_drop(plan, planned[2]);
+    ck_assert_ptr_eq(arena_lower(arena, pieces[4], 1000), pieces[4]);
+    arena_drop(arena, pieces[3]);
+    arena_drop(plan, planned[3]);
+    unsigned char *lower = arena_lower(arena, pieces[4], 1000);
+    ck_assert_ptr_eq(lower, pieces[2]);
+    ck_assert_ptr_eq(arena_lower(plan, planned[4], 1000), planned[2]);
+    ck_assert_ptr_eq(arena_alloc(arena, 64), lower + 1024);
+    struct arena_mark mark = arena_mark(arena);
+    arena_drop(arena, pieces[0]);
+    arena_drop(arena, pieces[1]);
+    lower = arena_lower(arena, lower, 1000);
+    ck_assert_ptr_eq(lower, pieces[0]);
+    for (int i = 0; i < 1000; i++) ck_assert_uint_eq(lower[i], (unsigned char)(i * 7));
+    ck_assert_ptr_eq(arena_lower(arena, lower + 1, 10), lower + 1); /* the start of nothing */
+    arena_release(arena, mark);                                     /* it is as old as it was */
+    ck_assert_ptr_ne(arena_alloc(arena, 1), lower);
+    arena_free(arena);
+    arena_free(plan);
+}
+END_TEST
+
 START_TEST(memory_that_is_not_there)
 {
     struct arena *arena = new_arena(4096);
@@ -269,6 +304,7 @@ int main(void)
     tcase_add_test(arena, a_scope_keeps_one);
     tcase_add_test(arena, older_memory_outlives_a_scope);
     tcase_add_test(arena, gaps_are_filled);
+    tcase_add_test(arena, what_is_lowered_keeps_its_bytes);
     tcase_add_test(arena, memory_that_is_not_there);
     tcase_add_loop_test(arena, random_scopes, 0, 16);
     suite_add_tcase(suite, arena);
