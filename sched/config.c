@@ -108,7 +108,8 @@ static enum status set_default(
         *(struct optional_number *)member =
             (struct optional_number){.given = option->number != 0, .value = option->number};
         break;
-    case OPTION_NUMBERS: break; /* not given: empty */
+    case OPTION_OPTIONAL_BOOL: /* not given: empty */
+    case OPTION_NUMBERS: break;
     }
     return STATUS_OK;
 }
@@ -138,6 +139,10 @@ static enum status read_option(
     enum status status = STATUS_OK;
     switch (option->type) {
     case OPTION_BOOL: return json_get_bool(json, name, (bool *)member, NULL, error);
+    case OPTION_OPTIONAL_BOOL: {
+        struct optional_bool *optional = member;
+        return json_get_bool(json, name, &optional->value, &optional->given, error);
+    }
     case OPTION_INT: {
         int64_t value = 0;
         status = json_get_int(json, name, option->minimum, option->maximum, &value, NULL, error);
@@ -166,7 +171,8 @@ static enum status read_option(
 static const char *type_in_words(enum option_type type)
 {
     switch (type) {
-    case OPTION_BOOL: return "true or false";
+    case OPTION_BOOL:
+    case OPTION_OPTIONAL_BOOL: return "true or false";
     case OPTION_INT: return "an integer";
     case OPTION_STRING: return "a string";
     case OPTION_NUMBERS: return "a list of numbers";
@@ -178,7 +184,7 @@ static const char *type_in_words(enum option_type type)
 static enum status read_null(
     struct scheduler_config *config, const struct option *option, struct error *error)
 {
-    if (option->type == OPTION_NUMBERS) return STATUS_OK;
+    if (option->type == OPTION_NUMBERS || option->type == OPTION_OPTIONAL_BOOL) return STATUS_OK;
     if (option->type == OPTION_OPTIONAL_NUMBER) {
         *(struct optional_number *)member_of(config, option) = (struct optional_number){0};
         return STATUS_OK;
@@ -278,6 +284,10 @@ static cJSON *option_item(const struct scheduler_config *config, const struct op
     case OPTION_INT: return cJSON_CreateNumber(*(const int *)member);
     case OPTION_NUMBER:
     case OPTION_EXTENDED_NUMBER: return number_item(*(const double *)member);
+    case OPTION_OPTIONAL_BOOL: {
+        const struct optional_bool *optional = member;
+        return optional->given ? cJSON_CreateBool(optional->value) : cJSON_CreateNull();
+    }
     case OPTION_OPTIONAL_NUMBER: {
         const struct optional_number *number = member;
         return number->given ? number_item(number->value) : cJSON_CreateNull();

@@ -25,9 +25,15 @@ struct optional_number {
     double value;
 };
 
+struct optional_bool {
+    bool given; /* false: not given, or null */
+    bool value;
+};
+
 /* The type of an option, and of the struct's member that holds it. */
 enum option_type {
     OPTION_BOOL,            /* bool */
+    OPTION_OPTIONAL_BOOL,   /* struct optional_bool; no default */
     OPTION_INT,             /* int */
     OPTION_NUMBER,          /* double, finite */
     OPTION_EXTENDED_NUMBER, /* double, infinities allowed */

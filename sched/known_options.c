@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Every argument of every scheduler class's constructor in diffusers 0.35.1. */
+/* Every argument of every scheduler class's constructor in diffusers 0.35.1, and the deprecated one that they
+ * still know. */
 static const char *const known_options[] = {
     "algorithm_type",
     "alpha_cum_end",
@@ -55,6 +56,7 @@ static const char *const known_options[] = {
     "scale_factors",
     "scaler",
     "set_alpha_to_one",
+    "set_alpha_to_zero",
     "shift",
     "shift_terminal",
     "sigma_data",

@@ -1,5 +1,6 @@
 /* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */
 SOLVER(ddim)
+SOLVER(ddim_inverse)
 SOLVER(ddpm)
 SOLVER(deis_multistep)
 SOLVER(dpmsolver_multistep)

@@ -49,9 +49,10 @@ static enum status find_timestep(const struct scheduler *scheduler, double times
     return STATUS_OK;
 }
 
+/* A class without sigmas asks for none. */
 static enum status check_index(const struct scheduler *scheduler, size_t index, struct error *error)
 {
-    if (index < scheduler->num_sigmas) return STATUS_OK;
+    if (!scheduler->sigmas || index < scheduler->num_sigmas) return STATUS_OK;
     return error_input(error, "step %zu: the schedule has only %zu sigmas", index, scheduler->num_sigmas);
 }
 

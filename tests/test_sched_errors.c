@@ -153,6 +153,7 @@ static void check_message(size_t entry, const char *theirs, const char *ours)
         {"division by zero", "num_inference_steps"},
         {"uniform is not supported", "timestep_spacing: expected"},
         {"linear is not supported", "timestep_spacing: expected"},
+        {"linspace is not supported", "timestep_spacing: expected"},
         {"cubic is not implemented", "interpolation_type: expected"},
         {"`final_sigmas_type` must be one of", "final_sigmas_type: expected"},
         {"is not supported for `algorithm_type`", "final_sigmas_type: algorithm_type"},
