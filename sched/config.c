@@ -196,16 +196,16 @@ static enum status read_null(
     return STATUS_OK;
 }
 
-static bool has_option(const struct option_table *tables, const char *name)
+static bool reads_option(const struct option_table *tables, const char *name)
 {
-    const struct option *option;
-    for (size_t i = 0; (option = option_at(tables, i)); i++)
-        if (strcmp(option->name, name) == 0) return true;
+    for (size_t table = 0; table < MAX_OPTION_TABLES && tables[table].rows; table++)
+        for (size_t i = 0; !tables[table].ignored && i < tables[table].count; i++)
+            if (strcmp(tables[table].rows[i].name, name) == 0) return true;
     return false;
 }
 
-/* Keys that the class has no option for: those of other classes in one warning (published configs carry a
- * handful), and one each for what may be misspelt. */
+/* Keys that the class has no option for, or one that it never reads: those that are known in one warning
+ * (published configs carry a handful), and one each for what may be misspelt. */
 static void warn_of_others(
     const cJSON *json, const char *class_name, const struct option_table *tables, struct warnings *warnings)
 {
@@ -215,7 +215,7 @@ static void warn_of_others(
     cJSON_ArrayForEach(item, json)
     {
         const char *key = item->string, *nearest = NULL;
-        if (key[0] == '_' || has_option(tables, key)) continue;
+        if (key[0] == '_' || reads_option(tables, key)) continue;
         if (scheduler_option_is_known(key, &nearest)) {
             if (used < sizeof ignored)
                 used +=

@@ -59,16 +59,21 @@ struct option {
 struct option_table {
     const struct option *rows;
     size_t count;
+    bool ignored; /* the class's constructor takes them, and nothing ever reads them */
 };
-/* The initialiser of a table from its array of rows. */
+/* The initialisers of a table: from its array of rows, from the first rows of an array, and of options that
+ * the class ignores. */
 #define OPTION_TABLE_OF(rows)                                                                                \
     {                                                                                                        \
-        rows, sizeof(rows) / sizeof(rows)[0]                                                                 \
+        rows, sizeof(rows) / sizeof(rows)[0], false                                                          \
     }
-/* The initialiser of a table of the first rows of an array. */
 #define OPTION_TABLE_FIRST(rows, count)                                                                      \
     {                                                                                                        \
-        rows, count                                                                                          \
+        rows, count, false                                                                                   \
+    }
+#define OPTION_TABLE_IGNORED(rows, count)                                                                    \
+    {                                                                                                        \
+        rows, count, true                                                                                    \
     }
 #define MAX_OPTION_TABLES 8 /* a solver's list of tables ends with an empty one, or is full */
 
@@ -116,7 +121,8 @@ extern const struct option sigma_options[4];
  * options, but their code looks for them: a config of another class, which diffusers' from_config keeps
  * whole, sets their range too. */
 extern const struct option sigma_range_options[2], inherited_sigma_options[2];
-/* timestep_spacing .. prediction_type, with the defaults of DDIM, DDPM and PNDM */
+/* timestep_spacing and steps_offset, then prediction_type, with the defaults of DDIM, DDPM and PNDM */
+enum { GRID_ONLY = 2 };
 extern const struct option integer_grid_options[3];
 /* clip_sample, which is true by default, and clip_sample_range */
 extern const struct option clipping_options[2];

@@ -65,13 +65,12 @@ static enum status create(struct scheduler *scheduler, struct warnings *warnings
 static enum status set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
     struct warnings *warnings, struct error *error)
 {
-    if (request->timesteps && request->has_num_inference_steps)
-        return error_input(error, "num_inference_steps, timesteps: expected one of the two, got both");
-    if (!request->timesteps && !request->has_num_inference_steps)
-        return error_input(error, "num_inference_steps, timesteps: expected one of the two, got neither");
+    enum status status =
+        timesteps_check_one_given(request->has_num_inference_steps, request->timesteps, error);
+    if (status != STATUS_OK) return status;
     if (!request->timesteps) return integer_steps_set(scheduler, request, warnings, error);
     double *timesteps;
-    enum status status = timesteps_custom(
+    status = timesteps_custom(
         request->timesteps, request->num_timesteps, scheduler->num_train_timesteps, &timesteps, error);
     if (status != STATUS_OK) return status;
     scheduler_take_timesteps(scheduler, timesteps, request->num_timesteps, TIMESTEP_INT64);

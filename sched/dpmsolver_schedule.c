@@ -54,11 +54,9 @@ static enum status check_request(const struct scheduler *scheduler, const struct
 {
     const struct dpm_config *config = dpm_config_of(scheduler);
     const struct scheduler_config *common = &config->common;
-    if (!request->has_num_inference_steps && !request->timesteps)
-        return error_input(error, "num_inference_steps, timesteps: expected one of the two, got neither");
-    if (request->has_num_inference_steps && request->timesteps)
-        return error_input(error, "num_inference_steps, timesteps: expected one of the two, got both");
-    if (!request->timesteps) return STATUS_OK;
+    enum status status =
+        timesteps_check_one_given(request->has_num_inference_steps, request->timesteps, error);
+    if (status != STATUS_OK || !request->timesteps) return status;
     const struct {
         const char *name;
         bool used;

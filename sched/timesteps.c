@@ -27,6 +27,13 @@ enum status timesteps_check_count(int steps, int num_train_timesteps, struct err
         num_train_timesteps, steps);
 }
 
+enum status timesteps_check_one_given(bool has_steps, const double *timesteps, struct error *error)
+{
+    if (has_steps != (timesteps != NULL)) return STATUS_OK;
+    return error_input(error, "num_inference_steps, timesteps: expected one of the two, got %s",
+        has_steps ? "both" : "neither");
+}
+
 enum status timesteps_custom(
     const double *custom, size_t count, int num_train_timesteps, double **timesteps, struct error *error)
 {

@@ -32,6 +32,9 @@ enum status timesteps_spaced(
 /* Refuses more steps than the schedule of training has. */
 enum status timesteps_check_count(int steps, int num_train_timesteps, struct error *error);
 
+/* Of a count of steps and custom timesteps exactly one must be given. */
+enum status timesteps_check_one_given(bool has_steps, const double *timesteps, struct error *error);
+
 /* Custom timesteps, which must fall and begin below num_train_timesteps, as the int64 list that they become:
  * allocated, [count]. */
 enum status timesteps_custom(
