@@ -87,9 +87,16 @@ REF_OBJECTS := $(call objects,$(REF)) $(ARCHITECTURE_TEXTS).o
 TEST_OBJECTS := $(call objects,$(TEST_SHARED))
 LIBS := $(addprefix $(BUILD)/libplumb_,ref.a kernels.a sched.a)
 
+# The sampler is a library of its own for other programs: static and shared, with sched/plumb_sched.h.
+SCHED_ABI := 0
+SCHED_VERSION := $(shell sed -n 's/.*PLUMB_SCHED_VERSION "\(.*\)".*/\1/p' sched/plumb_sched.h)
+SCHED_SHARED := $(BUILD)/libplumb_sched.so.$(SCHED_ABI)
+EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard sched/examples/*.c))
+$(SCHED_OBJECTS): ALL_CFLAGS += -fPIC
+
 # --- Building ------------------------------------------------------------------------------------------------------
 .PHONY: all
-all: $(BUILD)/plumb
+all: $(BUILD)/plumb $(SCHED_SHARED)
 
 # The flags that objects were made with: they are made again where these change.
 FLAGS_STAMP := $(BUILD)/flags
@@ -127,6 +134,16 @@ $(BUILD)/%.a:
 	@rm -f $@
 	$(call quiet,AR) ar rcs $@ $^
 
+# Only what the header declares is seen from outside.
+$(SCHED_SHARED): $(SCHED_OBJECTS) sched/plumb_sched.map
+	$(call quiet,LD) $(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=sched/plumb_sched.map \
+	    $(SCHED_OBJECTS) $(shell pkg-config --libs libcjson) -lm -o $@
+
+$(EXAMPLES): $(BUILD)/%: %.c $(SCHED_SHARED)
+	@mkdir -p $(@D)
+	$(call quiet,LD) $(CC) -std=c17 $(WARNINGS) $(OPTIMISE) $(SANITIZE) $(CFLAGS) -Isched $(LDFLAGS) $^ -lm \
+	    -Wl,-rpath,'$$ORIGIN/../..' -o $@
+
 $(BUILD)/plumb: $(BUILD)/ref/main.o $(LIBS)
 	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
@@ -135,7 +152,7 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libplumb_tests.a $(LIBS)
 
 # --- Running -------------------------------------------------------------------------------------------------------
 .PHONY: check
-check: $(BUILD)/plumb $(TESTS)
+check: $(BUILD)/plumb $(TESTS) $(EXAMPLES)
 	@failed=; for test in $(TESTS); do \
 	    PLUMB=$(BUILD)/plumb PLUMB_GOLDEN=golden $$test || failed="$$failed $${test##*/}"; \
 	done; \
@@ -152,11 +169,18 @@ sanitize:
 	    SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" check
 
 .PHONY: install
-install: $(BUILD)/plumb
+install: $(BUILD)/plumb $(SCHED_SHARED)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/plumb/recipes $(DESTDIR)$(PREFIX)/share/plumb/schedulers
 	install -m 755 $(BUILD)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
 	install -m 644 configs/recipes/*.json $(DESTDIR)$(PREFIX)/share/plumb/recipes
 	install -m 644 configs/schedulers/*.json $(DESTDIR)$(PREFIX)/share/plumb/schedulers
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/plumb/examples
+	install -m 644 sched/plumb_sched.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/libplumb_sched.a $(SCHED_SHARED) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(notdir $(SCHED_SHARED)) $(DESTDIR)$(PREFIX)/lib/libplumb_sched.so
+	install -m 644 sched/examples/* $(DESTDIR)$(PREFIX)/share/plumb/examples
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(SCHED_VERSION)|' sched/plumb_sched.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/plumb_sched.pc
 
 # The folders' layers: sched/ knows itself, libm and cJSON; kernels/ itself, the BLAS and OpenMP; ref/ these two.
 outside = "(\.\./)*($(1))/
@@ -181,7 +205,7 @@ lint:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 endif
 
-C_FILES = $(wildcard sched/*.[ch] kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch])
+C_FILES = $(wildcard sched/*.[ch] sched/examples/*.c kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch])
 .PHONY: format clean help
 format:
 	clang-format -i $(C_FILES)

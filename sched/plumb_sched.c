@@ -1,0 +1,307 @@
+#include "plumb_sched.h"
+
+#include "generator.h"
+#include "library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct plumb_scheduler {
+    enum plumb_arithmetic arithmetic;
+    const struct library *library;
+    void *scheduler; /* a struct scheduler of the arithmetic */
+    struct step_options options;
+    struct warnings warnings;
+    struct error error;
+};
+
+const char *plumb_sched_version(void)
+{
+    return PLUMB_SCHED_VERSION;
+}
+
+size_t plumb_scheduler_class_count(void)
+{
+    return scheduler_class_count();
+}
+
+const char *plumb_scheduler_class_name(size_t i)
+{
+    return scheduler_class_name(i);
+}
+
+/* --- Making and freeing ------------------------------------------------------------------- */
+
+static void tell(char *message, const struct error *error)
+{
+    if (message) snprintf(message, PLUMB_MESSAGE_SIZE, "%s", error->message);
+}
+
+static const struct library *library_of(enum plumb_arithmetic arithmetic)
+{
+    return arithmetic == PLUMB_F64 ? &library_f64 : &library_f32;
+}
+
+static plumb_scheduler *new_scheduler(enum plumb_arithmetic arithmetic, struct error *error)
+{
+    plumb_scheduler *s = calloc(1, sizeof *s);
+    if (!s) {
+        error_memory(error, sizeof *s);
+        return NULL;
+    }
+    s->arithmetic = arithmetic;
+    s->library = library_of(arithmetic);
+    s->options = STEP_OPTIONS_DEFAULT;
+    return s;
+}
+
+plumb_scheduler *plumb_scheduler_create(
+    const char *config, enum plumb_arithmetic arithmetic, char message[PLUMB_MESSAGE_SIZE])
+{
+    struct error error = {""};
+    cJSON *json = NULL;
+    plumb_scheduler *s = new_scheduler(arithmetic, &error);
+    enum status status = s ? STATUS_OK : STATUS_MACHINE;
+    if (status == STATUS_OK) status = json_parse(config, strlen(config), "config", &json, &error);
+    if (status == STATUS_OK) status = s->library->create(json, &s->scheduler, &s->warnings, &error);
+    cJSON_Delete(json);
+    if (status == STATUS_OK) return s;
+    tell(message, &error);
+    plumb_scheduler_free(s);
+    return NULL;
+}
+
+void plumb_scheduler_free(plumb_scheduler *s)
+{
+    if (!s) return;
+    if (s->scheduler) s->library->free(s->scheduler);
+    warnings_free(&s->warnings);
+    free(s);
+}
+
+const char *plumb_scheduler_message(const plumb_scheduler *s)
+{
+    return s->error.message;
+}
+
+size_t plumb_scheduler_warning_count(const plumb_scheduler *s)
+{
+    return s->warnings.count;
+}
+
+const char *plumb_scheduler_warning(const plumb_scheduler *s, size_t i)
+{
+    return i < s->warnings.count ? s->warnings.items[i] : NULL;
+}
+
+/* --- The schedule ------------------------------------------------------------------------- */
+
+/* The statuses of the library are those of the sampler. */
+static enum plumb_status result(enum status status)
+{
+    return (enum plumb_status)status;
+}
+
+/* Parses `arguments`, which must be an object. */
+static enum status parse_arguments(plumb_scheduler *s, const char *arguments, cJSON **json)
+{
+    enum status status = json_parse(arguments, strlen(arguments), "arguments", json, &s->error);
+    if (status == STATUS_OK && !cJSON_IsObject(*json)) {
+        cJSON_Delete(*json);
+        *json = NULL;
+        status = error_input(&s->error, "arguments: expected an object, got %.80s", arguments);
+    }
+    return status;
+}
+
+enum plumb_status plumb_scheduler_set_timesteps(plumb_scheduler *s, const char *arguments)
+{
+    cJSON *json = NULL;
+    struct owned_request owned = {0};
+    enum status status = parse_arguments(s, arguments, &json);
+    if (status == STATUS_OK) status = schedule_request_read(json, &owned, &s->error);
+    if (status == STATUS_OK)
+        status = s->library->set_timesteps(s->scheduler, &owned.request, &s->warnings, &s->error);
+    schedule_request_free(&owned);
+    cJSON_Delete(json);
+    return result(status);
+}
+
+enum plumb_status plumb_scheduler_set_step_arguments(plumb_scheduler *s, const char *arguments)
+{
+    cJSON *json = NULL;
+    struct step_options options;
+    enum status status = parse_arguments(s, arguments, &json);
+    if (status == STATUS_OK) status = step_options_read(json, &options, &s->error);
+    if (status == STATUS_OK) s->options = options;
+    cJSON_Delete(json);
+    return result(status);
+}
+
+void plumb_scheduler_set_begin_index(plumb_scheduler *s, int begin_index)
+{
+    s->library->set_begin_index(s->scheduler, begin_index);
+}
+
+size_t plumb_scheduler_count(const plumb_scheduler *s)
+{
+    return s->library->count(s->scheduler);
+}
+
+const double *plumb_scheduler_timesteps(const plumb_scheduler *s)
+{
+    return s->library->timesteps(s->scheduler);
+}
+
+size_t plumb_scheduler_sigma_count(const plumb_scheduler *s)
+{
+    return s->library->sigma_count(s->scheduler);
+}
+
+double plumb_scheduler_sigma(const plumb_scheduler *s, size_t i)
+{
+    return s->library->sigma(s->scheduler, i);
+}
+
+double plumb_scheduler_init_noise_sigma(const plumb_scheduler *s)
+{
+    return s->library->init_noise_sigma(s->scheduler);
+}
+
+/* --- Steps -------------------------------------------------------------------------------- */
+
+enum plumb_status plumb_scheduler_scale_model_input(
+    plumb_scheduler *s, double timestep, const void *sample, size_t n, void *model_input)
+{
+    return result(s->library->scale_model_input(s->scheduler, timestep, sample, n, model_input, &s->error));
+}
+
+int plumb_scheduler_needs_noise(plumb_scheduler *s, double timestep)
+{
+    return s->library->needs_noise(s->scheduler, timestep, &s->options);
+}
+
+enum plumb_status plumb_scheduler_step(
+    plumb_scheduler *s, const struct plumb_step *step, void *prev_sample, void *pred_original_sample)
+{
+    return result(
+        s->library->step(s->scheduler, step, &s->options, prev_sample, pred_original_sample, &s->error));
+}
+
+enum plumb_status plumb_scheduler_add_noise(plumb_scheduler *s, const void *original_samples,
+    const void *noise, const double *timesteps, size_t batch, size_t sample_size, void *noisy_samples)
+{
+    return result(s->library->add_noise(
+        s->scheduler, original_samples, noise, timesteps, batch, sample_size, noisy_samples, &s->error));
+}
+
+/* --- Branching, stopping and going on ----------------------------------------------------- */
+
+/* What the sampler saves, behind the arithmetic and the options of step(). */
+struct saved {
+    enum plumb_arithmetic arithmetic;
+    struct step_options options;
+};
+
+size_t plumb_scheduler_save(plumb_scheduler *s, void *bytes, size_t capacity)
+{
+    unsigned char *inner = NULL;
+    size_t size = 0;
+    if (s->library->save(s->scheduler, &inner, &size, &s->error) != STATUS_OK) return 0;
+    struct saved front;
+    memset(&front, 0, sizeof front); /* with what lies between the members */
+    front.arithmetic = s->arithmetic;
+    front.options = s->options;
+    const size_t front_room = capacity < sizeof front ? capacity : sizeof front;
+    const size_t room = capacity - front_room;
+    if (front_room) memcpy(bytes, &front, front_room);
+    if (room) memcpy((unsigned char *)bytes + sizeof front, inner, room < size ? room : size);
+    free(inner);
+    return sizeof front + size;
+}
+
+plumb_scheduler *plumb_scheduler_restore(const void *bytes, size_t size, char message[PLUMB_MESSAGE_SIZE])
+{
+    struct error error = {""};
+    struct saved front;
+    plumb_scheduler *s = NULL;
+    if (size < sizeof front) {
+        error_input(&error, "saved scheduler: cut short");
+        tell(message, &error);
+        return NULL;
+    }
+    memcpy(&front, bytes, sizeof front);
+    s = new_scheduler(front.arithmetic == PLUMB_F64 ? PLUMB_F64 : PLUMB_DIFFUSERS, &error);
+    enum status status = s ? STATUS_OK : STATUS_MACHINE;
+    if (status == STATUS_OK)
+        status = s->library->restore(
+            (const unsigned char *)bytes + sizeof front, size - sizeof front, &s->scheduler, &error);
+    if (status != STATUS_OK) {
+        tell(message, &error);
+        plumb_scheduler_free(s);
+        return NULL;
+    }
+    s->options = front.options;
+    return s;
+}
+
+plumb_scheduler *plumb_scheduler_copy(const plumb_scheduler *s)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    plumb_scheduler *copy = new_scheduler(s->arithmetic, NULL);
+    enum status status = copy ? s->library->save(s->scheduler, &bytes, &size, NULL) : STATUS_MACHINE;
+    if (status == STATUS_OK) status = s->library->restore(bytes, size, &copy->scheduler, NULL);
+    free(bytes);
+    if (status != STATUS_OK) {
+        plumb_scheduler_free(copy);
+        return NULL;
+    }
+    copy->options = s->options;
+    return copy;
+}
+
+/* --- Guidance and generators -------------------------------------------------------------- */
+
+void plumb_guidance(enum plumb_arithmetic arithmetic, const void *uncond, const void *text, size_t batch,
+    size_t n, double scale, double rescale, void *out)
+{
+    library_of(arithmetic)->guide(uncond, text, batch, n, scale, rescale, out);
+}
+
+struct plumb_generator {
+    struct generator *generator;
+};
+
+plumb_generator *plumb_generator_create(const char *name, const char *seed, char message[PLUMB_MESSAGE_SIZE])
+{
+    struct error error = {""};
+    enum generator_kind kind = generator_kind_of(name);
+    plumb_generator *g = NULL;
+    enum status status = STATUS_OK;
+    if (kind == GENERATOR_KINDS) status = error_input(&error, "no generator is called \"%.60s\"", name);
+    if (status == STATUS_OK && !(g = calloc(1, sizeof *g))) status = error_memory(&error, sizeof *g);
+    if (status == STATUS_OK) status = generator_create(kind, seed, &g->generator, &error);
+    if (status == STATUS_OK) return g;
+    tell(message, &error);
+    free(g);
+    return NULL;
+}
+
+void plumb_generator_free(plumb_generator *g)
+{
+    if (!g) return;
+    generator_free(g->generator);
+    free(g);
+}
+
+void plumb_generator_normal_f32(plumb_generator *g, float *out, size_t n)
+{
+    generator_normal_f32(g->generator, out, n);
+}
+
+void plumb_generator_normal_f64(plumb_generator *g, double *out, size_t n)
+{
+    generator_normal_f64(g->generator, out, n);
+}
