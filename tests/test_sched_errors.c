@@ -4,6 +4,7 @@
  * accepts is accepted, with the same timesteps and sigmas.
  */
 #include "recorded_call.h"
+#include "sched/generator.h"
 #include "sched/scheduler.h"
 #include "support.h"
 
@@ -48,17 +49,18 @@ static enum status set_timesteps(struct scheduler *scheduler, const cJSON *argum
     return status;
 }
 
-/* One step of the recorded loop: the model gives a tenth of its input. `sample` becomes the previous sample.
- */
+/* One step of the recorded loop: the model gives a tenth of its input. `sample` becomes the previous sample;
+ * `generator` (NULL: zeros) is where the noise comes from. */
 static enum status step_at(struct scheduler *scheduler, double timestep, struct step_options options,
-    real *sample, struct error *error)
+    struct generator *generator, real *sample, struct error *error)
 {
-    static const real no_noise[PICTURE];
-    real model_output[PICTURE], prev_sample[PICTURE];
+    real model_output[PICTURE], prev_sample[PICTURE], noise[PICTURE] = {0};
     enum status status =
         scheduler_scale_model_input(scheduler, timestep, sample, PICTURE, model_output, error);
     if (status != STATUS_OK) return status;
     for (size_t i = 0; i < PICTURE; i++) model_output[i] *= (real)0.1;
+    if (generator && scheduler_needs_noise(scheduler, timestep, &options))
+        generator_normal_f32(generator, noise, PICTURE);
     const struct step_input input = {
         .timestep = timestep,
         .model_output = model_output,
@@ -66,7 +68,7 @@ static enum status step_at(struct scheduler *scheduler, double timestep, struct 
         .sample = sample,
         .batch = 1,
         .sample_size = PICTURE,
-        .noise = no_noise,
+        .noise = noise,
         .options = options,
     };
     status = scheduler_step(scheduler, &input, prev_sample, NULL, error);
@@ -83,11 +85,14 @@ static enum status loop(
     for (size_t i = 0; i < PICTURE; i++) sample[i] = (real)scheduler->init_noise_sigma;
     /* Before set_timesteps PNDM has no timesteps, and the loop would not begin. */
     size_t steps = scheduler->num_timesteps ? scheduler->num_timesteps : 1;
-    for (size_t i = 0; i < steps; i++) {
+    struct generator *generator = NULL;
+    enum status status = generator_create(GENERATOR_TORCH_CPU, "0", &generator, error);
+    for (size_t i = 0; status == STATUS_OK && i < steps; i++) {
         double timestep = scheduler->num_timesteps ? scheduler->timesteps[i] : 0;
-        enum status status = step_at(scheduler, timestep, options, sample, error);
-        if (status != STATUS_OK) return status;
+        status = step_at(scheduler, timestep, options, generator, sample, error);
     }
+    generator_free(generator);
+    if (status != STATUS_OK) return status;
     double sum = 0;
     for (size_t i = 0; i < PICTURE; i++) sum += (double)sample[i];
     ck_assert_int_eq(isfinite(sum), cJSON_IsTrue(member(result, "finite")));
@@ -105,7 +110,7 @@ static enum status step_off_schedule(
     real sample[PICTURE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     double timestep = strtod(cJSON_GetStringValue(member(arguments, "timestep")), NULL);
     ck_assert(timestep > 0);
-    enum status status = step_at(scheduler, timestep, STEP_OPTIONS_DEFAULT, sample, error);
+    enum status status = step_at(scheduler, timestep, STEP_OPTIONS_DEFAULT, NULL, sample, error);
     if (status == STATUS_OK)
         ck_assert_int_eq(scheduler->step_index, member(result, "step_index_after")->valueint);
     return status;
@@ -118,7 +123,8 @@ static enum status call(
     if (cJSON_IsString(recorded)) {
         ck_assert_str_eq(recorded->valuestring, "step(timesteps[0])");
         real sample[PICTURE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-        enum status status = step_at(scheduler, scheduler->timesteps[0], STEP_OPTIONS_DEFAULT, sample, error);
+        enum status status =
+            step_at(scheduler, scheduler->timesteps[0], STEP_OPTIONS_DEFAULT, NULL, sample, error);
         ck_assert_int_eq(scheduler->step_index, member(result, "step_index_after_first_step")->valueint);
         return status;
     }
@@ -313,7 +319,7 @@ START_TEST(index_in_place_of_a_timestep)
     const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = 5};
     ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, &error), STATUS_OK);
     real sample[PICTURE] = {0};
-    expect_error(step_at(scheduler, 1, STEP_OPTIONS_DEFAULT, sample, &error), STATUS_BAD_INPUT, &error,
+    expect_error(step_at(scheduler, 1, STEP_OPTIONS_DEFAULT, NULL, sample, &error), STATUS_BAD_INPUT, &error,
         "not on the schedule", NULL);
     scheduler_free(scheduler);
 }
