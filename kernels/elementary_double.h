@@ -13,6 +13,11 @@ static inline double element_exp(double x)
     return exp(x);
 }
 
+static inline double element_exp2(double x)
+{
+    return exp2(x);
+}
+
 /* x sigmoid(z) */
 static inline double times_sigmoid(double x, double z)
 {

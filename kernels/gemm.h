@@ -10,6 +10,7 @@
 
 #define gemm KERNEL_NAME(kernels_gemm)
 #define gemm_transposed KERNEL_NAME(kernels_gemm_transposed)
+#define gemm_of_columns KERNEL_NAME(kernels_gemm_of_columns)
 
 /* Keeps OpenBLAS to the calling thread; every product calls it first, and only the first call does anything.
  */
@@ -26,6 +27,10 @@ struct matrix {
  * being read. */
 void gemm(size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real beta, real *c,
     size_t c_stride);
+
+/* c = alpha a^T b + beta c.  a: [k, m], b: [k, n], c: [m, n]; the rest as above. */
+void gemm_of_columns(size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real beta,
+    real *c, size_t c_stride);
 
 /* c = alpha a b^T.  a: [m, k], b: [n, k], c: [m, n]. */
 void gemm_transposed(

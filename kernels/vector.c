@@ -105,6 +105,40 @@ static double exp_sum(const real *x, real largest, size_t n, real *y)
     return vector_fold(sums);
 }
 
+static void column_maxima(const real *x, size_t rows, size_t columns, real *largest)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const real *row = x + i * columns;
+        for (size_t j = 0; j < columns; j++) largest[j] = row[j] > largest[j] ? row[j] : largest[j];
+    }
+}
+
+static void column_exp2(real *x, size_t rows, size_t columns, const real *offset, double *sums)
+{
+    for (size_t i = 0; i < rows; i++) {
+        real *row = x + i * columns;
+        for (size_t j = 0; j < columns; j++) {
+            row[j] = element_exp2(row[j] - offset[j]);
+            sums[j] += (double)row[j];
+        }
+    }
+}
+
+static void column_multiply(real *x, size_t rows, size_t columns, const real *factor)
+{
+    for (size_t i = 0; i < rows; i++) {
+        real *row = x + i * columns;
+        for (size_t j = 0; j < columns; j++) row[j] *= factor[j];
+    }
+}
+
+static void transpose(const real *x, size_t x_stride, size_t rows, size_t columns, real *y, size_t y_stride)
+{
+    for (size_t j = 0; j < columns; j++) {
+        for (size_t i = 0; i < rows; i++) y[j * y_stride + i] = x[i * x_stride + j];
+    }
+}
+
 static void from_f16(const void *x, size_t n, real *y)
 {
     const unsigned char *bytes = x;
@@ -140,6 +174,10 @@ static const struct vector_set scalar = {
     .normalise = normalise,
     .maximum = maximum,
     .exp_sum = exp_sum,
+    .column_maxima = column_maxima,
+    .column_exp2 = column_exp2,
+    .column_multiply = column_multiply,
+    .transpose = transpose,
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,
 };

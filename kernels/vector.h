@@ -52,6 +52,17 @@ struct vector_set {
     /* y = exp(x - maximum); returns the sum of y in double. */
     double (*exp_sum)(const real *x, real maximum, size_t n, real *y);
 
+    /* Softmax down the columns of x: [rows, columns], all in order of the rows; rows may be 0.
+     * largest[j] = the larger of it and of column j; any number of those where there is a NaN. */
+    void (*column_maxima)(const real *x, size_t rows, size_t columns, real *largest);
+    /* x[i][j] = 2^(x[i][j] - offset[j]), whose exponent must not be positive; sums[j] += each x[i][j]. */
+    void (*column_exp2)(real *x, size_t rows, size_t columns, const real *offset, double *sums);
+    /* x[i][j] *= factor[j] */
+    void (*column_multiply)(real *x, size_t rows, size_t columns, const real *factor);
+
+    /* y[j][i] = x[i][j], x: [rows, columns]; strides from row to row. No overlap. */
+    void (*transpose)(const real *x, size_t x_stride, size_t rows, size_t columns, real *y, size_t y_stride);
+
     /* Exact conversions. The input has any alignment. */
     void (*from_f16)(const void *x, size_t n, real *y);
     void (*from_bf16)(const void *x, size_t n, real *y);

@@ -229,6 +229,102 @@ static double exp_sum(const float *x, float largest, size_t n, float *y)
     return vector_fold(partial);
 }
 
+/* A strip of `width` columns, at most VEC_WIDTH, of a matrix of `columns`; inlined for whole vectors and for
+ * the last strip. */
+ALWAYS_INLINE vec load_strip(const float *x, size_t width)
+{
+    return width == VEC_WIDTH ? vec_load(x) : load_part(x, width);
+}
+
+ALWAYS_INLINE void store_strip(float *y, vec a, size_t width)
+{
+    if (width == VEC_WIDTH) {
+        vec_store(y, a);
+    } else {
+        store_part(y, a, width);
+    }
+}
+
+/* Four maxima at a time, since each must wait for the one before. */
+ALWAYS_INLINE void strip_maxima(const float *x, size_t rows, size_t columns, size_t width, float *largest)
+{
+    vec first = load_strip(largest, width), second = first, third = first, fourth = first;
+    size_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        first = vec_larger(load_strip(x + i * columns, width), first);
+        second = vec_larger(load_strip(x + (i + 1) * columns, width), second);
+        third = vec_larger(load_strip(x + (i + 2) * columns, width), third);
+        fourth = vec_larger(load_strip(x + (i + 3) * columns, width), fourth);
+    }
+    for (; i < rows; i++) first = vec_larger(load_strip(x + i * columns, width), first);
+    store_strip(largest, vec_larger(vec_larger(first, second), vec_larger(third, fourth)), width);
+}
+
+static void column_maxima(const float *x, size_t rows, size_t columns, float *largest)
+{
+    size_t j = 0;
+    for (; j + VEC_WIDTH <= columns; j += VEC_WIDTH)
+        strip_maxima(x + j, rows, columns, VEC_WIDTH, largest + j);
+    if (j < columns) strip_maxima(x + j, rows, columns, columns - j, largest + j);
+}
+
+ALWAYS_INLINE void strip_exp2(
+    float *x, size_t rows, size_t columns, size_t width, const float *offset, double *sums)
+{
+    vec offsets = load_strip(offset, width);
+    double partial[VEC_WIDTH] = {0};
+    memcpy(partial, sums, width * sizeof *sums);
+    vec_double low = vec_double_load(partial), high = vec_double_load(partial + VEC_WIDTH / 2);
+    for (size_t i = 0; i < rows; i++) {
+        vec a = element_exp2(load_strip(x + i * columns, width) - offsets);
+        store_strip(x + i * columns, a, width);
+        low += vec_low(a);
+        high += vec_high(a);
+    }
+    vec_double_store(partial, low);
+    vec_double_store(partial + VEC_WIDTH / 2, high);
+    memcpy(sums, partial, width * sizeof *sums);
+}
+
+static void column_exp2(float *x, size_t rows, size_t columns, const float *offset, double *sums)
+{
+    size_t j = 0;
+    for (; j + VEC_WIDTH <= columns; j += VEC_WIDTH)
+        strip_exp2(x + j, rows, columns, VEC_WIDTH, offset + j, sums + j);
+    if (j < columns) strip_exp2(x + j, rows, columns, columns - j, offset + j, sums + j);
+}
+
+static void column_multiply(float *x, size_t rows, size_t columns, const float *factor)
+{
+    for (size_t i = 0; i < rows; i++) {
+        float *row = x + i * columns;
+        size_t j = 0;
+        for (; j + VEC_WIDTH <= columns; j += VEC_WIDTH)
+            vec_store(row + j, vec_load(row + j) * vec_load(factor + j));
+        for (; j < columns; j++) row[j] *= factor[j];
+    }
+}
+
+/* Squares of VEC_WIDTH, then what is left to the right of them and below. */
+static void transpose(const float *x, size_t x_stride, size_t rows, size_t columns, float *y, size_t y_stride)
+{
+    size_t whole_rows = rows - rows % VEC_WIDTH, whole_columns = columns - columns % VEC_WIDTH;
+    for (size_t j = 0; j < whole_columns; j += VEC_WIDTH) {
+        for (size_t i = 0; i < whole_rows; i += VEC_WIDTH) {
+            vec square[VEC_WIDTH];
+#pragma GCC unroll 16
+            for (size_t l = 0; l < VEC_WIDTH; l++) square[l] = vec_load(x + (i + l) * x_stride + j);
+            vec_transpose(square);
+#pragma GCC unroll 16
+            for (size_t l = 0; l < VEC_WIDTH; l++) vec_store(y + (j + l) * y_stride + i, square[l]);
+        }
+    }
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            y[j * y_stride + i] = x[i * x_stride + j];
+    }
+}
+
 /* y = load(x), two bytes an element. */
 ALWAYS_INLINE void convert(vec (*load)(const void *), const void *x, size_t n, float *y)
 {
@@ -268,6 +364,10 @@ static const struct vector_set vector_loops = {
     .normalise = normalise,
     .maximum = maximum,
     .exp_sum = exp_sum,
+    .column_maxima = column_maxima,
+    .column_exp2 = column_exp2,
+    .column_multiply = column_multiply,
+    .transpose = transpose,
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,
 };

@@ -29,6 +29,12 @@ static inline vec vec_abs(vec a)
     return vabsq_f32(a);
 }
 
+/* a > b ? a : b: so a NaN in b stays. */
+static inline vec vec_larger(vec a, vec b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return vbslq_f32(vcltq_f32(a, b), yes, no);
@@ -84,6 +90,11 @@ static inline vec vec_narrow(vec_double low, vec_double high)
 static inline vec_double vec_double_all(double value)
 {
     return vdupq_n_f64(value);
+}
+
+static inline vec_double vec_double_load(const double *x)
+{
+    return vld1q_f64(x);
 }
 
 static inline void vec_double_store(double *y, vec_double a)

@@ -28,6 +28,12 @@ static inline vec vec_abs(vec a)
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
 
+/* a > b ? a : b: so a NaN in b stays. */
+static inline vec vec_larger(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
@@ -83,6 +89,11 @@ static inline vec vec_narrow(vec_double low, vec_double high)
 static inline vec_double vec_double_all(double value)
 {
     return _mm256_set1_pd(value);
+}
+
+static inline vec_double vec_double_load(const double *x)
+{
+    return _mm256_loadu_pd(x);
 }
 
 static inline void vec_double_store(double *y, vec_double a)

@@ -28,6 +28,12 @@ static inline vec vec_abs(vec a)
     return _mm512_abs_ps(a);
 }
 
+/* a > b ? a : b: so a NaN in b stays. */
+static inline vec vec_larger(vec a, vec b)
+{
+    return _mm512_max_ps(a, b);
+}
+
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
@@ -83,6 +89,11 @@ static inline vec vec_narrow(vec_double low, vec_double high)
 static inline vec_double vec_double_all(double value)
 {
     return _mm512_set1_pd(value);
+}
+
+static inline vec_double vec_double_load(const double *x)
+{
+    return _mm512_loadu_pd(x);
 }
 
 static inline void vec_double_store(double *y, vec_double a)
