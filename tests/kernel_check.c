@@ -22,6 +22,12 @@ exact smallest_number(void)
     return PLUMB_REAL_IS_DOUBLE ? 0x1p-1074L : 0x1p-149L;
 }
 
+exact product_bound(enum input_kind kind, size_t depth, exact size)
+{
+    exact growth = kind == INPUT_EQUAL ? (exact)depth : 2 * sqrtl((exact)depth);
+    return (growth + 3) * unit_roundoff() * size + (exact)(depth + 1) * smallest_number();
+}
+
 /* splitmix64 (Steele, Lea and Flood 2014): a number in [0, 1) from a counter. */
 static double uniform(uint64_t *state)
 {

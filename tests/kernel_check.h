@@ -19,9 +19,11 @@
 #define case_check KERNEL_NAME(case_check)
 #define make_input KERNEL_NAME(make_input)
 #define make_exact KERNEL_NAME(make_exact)
+#define product_bound KERNEL_NAME(product_bound)
 #define unit_roundoff KERNEL_NAME(unit_roundoff)
 #define smallest_number KERNEL_NAME(smallest_number)
 #define kernel_products_tcase KERNEL_NAME(kernel_products_tcase)
+#define kernel_attention_tcase KERNEL_NAME(kernel_attention_tcase)
 #define kernel_norms_tcase KERNEL_NAME(kernel_norms_tcase)
 #define kernel_elements_tcase KERNEL_NAME(kernel_elements_tcase)
 
@@ -86,7 +88,15 @@ void case_check(struct kernel_case *c);
 exact unit_roundoff(void);
 exact smallest_number(void);
 
+/* The bound of a sum of `depth` products whose magnitudes add up to `size`: each rounded and added in some
+ * order, it is off by at most about sqrt(K) u times that size when the roundings are independent, K u when
+ * they all go the same way, as they do for equal numbers (u = half an ulp of 1; Higham, Accuracy and
+ * Stability of Numerical Algorithms, 3.1). Underflow adds at most half the smallest number for each product.
+ */
+exact product_bound(enum input_kind kind, size_t depth, exact size);
+
 TCase *kernel_products_tcase(void);
+TCase *kernel_attention_tcase(void);
 TCase *kernel_norms_tcase(void);
 TCase *kernel_elements_tcase(void);
 

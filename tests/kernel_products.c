@@ -1,10 +1,5 @@
 /*
- * The kernels that are matrix products: linear, convolution, attention.
- *
- * Bound: a sum of K products, each rounded and added in some order, is off by at most about sqrt(K) u times
- * the sum of the products' magnitudes when the roundings are independent, K u when they all go the same way,
- * as they do for equal numbers (u = half an ulp of 1; Higham, Accuracy and Stability of Numerical
- * Algorithms, 3.1). Underflow adds at most half the smallest number for each product.
+ * The kernels that are matrix products: linear, convolution. product_bound() judges them.
  */
 #include "kernels/real.h"
 
@@ -12,12 +7,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-static exact product_bound(enum input_kind kind, size_t depth, exact size)
-{
-    exact growth = kind == INPUT_EQUAL ? (exact)depth : 2 * sqrtl((exact)depth);
-    return (growth + 3) * unit_roundoff() * size + (exact)(depth + 1) * smallest_number();
-}
 
 /* Shapes of the models scaled down, sizes that no block divides, and sizes that are cut into several blocks.
  */
@@ -123,92 +112,6 @@ START_TEST(conv2d)
 }
 END_TEST
 
-/* batch, heads, q_len, kv_len, dim, causal, scale */
-static const struct attention_shape attention_shapes[] = {
-    {1, 1, 1, 1, 1, false, 1}, {2, 3, 15, 7, 17, false, 0.25},
-    {1, 5, 64, 64, 40, false, 0.158113883}, /* self-attention, SD 1.x's dim */
-    {2, 2, 100, 77, 64, false, 0.125},      /* cross-attention */
-    {1, 1, 300, 300, 33, false, 0.174},     /* the decoder's single head */
-    {1, 4, 77, 77, 16, true, 1},            /* CLIP: q is scaled beforehand */
-    {1, 1, 560, 560, 8, true, -0.35},       /* blocks of queries with different last keys */
-    {1, 2, 33, 17, 15, true, 0.5},          /* more queries than keys */
-    {1, 1, 17, 33, 7, true, 0.5},           /* fewer */
-    {1, 1, 70, 4500, 4, false, 0.5},        /* the least block of queries */
-};
-enum { ATTENTION_SHAPES = sizeof attention_shapes / sizeof *attention_shapes };
-
-static size_t scratch_attention(const struct kernel_run *run)
-{
-    return kernel_attention_scratch(run->shape);
-}
-
-static void call_attention(const struct kernel_run *run, real *y, real *scratch)
-{
-    kernel_attention(run->shape, run->inputs[0], run->inputs[1], run->inputs[2], y, scratch);
-}
-
-/* Each score is off by at most d, so each weight by a factor in [exp(-2 d), exp(2 d)] (once itself, once
- * through the sum), and by a few roundings: subtraction of the largest score, exponential, inverse, final
- * product. */
-static exact attention_bound(
-    const struct attention_shape *s, enum input_kind kind, exact size, exact score_size)
-{
-    exact d = product_bound(kind, s->dim, score_size) + 4 * unit_roundoff() * score_size;
-    return size * (expm1l(2 * d) + 8 * unit_roundoff()) + product_bound(kind, s->kv_len, size * expl(2 * d));
-}
-
-/* With `causal`, only the queries take infinities and NaN: a weight of zero times an infinite value is NaN,
- * in PyTorch for every query, here for those of the value's own block. */
-static void check_attention(const struct attention_shape *s, enum input_kind kind, unsigned seed)
-{
-    enum input_kind others = s->causal && (kind == INPUT_INFINITE || kind == INPUT_NAN) ? INPUT_NORMAL : kind;
-    size_t n = s->batch * s->q_len * s->heads * s->dim, m = s->batch * s->kv_len * s->heads * s->dim;
-    const struct kernel_run run = {
-        .kind = kind, .seed = seed, .shape = s, .n = n, .call = call_attention, .scratch = scratch_attention};
-    struct kernel_case c;
-    case_begin(&c, &run, "attention batch %zu, heads %zu, %zu by %zu, dim %zu%s", s->batch, s->heads,
-        s->q_len, s->kv_len, s->dim, s->causal ? ", causal" : "");
-    case_input(&c, kind, n);
-    case_input(&c, others, m);
-    case_input(&c, others, m);
-    exact *scores = calloc(n, sizeof *scores);
-    ck_assert_ptr_nonnull(scores);
-    twin_attention(s, c.exacts[0], c.exacts[1], c.exacts[2], c.want, c.bound, scores);
-    for (size_t i = 0; i < n; i++) c.bound[i] = attention_bound(s, kind, c.bound[i], scores[i]);
-    case_check(&c);
-    free(scores);
-}
-
-START_TEST(attention)
-{
-    for (int kind = 0; kind < INPUT_KINDS; kind++)
-        check_attention(&attention_shapes[_i], (enum input_kind)kind, 9000 + 100 * (unsigned)_i);
-}
-END_TEST
-
-/* What comes after a causal query does not matter: here the last key, which only the last query sees. */
-START_TEST(attention_causal_ignores_the_future)
-{
-    const struct attention_shape shape = {1, 2, 40, 40, 8, true, 0.5};
-    size_t n = shape.q_len * shape.heads * shape.dim, last = (shape.q_len - 1) * shape.heads * shape.dim;
-    real *q = make_input(INPUT_NORMAL, 1, n), *k = make_input(INPUT_NORMAL, 2, n),
-         *v = make_input(INPUT_NORMAL, 3, n);
-    real *y = malloc(n * sizeof *y), *changed = malloc(n * sizeof *changed);
-    real *scratch = malloc(kernel_attention_scratch(&shape) * sizeof *scratch);
-    ck_assert(y != NULL && changed != NULL && scratch != NULL);
-    kernel_attention(&shape, q, k, v, y, scratch);
-    for (size_t i = last; i < n; i++) {
-        k[i] = (real)1e4;
-        v[i] = -(real)1e4;
-    }
-    kernel_attention(&shape, q, k, v, changed, scratch);
-    struct kernel_run run = {.name = "causal attention", .n = last};
-    check_equal_bits(&run, "future keys changed", changed, y);
-    for (size_t i = last; i < n; i++) ck_assert(changed[i] != y[i]);
-    free(q), free(k), free(v), free(y), free(changed), free(scratch);
-}
-END_TEST
-
 /* Kernels called from inside a parallel region, each thread with its own buffers: the same bits as outside.
  */
 START_TEST(nested)
@@ -241,8 +144,6 @@ TCase *kernel_products_tcase(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, linear, 0, LINEAR_SHAPES);
     tcase_add_loop_test(tcase, conv2d, 0, CONV2D_SHAPES);
-    tcase_add_loop_test(tcase, attention, 0, ATTENTION_SHAPES);
-    tcase_add_test(tcase, attention_causal_ignores_the_future);
     tcase_add_test(tcase, nested);
     return tcase;
 }

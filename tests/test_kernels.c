@@ -11,6 +11,8 @@
 
 TCase *kernel_products_tcase_f32(void);
 TCase *kernel_products_tcase_f64(void);
+TCase *kernel_attention_tcase_f32(void);
+TCase *kernel_attention_tcase_f64(void);
 TCase *kernel_norms_tcase_f32(void);
 TCase *kernel_norms_tcase_f64(void);
 TCase *kernel_elements_tcase_f32(void);
@@ -73,5 +75,7 @@ int main(void)
     suite_add_tcase(suite, kernel_norms_tcase_f64());
     suite_add_tcase(suite, kernel_products_tcase_f32());
     suite_add_tcase(suite, kernel_products_tcase_f64());
+    suite_add_tcase(suite, kernel_attention_tcase_f32());
+    suite_add_tcase(suite, kernel_attention_tcase_f64());
     return run_suite(suite);
 }
