@@ -85,7 +85,7 @@ static enum status log_linear_sigmas(
     if (!log_sigmas) return error_memory(error, count * sizeof *log_sigmas);
     torch_linspace(
         (double)table->log_sigmas[table->count - 1], (double)table->log_sigmas[0], count, log_sigmas);
-    for (size_t i = 0; i < count; i++) schedule->sigmas[i] = (double)real_exp(log_sigmas[i]);
+    for (size_t i = 0; i < count; i++) schedule->sigmas[i] = (double)torch_exp(log_sigmas[i]);
     schedule->num_sigmas = count;
     free(log_sigmas);
     return STATUS_OK;

@@ -109,10 +109,10 @@ static void check_timesteps(struct run *run)
 {
     const struct scheduler *scheduler = run->scheduler;
     const struct tensor *expected = need_tensor(run->tensors, "timesteps");
-    bool integer = !dtype_is_float(expected->dtype);
+    bool integer = !dtype_is_float(expected->dtype), wide = expected->dtype != DTYPE_F32;
+    enum timestep_dtype kept = integer ? TIMESTEP_INT64 : wide ? TIMESTEP_FLOAT64 : TIMESTEP_FLOAT32;
     struct nearness *nearness = integer ? &run->totals->integers : &run->totals->fractions;
-    if (integer != (scheduler->timestep_dtype == TIMESTEP_INT64))
-        complain(run, "timesteps: of the wrong type");
+    if (kept != scheduler->timestep_dtype) complain(run, "timesteps: of the wrong type");
     if (tensor_count(expected) != scheduler->num_timesteps) {
         complain(run, "timesteps: expected %zu, got %zu", tensor_count(expected), scheduler->num_timesteps);
         return;
@@ -120,7 +120,7 @@ static void check_timesteps(struct run *run)
     for (size_t i = 0; i < scheduler->num_timesteps; i++) {
         double a = scheduler->timesteps[i], b = tensor_get_double(expected, i), distance = fabs(a - b);
         nearness->count++;
-        nearness->equal += (integer ? a : (double)(float)a) == b;
+        nearness->equal += (wide ? a : (double)(float)a) == b;
         nearness->largest = fmax(nearness->largest, distance);
         if (!(distance <= (integer ? 0 : run->limits->fraction)))
             complain(run, "timesteps[%zu]: expected %.9g, got %.9g", i, b, a);
@@ -189,6 +189,13 @@ static double largest_term_of_original(const struct run *run, size_t i, const st
     return fmax(term, level.sigma / alpha * largest_magnitude(model_output));
 }
 
+/* Whether a step takes two calls of the model. */
+static bool is_second_order(const struct run *run)
+{
+    const cJSON *order = cJSON_GetObjectItemCaseSensitive(run->json, "scheduler_order");
+    return cJSON_IsNumber(order) && order->valueint == 2;
+}
+
 /* The largest term of step `i`'s sum: the sample, the model output (as the data or the noise that it means),
  * and the noise, as they are scaled into the result. */
 static double largest_term(const struct run *run, size_t i, const struct tensor *sample,
@@ -198,6 +205,8 @@ static double largest_term(const struct run *run, size_t i, const struct tensor 
     double alpha_s = fmax(s.alpha, 1e-3); /* at zero SNR nothing is divided by it */
     double ratio = t.alpha / alpha_s;
     double term = fmax(largest_magnitude(prev_sample), ratio * largest_magnitude(sample));
+    if (i % 2 && is_second_order(run)) /* the second call starts from the first one's sample again */
+        term = fmax(term, largest_magnitude(need_tensor(run->tensors, "step.%zu.sample", i - 1)));
     term = fmax(term, fmax(t.sigma, ratio * s.sigma) * largest_magnitude(model_output));
     return fmax(term, t.sigma * largest_magnitude(noise));
 }

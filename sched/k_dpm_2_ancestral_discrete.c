@@ -1,0 +1,54 @@
+/*
+ * KDPM2AncestralDiscreteScheduler: DPM-Solver-2 in sigma (k_dpm_2.h has its equations) with ancestral noise.
+ * A step from sigma goes to sigma_down by way of the geometric mean of the two, and up to the next sigma of
+ * the schedule with fresh noise of size sigma_up:
+ *
+ *     sigma_up^2 = sigma'^2 (sigma^2 - sigma'^2) / sigma^2,   sigma_down^2 = sigma'^2 - sigma_up^2.
+ *
+ * The noise is drawn in the second call, so the last step, which has only one, draws none. The timesteps of
+ * the middles are those of middles between sigma and sigma_down, not between entries of the schedule.
+ *
+ * Known deviation of diffusers: as in KDPM2DiscreteScheduler.
+ */
+#include "config.h"
+#include "k_dpm_2.h"
+#include "real.h"
+#include "sigmas.h"
+#include "solver.h"
+#include "step_index.h"
+
+static enum status create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
+{
+    return k_dpm_2_create(scheduler, true, warnings, error);
+}
+
+static enum status set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
+    struct warnings *warnings, struct error *error)
+{
+    (void)warnings;
+    return k_dpm_2_set_timesteps(scheduler, true, request, error);
+}
+
+static bool needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options)
+{
+    (void)timestep;
+    (void)options;
+    return ((const struct k_dpm_2_state *)scheduler->state)->began.count > 0;
+}
+
+const struct solver REAL_NAME(k_dpm_2_ancestral_discrete_solver) = {
+    .class_name = "KDPM2AncestralDiscreteScheduler",
+    .options = {OPTION_TABLE_FIRST(noise_schedule_options, BETA_KINDS), OPTION_TABLE_OF(latent_beta_options),
+        OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_OF(inherited_sigma_options),
+        OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID)},
+    .config_size = sizeof(struct scheduler_config),
+    .steps_unset = true,
+    .state_size = sizeof(struct k_dpm_2_state),
+    .create = create,
+    .set_timesteps = set_timesteps,
+    .scale_model_input = k_dpm_2_scale_model_input,
+    .needs_noise = needs_noise,
+    .step = k_dpm_2_step,
+    .add_noise = sigmas_add_noise,
+    .state_memory = k_dpm_2_state_memory,
+};

@@ -1,0 +1,41 @@
+/*
+ * KDPM2DiscreteScheduler: DPM-Solver-2 in sigma (k_dpm_2.h has its equations), from sigma to the next sigma
+ * of the schedule by way of the geometric mean of the two.
+ *
+ * Known deviation of diffusers: with Karras sigmas the model is told rounded timesteps at the beginning of a
+ * step and fractional ones in its middle; SEMANTICS_DOCUMENTED rounds neither, as diffusers does with
+ * exponential and beta sigmas.
+ */
+#include "config.h"
+#include "k_dpm_2.h"
+#include "real.h"
+#include "sigmas.h"
+#include "solver.h"
+
+static enum status create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
+{
+    return k_dpm_2_create(scheduler, false, warnings, error);
+}
+
+static enum status set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
+    struct warnings *warnings, struct error *error)
+{
+    (void)warnings;
+    return k_dpm_2_set_timesteps(scheduler, false, request, error);
+}
+
+const struct solver REAL_NAME(k_dpm_2_discrete_solver) = {
+    .class_name = "KDPM2DiscreteScheduler",
+    .options = {OPTION_TABLE_FIRST(noise_schedule_options, BETA_KINDS), OPTION_TABLE_OF(latent_beta_options),
+        OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_OF(inherited_sigma_options),
+        OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID)},
+    .config_size = sizeof(struct scheduler_config),
+    .steps_unset = true,
+    .state_size = sizeof(struct k_dpm_2_state),
+    .create = create,
+    .set_timesteps = set_timesteps,
+    .scale_model_input = k_dpm_2_scale_model_input,
+    .step = k_dpm_2_step,
+    .add_noise = sigmas_add_noise,
+    .state_memory = k_dpm_2_state_memory,
+};
