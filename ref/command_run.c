@@ -2,6 +2,7 @@
  * plumb run: a checkpoint and a recipe to pictures and a trace.
  */
 #include "cli.h"
+#include "memory_report.h"
 #include "output_file.h"
 #include "pipeline.h"
 #include "png_file.h"
@@ -24,7 +25,7 @@ struct run_arguments {
     int64_t threads;
     int precision;
     int cpu; /* an enum kernel_set, where `cpu_given` */
-    bool cpu_given, trace_modules;
+    bool cpu_given, trace_modules, report_memory;
 };
 
 /* An option that becomes the recipe's key of the same name. */
@@ -136,6 +137,10 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .kind = CLI_FLAG,
             .value = &arguments->trace_modules,
             .help = "the trace also holds the module outputs of the first step"},
+        {.name = "report-memory",
+            .kind = CLI_FLAG,
+            .value = &arguments->report_memory,
+            .help = "say at the end what was planned and what was in use, as on a terminal anyway"},
     };
     const struct cli_usage usage = {
         .arguments = "CHECKPOINT [options]",
@@ -364,6 +369,14 @@ static enum status check_outputs(
     return status;
 }
 
+static void report_memory(FILE *messages, const struct memory_plan *memory)
+{
+    char planned[32], used[32];
+    fprintf(messages, "memory beside the weights: %s planned, %s in use with the program and its libraries\n",
+        show_mebibytes(memory->arena + memory->pictures + memory->trace, planned),
+        show_mebibytes(memory->in_use, used));
+}
+
 static enum status run(
     struct invocation *invocation, const struct run_arguments *arguments, const struct recipe *recipe)
 {
@@ -373,6 +386,7 @@ static enum status run(
     struct trace *trace = NULL;
     struct pictures pictures = {0};
     struct progress progress = {.invocation = invocation};
+    struct memory_plan memory = {0};
 
     enum status status = check_outputs(out, arguments->trace, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
@@ -383,6 +397,7 @@ static enum status run(
             .trace_modules = arguments->trace_modules,
             .progress = show_progress,
             .progress_context = &progress,
+            .memory = &memory,
         };
         pipeline_run_function *function =
             arguments->precision == PRECISION_F64 ? pipeline_run_f64 : pipeline_run_f32;
@@ -393,6 +408,8 @@ static enum status run(
         status = put_metadata(trace, &pipeline, recipe, arguments->precision, error);
     if (status == STATUS_OK && trace) status = trace_write(trace, arguments->trace, error);
     if (status == STATUS_OK && out) status = write_pictures(out, &pictures, recipe, error);
+    if (status == STATUS_OK && (arguments->report_memory || invocation->messages_are_seen))
+        report_memory(invocation->messages, &memory);
 
     free(pictures.pixels);
     trace_free(trace);

@@ -8,6 +8,7 @@
 #include "kernels/real.h"
 
 #include "arena.h"
+#include "memory_report.h"
 #include "run.h"
 
 #include "sched/guidance.h"
@@ -513,6 +514,7 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
     if (run.f.status == STATUS_OK) {
         struct tensor image = draw(&run);
         to_pixels(&run, image, pictures);
+        if (options->memory) options->memory->in_use = memory_anonymous();
     }
     finish(&run);
     if (run.f.status != STATUS_OK) {

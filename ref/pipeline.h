@@ -61,6 +61,8 @@ struct memory_plan {
     size_t arena;    /* the largest of the stages' activations: mapped at once, before the work begins */
     size_t pictures; /* 8 bits a channel */
     size_t trace;    /* copies of the tensors that a trace keeps, random draws after the first left out */
+    size_t in_use;   /* after a run: the anonymous memory of the whole process at its end, which is the most
+                        there   was, since the arena gives no page back; 0 where the system does not say */
 };
 
 struct run_options {
@@ -69,7 +71,7 @@ struct run_options {
     /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
     void (*progress)(void *context, size_t step, size_t steps);
     void *progress_context;
-    struct memory_plan *memory; /* filled before the work begins; NULL: not wanted */
+    struct memory_plan *memory; /* what was planned, and in the end what was in use; NULL: not wanted */
 };
 
 /* One pipeline call, in single or in double precision. The same bits for the same recipe, whatever the number
