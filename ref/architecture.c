@@ -110,61 +110,81 @@ bool architecture_is_xl(const struct architecture *architecture)
 
 /* --- Tensors ------------------------------------------------------------------------------ */
 
-static enum status visit_text_encoder(
-    const cJSON *json, const char *part, const struct weights_maker *maker, struct error *error)
+/* Puts in front of a message which part of which architecture it is about. */
+static enum status prefix(
+    const struct architecture *architecture, const char *part, enum status status, struct error *error)
+{
+    return error_prefix(error, status, "%s: %s: ", architecture->name, part);
+}
+
+enum status architecture_text_encoder(const struct architecture *architecture, const char *part,
+    const struct weights_maker *maker, struct text_encoder **out, struct error *error)
 {
     struct text_encoder_config config;
-    struct text_encoder *encoder = NULL;
     struct weights *weights = NULL;
     bool has_projection = strcmp(part, "text_encoder_2") == 0;
-    enum status status = text_encoder_config_read(json, &config, error);
+    enum status status = text_encoder_config_read(architecture_part(architecture, part), &config, error);
     if (status == STATUS_OK) status = weights_create(part, maker, &weights, error);
-    if (status == STATUS_OK)
-        status = text_encoder_create(&config, part, has_projection, weights, &encoder, error);
-    text_encoder_free(encoder);
-    return status;
+    if (status == STATUS_OK) status = text_encoder_create(&config, part, has_projection, weights, out, error);
+    return prefix(architecture, part, status, error);
 }
 
-static enum status visit_unet(const cJSON *json, const struct weights_maker *maker, struct error *error)
+enum status architecture_unet(const struct architecture *architecture, const struct weights_maker *maker,
+    struct unet **out, struct error *error)
 {
     struct unet_config config;
-    struct unet *unet = NULL;
     struct weights *weights = NULL;
-    enum status status = unet_config_read(json, &config, error);
+    enum status status = unet_config_read(architecture_part(architecture, "unet"), &config, error);
     if (status == STATUS_OK) status = weights_create("unet", maker, &weights, error);
-    if (status == STATUS_OK) status = unet_create(&config, weights, &unet, error);
-    unet_free(unet);
-    return status;
+    if (status == STATUS_OK) status = unet_create(&config, weights, out, error);
+    return prefix(architecture, "unet", status, error);
 }
 
-static enum status visit_vae(const cJSON *json, const struct weights_maker *maker, struct error *error)
+enum status architecture_vae(const struct architecture *architecture, const struct weights_maker *maker,
+    struct vae **out, struct error *error)
 {
     struct vae_config config;
-    struct vae *vae = NULL;
-    struct weights *encoder = NULL, *decoder = NULL;
+    struct weights *weights = NULL;
+    enum status status = vae_config_read(architecture_part(architecture, "vae"), &config, error);
+    if (status == STATUS_OK) status = weights_create("vae", maker, &weights, error);
+    if (status == STATUS_OK) status = vae_create(&config, weights, out, error);
+    return prefix(architecture, "vae", status, error);
+}
+
+/* The autoencoder's encoder, which only files hold. */
+static enum status visit_vae_encoder(
+    const struct architecture *architecture, const struct weights_maker *maker, struct error *error)
+{
+    const cJSON *json = architecture_part(architecture, "vae");
+    struct vae_config config;
+    struct weights *weights = NULL;
     enum status status = vae_config_read(json, &config, error);
-    if (status == STATUS_OK) status = weights_create("vae", maker, &encoder, error);
-    if (status == STATUS_OK) status = vae_encoder_take(json, &config, encoder, error);
-    if (status == STATUS_OK) status = weights_finish(encoder, error);
-    if (status == STATUS_OK) status = weights_create("vae", maker, &decoder, error);
-    if (status == STATUS_OK) status = vae_create(&config, decoder, &vae, error);
-    weights_close(encoder);
-    vae_free(vae);
-    return status;
+    if (status == STATUS_OK) status = weights_create("vae", maker, &weights, error);
+    if (status == STATUS_OK) status = vae_encoder_take(json, &config, weights, error);
+    if (status == STATUS_OK) status = weights_finish(weights, error);
+    weights_close(weights);
+    return prefix(architecture, "vae", status, error);
 }
 
 enum status architecture_visit(const struct architecture *architecture, const char *part,
     const struct weights_maker *maker, struct error *error)
 {
-    const cJSON *json = architecture_part(architecture, part);
+    struct text_encoder *encoder = NULL;
+    struct unet *unet = NULL;
+    struct vae *vae = NULL;
     enum status status;
-    if (strcmp(part, "unet") == 0)
-        status = visit_unet(json, maker, error);
-    else if (strcmp(part, "vae") == 0)
-        status = visit_vae(json, maker, error);
-    else
-        status = visit_text_encoder(json, part, maker, error);
-    return error_prefix(error, status, "%s: %s: ", architecture->name, part);
+    if (strcmp(part, "unet") == 0) {
+        status = architecture_unet(architecture, maker, &unet, error);
+    } else if (strcmp(part, "vae") == 0) {
+        status = visit_vae_encoder(architecture, maker, error);
+        if (status == STATUS_OK) status = architecture_vae(architecture, maker, &vae, error);
+    } else {
+        status = architecture_text_encoder(architecture, part, maker, &encoder, error);
+    }
+    text_encoder_free(encoder);
+    unet_free(unet);
+    vae_free(vae);
+    return status;
 }
 
 struct list {

@@ -23,6 +23,10 @@ struct architecture_text {
 };
 extern const struct architecture_text architecture_texts[];
 
+struct text_encoder; /* text_encoder.h, unet.h, vae.h */
+struct unet;
+struct vae;
+
 struct architecture {
     char *name; /* as it was asked for */
     cJSON *json;
@@ -41,6 +45,15 @@ bool architecture_is_xl(const struct architecture *architecture);
 /* The parts that have weights, in the order in which a run uses them. */
 #define ARCHITECTURE_MODELS 4
 extern const char *const architecture_models[ARCHITECTURE_MODELS];
+
+/* A model as `maker` makes its weights; of the autoencoder, the decoder. `part` is "text_encoder" or
+ * "text_encoder_2". */
+enum status architecture_text_encoder(const struct architecture *architecture, const char *part,
+    const struct weights_maker *maker, struct text_encoder **out, struct error *error);
+enum status architecture_unet(const struct architecture *architecture, const struct weights_maker *maker,
+    struct unet **out, struct error *error);
+enum status architecture_vae(const struct architecture *architecture, const struct weights_maker *maker,
+    struct vae **out, struct error *error);
 
 /* Loads `part` as `maker` makes its weights: every tensor that a published checkpoint holds of it is made
  * once, the autoencoder's encoder too, which no run takes. What is loaded is thrown away. */

@@ -1,5 +1,6 @@
 #include "cli.h"
 #include "memory_report.h"
+#include "paths.h"
 #include "table.h"
 #include "version.h"
 
@@ -7,6 +8,8 @@
 #include "sched/scheduler.h"
 
 #include <png.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <utf8proc.h>
 #include <zlib.h>
 
@@ -20,7 +23,8 @@ static const char description[] =
     "is read, and nothing is computed. Each stage's activations take the place of the stage before.";
 static const char examples[] = "  plumb info\n"
                                "  plumb info --plan sdxl --height 1024 --width 1024\n"
-                               "  plumb info --plan sd15 --images 4 --threads 8 --format json";
+                               "  plumb info --plan sd15 --images 4 --threads 8 --format json\n"
+                               "  plumb info --plan golden/models/tiny-sd";
 
 enum precision { PRECISION_F32, PRECISION_F64 };
 enum format { FORMAT_TABLE, FORMAT_JSON };
@@ -29,18 +33,21 @@ struct info_arguments {
     const char *plan, *variant;
     cJSON *keys; /* of the recipe that is planned */
     int64_t threads;
-    int precision, format;
+    int precision, format, dtype;
+    bool dtype_given;
 };
 
 static enum status parse(struct invocation *invocation, struct info_arguments *arguments)
 {
     static const char *const precisions[] = {"f32", "f64", NULL}, *const formats[] = {"table", "json", NULL};
+    static const char *const dtype_names[] = {"f16", "bf16", "f32", NULL};
     const struct cli_option options[] = {
         {.name = "plan",
             .kind = CLI_STRING,
             .value = &arguments->plan,
             .argument = "CHECKPOINT",
-            .help = "how much memory a run of it needs; the options below describe the run"},
+            .help = "how much memory a run of it needs; the options below describe the run. Also an "
+                    "architecture of `plumb synth --list`, or a file that describes one"},
         {.name = "height",
             .kind = CLI_KEY_VALUE,
             .value = &arguments->keys,
@@ -67,6 +74,13 @@ static enum status parse(struct invocation *invocation, struct info_arguments *a
             .value = &arguments->variant,
             .argument = "NAME",
             .help = "the checkpoint's variant, as in fp16"},
+        {.name = "dtype",
+            .kind = CLI_CHOICE,
+            .value = &arguments->dtype,
+            .argument = "f32|f16|bf16",
+            .choices = dtype_names,
+            .given = &arguments->dtype_given,
+            .help = "the type of an architecture's weights (f16)"},
         {.name = "precision",
             .kind = CLI_CHOICE,
             .value = &arguments->precision,
@@ -91,7 +105,8 @@ static enum status parse(struct invocation *invocation, struct info_arguments *a
         "[options]", description, examples, options, sizeof options / sizeof *options, 0, 0};
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) return status;
-    bool described = arguments->keys || arguments->variant || arguments->precision || arguments->format;
+    bool described = arguments->keys || arguments->variant || arguments->precision || arguments->format ||
+                     arguments->dtype_given;
     if (described && !arguments->plan)
         return error_input(
             &invocation->error, "--plan: missing, and the other options describe the run that it plans");
@@ -143,6 +158,18 @@ static enum status read_recipe(struct info_arguments *arguments, struct recipe *
     return recipe_read(arguments->keys, recipe, error);
 }
 
+/* What is no folder is an architecture's name, unless it looks like a path. */
+static enum status open_shapes(
+    const struct info_arguments *arguments, struct pipeline *pipeline, struct error *error)
+{
+    static const enum dtype dtypes[] = {DTYPE_F16, DTYPE_BF16, DTYPE_F32};
+    const char *name = arguments->plan;
+    struct stat info;
+    if (stat(name, &info) == 0 ? !path_ends_with(name, ".json") : strchr(name, '/') != NULL)
+        return pipeline_open_shapes(name, arguments->variant, pipeline, error);
+    return pipeline_of_architecture(name, dtypes[arguments->dtype], pipeline, error);
+}
+
 static enum status show_plan(struct invocation *invocation, struct info_arguments *arguments)
 {
     struct error *error = &invocation->error;
@@ -155,8 +182,7 @@ static enum status show_plan(struct invocation *invocation, struct info_argument
 
     if (arguments->threads) kernels_set_threads((int)arguments->threads);
     enum status status = read_recipe(arguments, &recipe, error);
-    if (status == STATUS_OK)
-        status = pipeline_open_shapes(arguments->plan, arguments->variant, &pipeline, error);
+    if (status == STATUS_OK) status = open_shapes(arguments, &pipeline, error);
     if (status == STATUS_OK)
         status = make_plan(&pipeline, &recipe, &options, &plan, &invocation->warnings, error);
     if (status == STATUS_OK) {

@@ -59,19 +59,14 @@ static struct tensor zeros_like(struct forward *f, struct tensor x)
     return zeros;
 }
 
-/* ids: [n, length], allocated with malloc; NULL on failure. */
-static int64_t *tokenize(struct run *run, size_t encoder, const struct prompts *prompts)
+/* ids: [n, length], allocated with malloc; NULL on failure. In a dry pass they are zeros. */
+static int64_t *tokenize(struct run *run, size_t encoder, const struct prompts *prompts, size_t length)
 {
-    const struct tokenizer *tokenizer = run->pipeline->tokenizers[encoder];
-    size_t length = tokenizer_length(tokenizer);
-    int64_t *ids = malloc(prompts->count * length * sizeof *ids);
-    if (!ids) {
-        run->f.status = error_memory(run->f.error, prompts->count * length * sizeof *ids);
-        return NULL;
-    }
-    for (size_t i = 0; i < prompts->count && run->f.status == STATUS_OK; i++)
-        run->f.status =
-            tokenizer_encode(tokenizer, prompts->items[i], ids + i * length, run->warnings, run->f.error);
+    int64_t *ids = calloc(prompts->count * length, sizeof *ids);
+    if (!ids) run->f.status = error_memory(run->f.error, prompts->count * length * sizeof *ids);
+    for (size_t i = 0; i < prompts->count && forward_computes(&run->f); i++)
+        run->f.status = tokenizer_encode(run->pipeline->tokenizers[encoder], prompts->items[i],
+            ids + i * length, run->warnings, run->f.error);
     return ids;
 }
 
@@ -89,7 +84,8 @@ static struct text_encoder_output run_encoder(
 {
     const struct text_encoder *text_encoder = run->pipeline->text_encoders[encoder];
     const char *name = text_encoder_names[encoder], *prefix = negative ? "negative_" : "";
-    int64_t length = (int64_t)tokenizer_length(run->pipeline->tokenizers[encoder]);
+    const struct tokenizer *tokenizer = run->pipeline->tokenizers[encoder]; /* NULL: the shapes alone count */
+    int64_t length = tokenizer ? (int64_t)tokenizer_length(tokenizer) : text_encoder_positions(text_encoder);
     int64_t layer = chosen_layer(run, negative);
     struct text_encoder_output output = {0};
 
@@ -100,7 +96,7 @@ static struct text_encoder_output run_encoder(
                 (long long)text_encoder_layers(text_encoder), name, (long long)run->recipe->clip_skip);
     if (run->f.status != STATUS_OK) return output;
 
-    int64_t *ids = tokenize(run, encoder, prompts);
+    int64_t *ids = tokenize(run, encoder, prompts, (size_t)length);
     if (run->f.status == STATUS_OK) {
         int64_t count = (int64_t)prompts->count;
         run_trace(run, (struct tensor){DTYPE_I64, 2, {count, length}, ids}, "%sinput_ids.%s", prefix, name);

@@ -38,6 +38,10 @@ enum status pipeline_open(
 /* The same without a look at the weights' values: for pipeline_plan(). */
 enum status pipeline_open_shapes(
     const char *folder, const char *variant, struct pipeline *pipeline, struct error *error);
+/* The models of an architecture (architecture.h) as if stored in this type, for pipeline_plan(): without
+ * values, and without tokenizers. */
+enum status pipeline_of_architecture(
+    const char *name, enum dtype dtype, struct pipeline *pipeline, struct error *error);
 void pipeline_close(struct pipeline *pipeline);
 
 /* The scheduler config of a run: the checkpoint's, as the pipeline's constructor corrects it, with the

@@ -1,4 +1,5 @@
 /* Loading a checkpoint's components, and the scheduler config that a run starts from. */
+#include "architecture.h"
 #include "pipeline.h"
 
 #include "sched/known_options.h"
@@ -118,6 +119,43 @@ enum status pipeline_open_shapes(
     const char *folder, const char *variant, struct pipeline *pipeline, struct error *error)
 {
     return open_parts(pipeline, folder, variant, true, error);
+}
+
+/* A tensor of a stored type, and nothing in it. */
+static enum status make_shape(void *context, const char *name, struct tensor *tensor, struct error *error)
+{
+    size_t count;
+    tensor->dtype = *(const enum dtype *)context;
+    if (tensor_shape_count(tensor->shape, tensor->rank, tensor->dtype, &count)) return STATUS_OK;
+    return error_input(error, "tensor %s: its shape is more than memory can hold", name);
+}
+
+enum status pipeline_of_architecture(
+    const char *name, enum dtype dtype, struct pipeline *pipeline, struct error *error)
+{
+    struct pipeline *p = pipeline;
+    *p = (struct pipeline){0};
+    struct architecture architecture = {0};
+    const struct weights_maker maker = {make_shape, &dtype};
+    enum status status = architecture_open(name, &architecture, error);
+    if (status != STATUS_OK) return status;
+    p->is_xl = architecture_is_xl(&architecture);
+    p->num_encoders = p->is_xl ? 2 : 1;
+    p->checkpoint.folder = strdup(name);
+    p->checkpoint.pipeline_class = strdup(p->is_xl ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline");
+    p->scheduler_config = cJSON_Duplicate(architecture_part(&architecture, "scheduler"), true);
+    if (!p->checkpoint.folder || !p->checkpoint.pipeline_class || !p->scheduler_config)
+        status = error_memory(error, strlen(name) + 1);
+    for (size_t i = 0; i < p->num_encoders && status == STATUS_OK; i++)
+        status = architecture_text_encoder(
+            &architecture, text_encoder_names[i], &maker, &p->text_encoders[i], error);
+    if (status == STATUS_OK) status = architecture_unet(&architecture, &maker, &p->unet, error);
+    if (status == STATUS_OK) status = architecture_vae(&architecture, &maker, &p->vae, error);
+    if (status == STATUS_OK) status = check_fit(p, error);
+    if (status == STATUS_OK) p->sample_size = unet_sample_size(p->unet);
+    architecture_close(&architecture);
+    if (status != STATUS_OK) pipeline_close(p);
+    return status;
 }
 
 void pipeline_close(struct pipeline *pipeline)

@@ -1,0 +1,28 @@
+/*
+ * One forward pass of each kind of model, gone through dry or for real, in both precisions: what
+ * test_memory.c runs.
+ */
+#ifndef TESTS_MEMORY_PASSES_H
+#define TESTS_MEMORY_PASSES_H
+
+#include "ref/pipeline.h"
+
+/* Which model of a pipeline. */
+enum model { MODEL_TEXT_ENCODER, MODEL_UNET, MODEL_VAE, MODELS };
+
+/* What a pass came to. */
+struct pass {
+    enum status status;
+    struct error error;
+    size_t peak;   /* of its arena */
+    size_t calls;  /* of kernels, as they were recorded */
+    uint64_t hash; /* of their names and shapes, in order */
+};
+
+/* A pass over two pictures (or prompts) of `height` x `width` latents. With `bytes` 0 it is dry; otherwise
+ * its arena has that size. */
+typedef struct pass model_pass(
+    const struct pipeline *pipeline, enum model model, int64_t height, int64_t width, size_t bytes);
+model_pass model_pass_f32, model_pass_f64;
+
+#endif
