@@ -19,9 +19,11 @@
  * Known deviation: as in DDIM, a step goes to t - T // N and not to the next entry of `timesteps`.
  */
 #include "real.h"
+#include "adams_bashforth.h"
 #include "integer_steps.h"
 #include "noise_schedule.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,11 +76,15 @@ static real *cur_model_output(const struct pndm_state *state)
 }
 
 /* From the grid of whole steps [count], count >= 4, noisiest first: the Runge-Kutta calls, and what is left
- * for PLMS. With half = T // N // 2 the calls for grid[0], grid[1] are at grid[0], grid[1] + half twice,
- * grid[1]. */
-static void expand_prk(const double *grid, size_t count, int half, double *prk_timesteps, double *timesteps)
+ * for PLMS. With half = T // N // 2, or as documented half of what is between two entries, the calls for
+ * grid[0], grid[1] are at grid[0], grid[1] + half twice, grid[1]. */
+static void expand_prk(const struct scheduler *scheduler, const double *grid, size_t count,
+    double *prk_timesteps, double *timesteps)
 {
+    const int stride = scheduler->num_train_timesteps / scheduler->num_inference_steps;
     for (size_t i = 0; i < PRK_STEPS; i++) {
+        const bool documented = scheduler->semantics == SEMANTICS_DOCUMENTED;
+        const double half = floor((documented ? grid[i] - grid[i + 1] : stride) / 2);
         double *call = prk_timesteps + i * PNDM_ORDER;
         call[0] = grid[i];
         call[1] = call[2] = grid[i + 1] + half;
@@ -120,12 +126,12 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
         status = error_memory(error, expanded * sizeof *timesteps);
         goto done;
     }
+    scheduler->num_inference_steps = steps;
     if (!skip)
-        expand_prk(grid, count, scheduler->num_train_timesteps / steps / 2, state->prk_timesteps, timesteps);
+        expand_prk(scheduler, grid, count, state->prk_timesteps, timesteps);
     else if (count > 0)
         expand_plms(grid, count, timesteps);
     scheduler_take_timesteps(scheduler, timesteps, expanded, TIMESTEP_INT64);
-    scheduler->num_inference_steps = steps;
     history_clear(&state->ets);
     free(state->began);
     state->began = NULL;
@@ -183,39 +189,57 @@ static void combine_plms(struct pndm_state *state, const struct step_input *inpu
     }
     if (state->counter == 0) memcpy(cur_sample(state), input->sample, n * sizeof *input->sample);
     remember(state, model_output);
-    const size_t count = state->ets.count;
-    const real *e[PNDM_ORDER];
-    for (size_t age = 0; age < count; age++) e[age] = history_at(&state->ets, age);
-    const real over_24 = (real)(1.0 / 24);
-    for (size_t i = 0; i < n; i++) {
-        if (count == 1)
-            combined[i] = e[0][i];
-        else if (count == 2)
-            combined[i] = (3 * e[0][i] - e[1][i]) / 2;
-        else if (count == 3)
-            combined[i] = (23 * e[0][i] - 16 * e[1][i] + 5 * e[2][i]) / 12;
-        else
-            combined[i] = over_24 * (55 * e[0][i] - 59 * e[1][i] + 37 * e[2][i] - 9 * e[3][i]);
-    }
+    adams_bashforth(&state->ets, combined);
 }
 
 /* Eq. 9, x_t added to both sides: x_t' from x_t and epsilon. `prev_sample` [n] holds epsilon (or v) on
  * entry. */
-static void transfer(
-    const struct step_alphas *alphas, bool predicts_v, const real *sample, size_t n, real *prev_sample)
+static void transfer(const struct step_alphas *alphas, enum prediction prediction, const real *sample,
+    size_t n, real *prev_sample)
 {
-    const real sqrt_alpha_prod_t = real_sqrt(alphas->alpha_prod_t),
-               sqrt_beta_prod_t = real_sqrt(alphas->beta_prod_t);
+    const struct level level = level_of_alphas(alphas->alpha_prod_t, alphas->beta_prod_t);
     const real sample_coeff = real_sqrt(alphas->alpha_prod_t_prev / alphas->alpha_prod_t);
     const real model_output_denom_coeff =
         alphas->alpha_prod_t * real_sqrt(alphas->beta_prod_t_prev) +
         real_sqrt(alphas->alpha_prod_t * alphas->beta_prod_t * alphas->alpha_prod_t_prev);
     const real difference = alphas->alpha_prod_t_prev - alphas->alpha_prod_t;
     for (size_t i = 0; i < n; i++) {
-        real epsilon = prev_sample[i];
-        if (predicts_v) epsilon = sqrt_alpha_prod_t * epsilon + sqrt_beta_prod_t * sample[i];
+        real epsilon = noise_of(prediction, level, prev_sample[i], sample[i]);
         prev_sample[i] = sample_coeff * sample[i] - difference * epsilon / model_output_denom_coeff;
     }
+}
+
+/* The ends of a call of a Runge-Kutta step: from where the step began, by a half step in even calls, and to
+ * the call's own timestep in odd ones. */
+static enum status ends_of_prk(
+    const struct scheduler *scheduler, double timestep, double *from, double *to, struct error *error)
+{
+    const struct pndm_state *state = scheduler->state;
+    const int call = state->counter;
+    int stride = 0;
+    enum status status = integer_steps_stride(scheduler, &stride, error);
+    *from = state->prk_timesteps[call / PNDM_ORDER * PNDM_ORDER];
+    if (scheduler->semantics == SEMANTICS_DOCUMENTED)
+        *to = state->prk_timesteps[call | 1]; /* where the next call is made, or this one */
+    else
+        *to = timestep - (call % 2 ? 0 : stride / 2);
+    return status;
+}
+
+/* The ends of a multistep call: the second one is the first step's second try. */
+static enum status ends_of_plms(
+    const struct scheduler *scheduler, double timestep, double *from, double *to, struct error *error)
+{
+    const struct pndm_state *state = scheduler->state;
+    *from = timestep;
+    if (state->counter != 1) return integer_steps_next(scheduler, timestep, to, error);
+    *to = timestep;
+    if (scheduler->semantics == SEMANTICS_DOCUMENTED)
+        return integer_steps_in_front(scheduler, timestep, from, error);
+    int stride = 0;
+    enum status status = integer_steps_stride(scheduler, &stride, error);
+    *from = timestep + stride;
+    return status;
 }
 
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
@@ -223,27 +247,21 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 {
     (void)pred_original_sample; /* this class has none */
     struct pndm_state *state = scheduler->state;
-    const char *prediction_type = scheduler->config->prediction_type;
-    const bool predicts_v = option_is(prediction_type, "v_prediction");
     const bool prk = !skips_prk(scheduler) && state->counter < PRK_CALLS;
     const bool second_try = !prk && state->counter == 1;
+    const char *prediction_type = scheduler->config->prediction_type;
     struct step_alphas alphas;
-    int stride = 0;
+    enum prediction prediction = PREDICTS_EPSILON;
+    double from = 0, to = 0;
 
-    if (!predicts_v && !option_is(prediction_type, "epsilon"))
-        return option_refuse("prediction_type", prediction_type, "\"epsilon\" or \"v_prediction\"", error);
-    enum status status = integer_steps_stride(scheduler, &stride, error);
+    enum status status = prediction_of(prediction_type, false, &prediction, error);
+    if (status == STATUS_OK && prediction == PREDICTS_SAMPLE)
+        status = option_refuse("prediction_type", prediction_type, "\"epsilon\" or \"v_prediction\"", error);
+    if (status == STATUS_OK)
+        status = prk ? ends_of_prk(scheduler, input->timestep, &from, &to, error)
+                     : ends_of_plms(scheduler, input->timestep, &from, &to, error);
     if (status != STATUS_OK) return status;
 
-    double from = input->timestep, to = from - stride;
-    if (prk) { /* from where the step began, by a half step in even calls, and to the call's own timestep in
-                  odd ones */
-        from = state->prk_timesteps[state->counter / PNDM_ORDER * PNDM_ORDER];
-        to = input->timestep - (state->counter % 2 ? 0 : stride / 2);
-    } else if (second_try) {
-        from = input->timestep + stride;
-        to = input->timestep;
-    }
     status = integer_steps_alphas(scheduler, from, to, &alphas, error);
     if (status == STATUS_OK) status = need_buffers(state, input->batch * input->sample_size, error);
     if (status != STATUS_OK) return status;
@@ -252,7 +270,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         combine_prk(state, input, prev_sample);
     else
         combine_plms(state, input, prev_sample);
-    transfer(&alphas, predicts_v, prk || second_try ? cur_sample(state) : input->sample, state->ets.size,
+    transfer(&alphas, prediction, prk || second_try ? cur_sample(state) : input->sample, state->ets.size,
         prev_sample);
     state->counter++;
     return STATUS_OK;

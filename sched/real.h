@@ -43,6 +43,10 @@ static inline real real_log(real x)
 {
     return (real)rounded_log((double)x);
 }
+static inline real real_atan2(real y, real x)
+{
+    return (real)rounded_atan2((double)y, (double)x);
+}
 /* a b + c, rounded once. */
 static inline real real_fma(real a, real b, real c)
 {
@@ -65,6 +69,7 @@ static inline real real_fma(real a, real b, real c)
 #define scheduler_class_name REAL_NAME(scheduler_class_name)
 #define scheduler_name REAL_NAME(scheduler_name)
 #define scheduler_take_timesteps REAL_NAME(scheduler_take_timesteps)
+#define scheduler_take_betas REAL_NAME(scheduler_take_betas)
 #define scheduler_take_sigmas REAL_NAME(scheduler_take_sigmas)
 #define scheduler_clear_state REAL_NAME(scheduler_clear_state)
 #define step_index_now REAL_NAME(step_index_now)
@@ -82,6 +87,7 @@ static inline real real_fma(real a, real b, real c)
 #define noise_schedule_add_noise REAL_NAME(noise_schedule_add_noise)
 #define alphas_cumprod_at REAL_NAME(alphas_cumprod_at)
 #define torch_exp REAL_NAME(torch_exp)
+#define torch_sin REAL_NAME(torch_sin)
 #define torch_linspace REAL_NAME(torch_linspace)
 #define threshold_sample REAL_NAME(threshold_sample)
 /* With arguments, so that an option of the same name (guidance_rescale) keeps its own. */

@@ -27,6 +27,14 @@ static inline double rounded_pow(double x, double y)
 {
     return (double)powl((long double)x, (long double)y);
 }
+static inline double rounded_sin(double x)
+{
+    return (double)sinl((long double)x);
+}
+static inline double rounded_atan2(double y, double x)
+{
+    return (double)atan2l((long double)y, (long double)x);
+}
 static inline double rounded_cos(double x)
 {
     return (double)cosl((long double)x);

@@ -255,6 +255,15 @@ void scheduler_take_timesteps(
     scheduler->timestep_dtype = dtype;
 }
 
+void scheduler_take_betas(struct scheduler *scheduler, real *betas, real *alphas, size_t count)
+{
+    free(scheduler->betas);
+    free(scheduler->alphas);
+    scheduler->betas = betas;
+    scheduler->alphas = alphas;
+    scheduler->num_betas = count;
+}
+
 void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t count)
 {
     free(scheduler->sigmas);

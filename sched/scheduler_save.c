@@ -12,12 +12,13 @@
 #include <string.h>
 
 /* Changes with the layout below and with that of any solver's state. */
-static const char magic[16] = "plumb-sched-1";
+static const char magic[16] = "plumb-sched-2";
 
 struct header {
     char magic[16];
     uint64_t size_of_real, config_length;
     uint64_t num_timesteps, num_sigmas, state_size;
+    uint64_t num_betas; /* 0 where the constructor makes them */
     double init_noise_sigma;
     int32_t init_noise_sigma_is_f32, semantics, timestep_dtype, timesteps_are_set;
     int32_t num_inference_steps, step_index, begin_index, unused;
@@ -126,6 +127,7 @@ enum status scheduler_save(
         .num_timesteps = scheduler->num_timesteps,
         .num_sigmas = scheduler->num_sigmas,
         .state_size = solver->state_size,
+        .num_betas = solver->makes_betas ? scheduler->num_betas : 0,
         .init_noise_sigma = scheduler->init_noise_sigma,
         .init_noise_sigma_is_f32 = scheduler->init_noise_sigma_is_f32,
         .semantics = (int32_t)scheduler->semantics,
@@ -141,6 +143,8 @@ enum status scheduler_save(
     put(&w, config, header.config_length);
     put(&w, scheduler->timesteps, scheduler->num_timesteps * sizeof *scheduler->timesteps);
     put(&w, scheduler->sigmas, scheduler->num_sigmas * sizeof *scheduler->sigmas);
+    put(&w, scheduler->betas, header.num_betas * sizeof *scheduler->betas);
+    put(&w, scheduler->alphas, header.num_betas * sizeof *scheduler->alphas);
     status = put_state(&w, scheduler, error);
     uint64_t sum = checksum(w.bytes, w.size);
     put(&w, &sum, sizeof sum);
@@ -199,13 +203,18 @@ static enum status take_state(struct reader *r, struct scheduler *scheduler, str
 static enum status take_schedule(
     struct reader *r, const struct header *header, struct scheduler *scheduler, struct error *error)
 {
-    void *timesteps = NULL, *sigmas = NULL;
+    void *timesteps = NULL, *sigmas = NULL, *betas = NULL, *alphas = NULL;
     enum status status = take_new(r, &timesteps, header->num_timesteps * sizeof(double), error);
     if (status == STATUS_OK) status = take_new(r, &sigmas, header->num_sigmas * sizeof(real), error);
+    if (status == STATUS_OK) status = take_new(r, &betas, header->num_betas * sizeof(real), error);
+    if (status == STATUS_OK) status = take_new(r, &alphas, header->num_betas * sizeof(real), error);
     if (status != STATUS_OK) {
         free(timesteps);
+        free(sigmas);
+        free(betas);
         return status;
     }
+    if (betas) scheduler_take_betas(scheduler, betas, alphas, header->num_betas);
     scheduler_take_timesteps(
         scheduler, timesteps, header->num_timesteps, (enum timestep_dtype)header->timestep_dtype);
     scheduler_take_sigmas(scheduler, sigmas, header->num_sigmas);

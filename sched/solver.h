@@ -54,6 +54,9 @@ struct solver {
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;
 
+    /* set_timesteps makes betas and alphas, and there are no alphas_cumprod (IPNDM). */
+    bool makes_betas;
+
     size_t state_size; /* bytes of zeroed memory at scheduler->state */
 
     /* The constructor: checks option values, makes betas to alphas_cumprod, sets init_noise_sigma and what
@@ -98,5 +101,7 @@ void scheduler_clear_state(struct scheduler *scheduler);
 void scheduler_take_timesteps(
     struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype);
 void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t count);
+/* So do betas and alphas, where set_timesteps makes them. */
+void scheduler_take_betas(struct scheduler *scheduler, real *betas, real *alphas, size_t count);
 
 #endif

@@ -97,3 +97,52 @@ float torch_avx2_exp(float x)
     p = fmaf(p, r, 0.5f);
     return ldexpf(1 + fmaf(r * r, p, r), (int)n);
 }
+
+/* --- torch.sin: SLEEF's sinf_u10, whose last steps are in two floats, of which the sum is the number -------
+ */
+
+struct two_floats {
+    float high, low;
+};
+
+/* a + b, with what rounding loses of it, for any a and b; and for |a| >= |b|. */
+static struct two_floats sum_of_any(float a, float b)
+{
+    const float sum = a + b, of_b = sum - a;
+    return (struct two_floats){sum, (a - (sum - of_b)) + (b - of_b)};
+}
+static struct two_floats sum_of(float a, float b)
+{
+    const float sum = a + b;
+    return (struct two_floats){sum, a - sum + b};
+}
+
+static struct two_floats product_of(struct two_floats a, struct two_floats b)
+{
+    const float product = a.high * b.high, lost = fmaf(a.high, b.high, -product);
+    return (struct two_floats){product, fmaf(a.high, b.low, fmaf(a.low, b.high, lost))};
+}
+
+static struct two_floats square_of(struct two_floats a)
+{
+    const float square = a.high * a.high, lost = fmaf(a.high, a.high, -square);
+    return (struct two_floats){square, fmaf(a.high + a.high, a.low, lost)};
+}
+
+/* sin(x) = +- sin(r) with r = x - n pi, pi being taken off in three parts; sin(r) = r (1 + r^2 p(r^2)). */
+float torch_avx2_sin(float x)
+{
+    const float n = rintf(x * 0.318309886183790671537767526745028724f);
+    const struct two_floats two = sum_of_any(fmaf(n, -3.1414794921875f, x), n * -0.00011315941810607910156f);
+    const float third = n * -1.9841872589410058936e-09f, sum = two.high + third;
+    const struct two_floats r = {sum, (two.high - sum) + third + two.low};
+    const struct two_floats square = square_of(r);
+    float p = 2.6083159809786593541503e-06f;
+    p = fmaf(p, square.high, -0.0001981069071916863322258f);
+    p = fmaf(p, square.high, 0.00833307858556509017944336f);
+    const struct two_floats tail = product_of(sum_of(-0.166666597127914428710938f, p * square.high), square);
+    struct two_floats factor = sum_of(1, tail.high);
+    factor.low += tail.low;
+    const float sine = fmaf(r.high, factor.high, fmaf(r.low, factor.high, r.high * factor.low));
+    return (int)n & 1 ? -sine : sine;
+}

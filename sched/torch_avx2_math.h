@@ -1,6 +1,6 @@
 /*
- * The logarithm, sine and cosine of PyTorch's AVX2 kernel for torch.randn, and its torch.exp, one lane of it,
- * bit for bit.
+ * The logarithm, sine and cosine of PyTorch's AVX2 kernel for torch.randn, and its torch.exp and torch.sin,
+ * one lane of it, bit for bit.
  */
 #ifndef SCHED_TORCH_AVX2_MATH_H
 #define SCHED_TORCH_AVX2_MATH_H
@@ -11,8 +11,9 @@ float torch_avx2_log(float x);
 /* Sine and cosine; 0 <= x <= 8192 (randn gives it 0 <= x < 2 pi). */
 void torch_avx2_sincos(float x, float *sine, float *cosine);
 
-/* torch.exp, which is SLEEF's expf_u10 (Shibata and Petrogalli 2020, arXiv:2001.09258): at most 1 ulp from
- * the correctly rounded value. Any x. */
+/* torch.exp and torch.sin, which are SLEEF's expf_u10 and sinf_u10 (Shibata and Petrogalli 2020,
+ * arXiv:2001.09258): at most 1 ulp from the exact value. exp of any x; sine of |x| <= 100. */
 float torch_avx2_exp(float x);
+float torch_avx2_sin(float x);
 
 #endif

@@ -166,6 +166,10 @@ static struct level level_at(const struct run *run, size_t i)
         double scale = unscaled ? 1 : 1 / sqrt(1 + sigma * sigma);
         return flow ? (struct level){1 - sigma, sigma} : (struct level){scale, sigma * scale};
     }
+    if (run->scheduler->alphas && !run->scheduler->alphas_cumprod) { /* IPNDM's tables are levels */
+        return (struct level){tensor_get_double(need_tensor(run->tensors, "alphas"), i),
+            tensor_get_double(need_tensor(run->tensors, "betas"), i)};
+    }
     const struct tensor *timesteps = need_tensor(run->tensors, "timesteps");
     const struct tensor *alphas_cumprod = need_tensor(run->tensors, "alphas_cumprod");
     int64_t t = i < tensor_count(timesteps) ? tensor_get_int(timesteps, i) : -1;
