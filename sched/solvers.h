@@ -1,4 +1,5 @@
 /* The scheduler classes, one line each: SOLVER(stem) for the class that sched/<stem>.c defines. */
+SOLVER(cm_stochastic_iterative)
 SOLVER(ddim)
 SOLVER(ddim_inverse)
 SOLVER(ddpm)

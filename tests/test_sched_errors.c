@@ -346,7 +346,7 @@ START_TEST(every_option_and_argument)
         if (!known) continue;
         cJSON *empty = cJSON_CreateObject();
         for (int kind = 0; kind < 2; kind++) {
-            const double timesteps[] = {999, 500, 13}, sigmas[] = {1, 0.5, 0.25};
+            const double timesteps[] = {39, 20, 13}, sigmas[] = {1, 0.5, 0.25};
             const struct schedule_request request = {
                 .timesteps = kind == 0 ? timesteps : NULL,
                 .num_timesteps = kind == 0 ? 3 : 0,
