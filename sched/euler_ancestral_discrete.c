@@ -10,6 +10,10 @@
  *
  * where D is the predicted data, here pred_original_sample. z is drawn at the last step too, which ends at 0
  * and multiplies it with 0.
+ *
+ * Known deviation of diffusers: sigma_down, the difference of two squares, is lost in rounding, or becomes
+ * the root of a negative number, where sigma' is less than some 1/4000 of sigma: on cosine schedules and zero
+ * SNR in few steps. SEMANTICS_DOCUMENTED takes it as sigma'^2 / sigma, which is the same.
  */
 #include "config.h"
 #include "denoiser.h"
@@ -52,7 +56,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     if (status != STATUS_OK) return status;
 
     const real sigma = scheduler->sigmas[index];
-    const struct ancestral_step to = ancestral_split(sigma, scheduler->sigmas[index + 1]);
+    const struct ancestral_step to = ancestral_split(scheduler, sigma, scheduler->sigmas[index + 1]);
     const real dt = to.sigma_down - sigma;
     denoiser_at(&denoiser, sigma);
     for (size_t i = 0; i < input->batch * input->sample_size; i++) {

@@ -42,7 +42,7 @@ static enum status make_continuous(struct scheduler *scheduler, struct error *er
     size_t count = scheduler->num_sigmas - 1;
     double *timesteps = malloc((count ? count : 1) * sizeof *timesteps);
     if (!timesteps) return error_memory(error, count * sizeof *timesteps);
-    for (size_t i = 0; i < count; i++) timesteps[i] = (double)((real)0.25 * real_log(scheduler->sigmas[i]));
+    for (size_t i = 0; i < count; i++) timesteps[i] = (double)((real)0.25 * torch_log(scheduler->sigmas[i]));
     scheduler_take_timesteps(scheduler, timesteps, count, TIMESTEP_FLOAT32);
     return STATUS_OK;
 }

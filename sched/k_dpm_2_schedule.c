@@ -12,7 +12,7 @@
 /* exp of the mean of two logarithms, in the order in which torch.lerp takes it: nearest to `to`. */
 static real half_way(real from, real to)
 {
-    const real log_from = real_log(from), log_to = real_log(to);
+    const real log_from = torch_log(from), log_to = torch_log(to);
     return torch_exp(log_to - (log_to - log_from) * (real)0.5);
 }
 
@@ -27,9 +27,11 @@ static struct k_dpm_2_step plain_step(const real *sigmas, size_t to)
 }
 
 /* The step that begins at sigmas[from], of `n` steps. */
-static struct k_dpm_2_step ancestral_step_at(const real *sigmas, size_t from, size_t n)
+static struct k_dpm_2_step ancestral_step_at(
+    const struct scheduler *scheduler, const real *sigmas, size_t from, size_t n)
 {
-    const struct ancestral_step split = ancestral_split(sigmas[from], from < n ? sigmas[from + 1] : 0);
+    const struct ancestral_step split =
+        ancestral_split(scheduler, sigmas[from], from < n ? sigmas[from + 1] : 0);
     return (struct k_dpm_2_step){
         .sigma_interpol = from + 1 < n ? half_way(sigmas[from], split.sigma_down) : 0,
         .sigma_end = from < n ? split.sigma_down : 0,
@@ -39,12 +41,13 @@ static struct k_dpm_2_step ancestral_step_at(const real *sigmas, size_t from, si
 
 /* The tables [places] for the schedule sigmas [n + 1], n > 0. A run that begins at the entry of a middle, and
  * so in the middle of a step, finds there what diffusers finds. */
-static void fill_tables(const real *sigmas, size_t n, bool ancestral, real *tables, size_t places)
+static void fill_tables(const struct scheduler *scheduler, const real *sigmas, size_t n, bool ancestral,
+    real *tables, size_t places)
 {
     for (size_t i = 0; i < places; i++) {
-        const struct k_dpm_2_step step = ancestral
-                                             ? ancestral_step_at(sigmas, second_order_place(i, n + 1), n)
-                                             : plain_step(sigmas, second_order_place(i + 1, n + 1));
+        const struct k_dpm_2_step step =
+            ancestral ? ancestral_step_at(scheduler, sigmas, second_order_place(i, n + 1), n)
+                      : plain_step(sigmas, second_order_place(i + 1, n + 1));
         tables[i] = step.sigma_interpol;
         tables[places + i] = step.sigma_end;
         tables[2 * places + i] = step.sigma_up;
@@ -81,7 +84,7 @@ static enum status take(struct scheduler *scheduler, bool ancestral, const struc
         free(timesteps);
         return error_memory(error, 3 * places * sizeof *timesteps);
     }
-    if (n) fill_tables(once, n, ancestral, tables, places);
+    if (n) fill_tables(scheduler, once, n, ancestral, tables, places);
     fill_timesteps(scheduler, schedule, table, tables, timesteps);
     free(once);
 

@@ -20,6 +20,11 @@ real torch_sin(real x)
     return PLUMB_REAL_IS_DOUBLE ? (real)rounded_sin((double)x) : (real)torch_avx2_sin((float)x);
 }
 
+real torch_log(real x)
+{
+    return PLUMB_REAL_IS_DOUBLE ? real_log(x) : (real)torch_avx2_log_u10((float)x);
+}
+
 /* PyTorch's linspace works from both ends, so that it is symmetric: start + step i in the first half,
  * end - step (n - 1 - i) in the second, fused. While 16 numbers or more are left its AVX2 kernel takes two
  * vectors of 8 of them, and computes only the first number of a vector so: lane l is that plus l step,

@@ -159,8 +159,9 @@ static enum status check_request(
 /* Betas that are no variances (below 0, above 1) end in sigmas, and so in timesteps, that are no numbers. */
 static enum status check_timesteps(const struct scheduler *scheduler, struct error *error)
 {
+    const bool undefined = scheduler->solver->undefined_timesteps;
     for (size_t i = 0; i < scheduler->num_timesteps; i++)
-        if (!isfinite(scheduler->timesteps[i]))
+        if (isinf(scheduler->timesteps[i]) || (isnan(scheduler->timesteps[i]) && !undefined))
             return error_input(error,
                 "timesteps[%zu]: expected a number, got %g from this noise schedule; are its betas between 0 "
                 "and 1?",

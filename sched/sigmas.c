@@ -82,7 +82,7 @@ struct table_place {
 static struct table_place find_place(const struct sigma_table *table, double sigma)
 {
     const real *log_sigmas = table->log_sigmas;
-    const real log_sigma = (real)rounded_log(fmax(sigma, 1e-10));
+    const real log_sigma = (real)rounded_log(sigma < 1e-10 ? 1e-10 : sigma); /* no number stays none */
     size_t low_index = last_not_above(table, log_sigma);
     if (table->count == 1) return (struct table_place){0};
     if (low_index > table->count - 2) low_index = table->count - 2;
@@ -117,13 +117,14 @@ enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct e
     return STATUS_OK;
 }
 
-struct ancestral_step ancestral_split(real sigma, real sigma_next)
+struct ancestral_step ancestral_split(const struct scheduler *scheduler, real sigma, real sigma_next)
 {
     const real from = sigma * sigma, to = sigma_next * sigma_next;
     const real sigma_up = real_sqrt(to * (from - to) / from);
     return (struct ancestral_step){
         .sigma_up = sigma_up,
-        .sigma_down = real_sqrt(to - sigma_up * sigma_up),
+        .sigma_down =
+            scheduler->semantics == SEMANTICS_DOCUMENTED ? to / sigma : real_sqrt(to - sigma_up * sigma_up),
     };
 }
 

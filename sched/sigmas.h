@@ -36,12 +36,13 @@ real sigma_to_t_rounded(const struct sigma_table *table, real sigma);
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error);
 
 /* An ancestral step from `sigma` to `sigma_next`: deterministic to sigma_down, then up again with fresh noise
- * of size sigma_up, sigma_down^2 + sigma_up^2 = sigma_next^2. From 0, sigma_up is no number. */
+ * of size sigma_up, sigma_down^2 + sigma_up^2 = sigma_next^2. From 0, sigma_up is no number; where sigma_next
+ * is much less than `sigma`, sigma_down may be none with the semantics of diffusers. */
 struct ancestral_step {
     real sigma_down, sigma_up;
 };
 #define ancestral_split REAL_NAME(ancestral_split)
-struct ancestral_step ancestral_split(real sigma, real sigma_next);
+struct ancestral_step ancestral_split(const struct scheduler *scheduler, real sigma, real sigma_next);
 
 /* x / sqrt(sigma^2 + 1), [n], which has the size that the model was trained on; may be in place. */
 #define sigma_scale_input REAL_NAME(sigma_scale_input)

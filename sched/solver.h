@@ -51,6 +51,8 @@ struct solver {
     const char *second_output;
     /* A beta_schedule beside those that every class has: "sigmoid" (DDPM), "exp" (Heun). */
     const char *extra_beta_schedule;
+    /* A timestep may be no number, as it may be in diffusers (DPM2 ancestral). */
+    bool undefined_timesteps;
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;
 

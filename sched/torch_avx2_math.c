@@ -1,5 +1,5 @@
 /*
- * PyTorch's AVX2 logarithm, sine and cosine in scalar C.
+ * PyTorch's AVX2 logarithm, sine, cosine and exponential in scalar C.
  *
  * The kernel (ATen/native/cpu/DistributionTemplates.h: normal_fill_AVX2) takes them from avx_mathfun.h: the
  * single-precision functions of Moshier's Cephes library (netlib.org/cephes, logf.c and sinf.c), whose
@@ -11,7 +11,9 @@
  */
 #include "torch_avx2_math.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -145,4 +147,27 @@ float torch_avx2_sin(float x)
     factor.low += tail.low;
     const float sine = fmaf(r.high, factor.high, fmaf(r.low, factor.high, r.high * factor.low));
     return (int)n & 1 ? -sine : sine;
+}
+
+/* log(2^e m) = e log 2 + 2 artanh(x), x = (m - 1) / (m + 1), with m in [3/4, 3/2): 2 x + x^3 P(x^2). SLEEF
+ * carries the sum and x in pairs of floats, for which double stands here; P and its argument are in single
+ * precision, from the larger part of x, which is the product with a rounded reciprocal. */
+float torch_avx2_log_u10(float number)
+{
+    if (number == 0) return -INFINITY;
+    if (!(number > 0)) return NAN;
+    if (isinf(number)) return number;
+    const bool small = number < FLT_MIN;
+    const float scaled = small ? number * 0x1p64f : number;
+    const float scaled_up = scaled * (1 / 0.75f);
+    const int exponent = isinf(scaled_up) ? FLT_MAX_EXP : ilogbf(scaled_up);
+    const float m = ldexpf(scaled, -exponent);
+
+    const double above = (double)m - 1, below = (double)m + 1, x = above / below;
+    const float head = (float)above * (1 / (float)below), x2 = head * head;
+    float p = 0.3027294874f;
+    p = fmaf(p, x2, 0.3996108174f);
+    p = fmaf(p, x2, 0.6666694880f);
+    const double log2 = (double)0.69314718246459960938f + (double)-1.904654323148236017e-09f;
+    return (float)(log2 * (exponent - (small ? 64 : 0)) + 2 * x + (double)(x2 * head * p));
 }
