@@ -19,8 +19,10 @@
  *
  * The model's output is converted to data first (to be thresholded) and then to noise.
  *
- * Known deviation of diffusers: the last of the sigmas of any kind is repeated, so the last step does nothing
- * (documented semantics: the kinds have N + 1 sigmas over the same range).
+ * Known deviations of diffusers: the last of the sigmas of any kind is repeated, so the last step does
+ * nothing (documented semantics: the kinds have N + 1 sigmas over the same range); where the model predicts a
+ * flow, noise is found by dividing by sigma as the schedule has it, which is that of the level only with flow
+ * sigmas (documented semantics: by that of the level).
  */
 #include "dpmsolver_schedule.h"
 #include "real.h"
@@ -163,8 +165,11 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     real *noise = history_next(&state->model_outputs);
     status = dpm_convert_output(config, true, scheduler->sigmas[index], input, noise, error);
     if (status != STATUS_OK) return status;
-    struct level s[MAX_ORDER] = {dpm_level(config, scheduler->sigmas[index])};
-    predict_noise(PREDICTS_SAMPLE, s[0], noise, input->sample, n, noise);
+    struct level s[MAX_ORDER] = {dpm_level(config, scheduler->sigmas[index])}, own = s[0];
+    if (option_is(config->common.prediction_type, "flow_prediction") &&
+        scheduler->semantics == SEMANTICS_DIFFUSERS)
+        own.sigma = scheduler->sigmas[index];
+    predict_noise(PREDICTS_SAMPLE, own, noise, input->sample, n, noise);
     history_push(&state->model_outputs);
 
     const int order = dpm_multistep_order(

@@ -42,7 +42,7 @@ static enum status make_continuous(struct scheduler *scheduler, struct error *er
     size_t count = scheduler->num_sigmas - 1;
     double *timesteps = malloc((count ? count : 1) * sizeof *timesteps);
     if (!timesteps) return error_memory(error, count * sizeof *timesteps);
-    for (size_t i = 0; i < count; i++) timesteps[i] = (double)((real)0.25 * torch_log(scheduler->sigmas[i]));
+    for (size_t i = 0; i < count; i++) timesteps[i] = (double)((real)0.25 * real_log(scheduler->sigmas[i]));
     scheduler_take_timesteps(scheduler, timesteps, count, TIMESTEP_FLOAT32);
     return STATUS_OK;
 }
@@ -85,7 +85,7 @@ static enum status log_linear_sigmas(
     if (!log_sigmas) return error_memory(error, count * sizeof *log_sigmas);
     torch_linspace(
         (double)table->log_sigmas[table->count - 1], (double)table->log_sigmas[0], count, log_sigmas);
-    for (size_t i = 0; i < count; i++) schedule->sigmas[i] = (double)torch_exp(log_sigmas[i]);
+    for (size_t i = 0; i < count; i++) schedule->sigmas[i] = (double)real_exp(log_sigmas[i]);
     schedule->num_sigmas = count;
     free(log_sigmas);
     return STATUS_OK;

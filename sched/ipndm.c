@@ -50,7 +50,7 @@ static void fill_betas(const struct scheduler_config *config, real *betas, size_
     torch_linspace(1, 0, points, betas);
     betas[points - 1] = 0;
     for (size_t i = 0; i < points; i++) {
-        const real sine = torch_sin(betas[i] * (real)M_PI / 2);
+        const real sine = real_sin(betas[i] * (real)M_PI / 2);
         betas[i] = sine * sine;
     }
 }

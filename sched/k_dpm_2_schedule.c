@@ -12,8 +12,8 @@
 /* exp of the mean of two logarithms, in the order in which torch.lerp takes it: nearest to `to`. */
 static real half_way(real from, real to)
 {
-    const real log_from = torch_log(from), log_to = torch_log(to);
-    return torch_exp(log_to - (log_to - log_from) * (real)0.5);
+    const real log_from = real_log(from), log_to = real_log(to);
+    return real_exp(log_to - (log_to - log_from) * (real)0.5);
 }
 
 struct k_dpm_2_step {

@@ -3,27 +3,11 @@
 #include "solver.h"
 #include "real.h"
 #include "rounded_math.h"
-#include "torch_avx2_math.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-real torch_exp(real x)
-{
-    return PLUMB_REAL_IS_DOUBLE ? real_exp(x) : (real)torch_avx2_exp((float)x);
-}
-
-real torch_sin(real x)
-{
-    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_sin((double)x) : (real)torch_avx2_sin((float)x);
-}
-
-real torch_log(real x)
-{
-    return PLUMB_REAL_IS_DOUBLE ? real_log(x) : (real)torch_avx2_log_u10((float)x);
-}
 
 /* PyTorch's linspace works from both ends, so that it is symmetric: start + step i in the first half,
  * end - step (n - 1 - i) in the second, fused. While 16 numbers or more are left its AVX2 kernel takes two
@@ -85,7 +69,7 @@ static void fill_sigmoid(const struct scheduler_config *config, real *betas, siz
 {
     const real range = (real)(config->beta_end - config->beta_start), start = (real)config->beta_start;
     torch_linspace(-6, 6, n, betas);
-    for (size_t i = 0; i < n; i++) betas[i] = 1 / (1 + torch_exp(-betas[i])) * range + start;
+    for (size_t i = 0; i < n; i++) betas[i] = 1 / (1 + real_exp(-betas[i])) * range + start;
 }
 
 static enum status fill_betas(const struct scheduler *scheduler, real *betas, size_t n, struct error *error)

@@ -30,12 +30,6 @@ enum status noise_schedule_add_noise(struct scheduler *scheduler, const real *or
     const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
     struct error *error);
 
-/* torch.exp, torch.log and torch.sin as PyTorch's AVX2 kernels round them (correctly rounded for f64), where
- * a table rests on them; |x| <= 100 for the sine. */
-real torch_exp(real x);
-real torch_log(real x);
-real torch_sin(real x);
-
 /* torch.linspace(start, end, n) as PyTorch's AVX2 kernel rounds it (in double for f64): [n]. */
 void torch_linspace(double start, double end, size_t n, real *out);
 

@@ -15,6 +15,7 @@
 #endif
 
 #include "rounded_math.h"
+#include "torch_float_math.h"
 
 #include <math.h>
 
@@ -26,22 +27,27 @@ typedef float real;
 #define REAL_NAME(name) name##_f32
 #endif
 
-/* One operation of a tensor: in double, rounded once, which for float is the correctly rounded value. */
+/* One operation of a tensor: the correctly rounded root, and exp, expm1, log and sin as PyTorch has them for
+ * float32 and the long double functions, rounded, for double. */
 static inline real real_sqrt(real x)
 {
     return (real)sqrt((double)x);
 }
 static inline real real_exp(real x)
 {
-    return (real)rounded_exp((double)x);
+    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_exp((double)x) : (real)torch_float_exp((float)x);
 }
 static inline real real_expm1(real x)
 {
-    return (real)rounded_expm1((double)x);
+    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_expm1((double)x) : (real)torch_float_expm1((float)x);
 }
 static inline real real_log(real x)
 {
-    return (real)rounded_log((double)x);
+    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_log((double)x) : (real)torch_float_log((float)x);
+}
+static inline real real_sin(real x)
+{
+    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_sin((double)x) : (real)torch_float_sin((float)x);
 }
 static inline real real_atan2(real y, real x)
 {
@@ -86,9 +92,6 @@ static inline real real_fma(real a, real b, real c)
 #define noise_schedule_avoid_zero REAL_NAME(noise_schedule_avoid_zero)
 #define noise_schedule_add_noise REAL_NAME(noise_schedule_add_noise)
 #define alphas_cumprod_at REAL_NAME(alphas_cumprod_at)
-#define torch_exp REAL_NAME(torch_exp)
-#define torch_log REAL_NAME(torch_log)
-#define torch_sin REAL_NAME(torch_sin)
 #define torch_linspace REAL_NAME(torch_linspace)
 #define threshold_sample REAL_NAME(threshold_sample)
 /* With arguments, so that an option of the same name (guidance_rescale) keeps its own. */
