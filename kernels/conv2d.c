@@ -4,175 +4,187 @@
  * For one picture the result is the product of w, read as [out_channels, K] with K = in_channels * kh * kw,
  * and a matrix [K, H' * W'] whose column p holds the input under the kernel at output position p. That matrix
  * ("im2col") is 9 times the input for a 3x3 kernel, so it never exists whole: a tile is a block of output
- * channels by a run of output positions, and walks through K in chunks of whole input channels, copying one
- * chunk's columns to the thread's scratch and adding its product. A chunk's columns (about 0.75 MiB of float
- * at most for the kernels in use) stay in L2.
+ * channels by a run of output positions, and walks through K in chunks, making one chunk's columns
+ * (columns.h) and adding its product to its own block of the result, which stays in the cache until it is
+ * finished. Small pictures share a tile.
  *
- * Order of the arithmetic: the chunks' products are added in order of the input channels, then the bias,
- * once. A 1x1 kernel of stride 1 without padding needs no copy: the input is the matrix.
+ * Order of the arithmetic: k runs over (input channel, ky, kx) as the weight is stored, in the chunks of the
+ * product in use; then the bias is added, then the shift, then the residual.
  */
 #include "real.h"
 
+#include "columns.h"
+#include "conv2d.h"
 #include "cpu.h"
-#include "gemm.h"
-#include "kernels.h"
-#include "tile.h"
 #include "vector.h"
 
 #include <omp.h>
 #include <string.h>
 
-/* Columns of a tile: OpenBLAS copies w's block once a tile, which 512 columns make a few per cent of the
- * work. Rows of a chunk: near the depth at which OpenBLAS itself cuts a product, so that the cut costs
- * nothing. Blocks: fewer positions than this leave too few tiles to share, so the output channels are cut as
- * well. */
-enum { LARGEST_COLUMNS = 512, CHUNK_ROWS = 384, LEAST_BLOCKS = 8, LEAST_CHANNELS = 64, SMALL_WORK = 1 << 18 };
-
-/* How a convolution is cut, by its shape alone. */
-struct plan {
-    size_t out_width, positions; /* of one picture: H' * W' */
-    size_t kernel_size;          /* kh * kw */
-    size_t columns, channels;    /* of a tile: positions and output channels */
-    size_t chunk;                /* input channels of one chunk */
-    bool direct;                 /* the input is the matrix */
+/* The columns of a chunk are made anew for each block of channels, which LARGEST_CHANNELS of them make one
+ * or two per cent of the arithmetic; the weights are read anew for each run of positions. OpenBLAS copies
+ * both once more, and so wants larger tiles. Where there would be too few tiles to share, the channels are
+ * cut; below SMALL_WORK multiplications nothing is shared. */
+enum {
+    LARGEST_COLUMNS = 256,
+    LARGEST_CHANNELS = 512,
+    LEAST_CHANNELS = 80,
+    LEAST_TILES = 16,
+    BLAS_TILES = 8,
+    SMALL_WORK = 1 << 18
 };
+
+/* How a convolution is cut, by its shape alone, and the memory of one thread. */
+struct plan {
+    const struct micro_kernel *blocks;
+    size_t positions;                   /* of one picture: H' * W' */
+    size_t columns, pictures, channels; /* of a tile: positions, pictures and output channels */
+    size_t depth;                       /* K */
+    size_t c_stride;
+    size_t a, planes, b, c; /* numbers of scratch for each */
+};
+
+static void choose_tiles(const struct conv2d_shape *s, struct plan *plan)
+{
+    size_t unit = plan->blocks != NULL ? plan->blocks->columns : 16;
+    size_t largest = plan->blocks != NULL ? LARGEST_COLUMNS : MOST_COLUMNS;
+    plan->columns = tile_even(plan->positions, largest, unit);
+    plan->pictures = plan->columns < plan->positions ? 1 : smaller(s->batch, largest / plan->positions);
+    if (plan->pictures == 0) plan->pictures = 1;
+
+    size_t across = tile_count(s->batch, plan->pictures) * tile_count(plan->positions, plan->columns);
+    size_t channels = plan->blocks != NULL ? LARGEST_CHANNELS : s->out_channels;
+    size_t least = plan->blocks != NULL ? LEAST_TILES : BLAS_TILES;
+    bool small = plan->positions <= SMALL_WORK / plan->depth &&
+                 s->out_channels <= SMALL_WORK / plan->depth / plan->positions;
+    if (!small && across * tile_count(s->out_channels, channels) < least) {
+        channels = tile_count(s->out_channels, tile_count(least, across));
+        if (channels < LEAST_CHANNELS) channels = LEAST_CHANNELS;
+    }
+    plan->channels = tile_even(s->out_channels, smaller(channels, s->out_channels), 1);
+}
 
 static struct plan make_plan(const struct conv2d_shape *s)
 {
-    struct plan plan = {.out_width = conv2d_out_width(s), .kernel_size = s->kernel_height * s->kernel_width};
-    plan.positions = conv2d_out_height(s) * plan.out_width;
-    plan.direct = plan.kernel_size == 1 && s->stride == 1 &&
-                  s->pad_top + s->pad_bottom + s->pad_left + s->pad_right == 0;
-    plan.columns = tile_even(plan.positions, LARGEST_COLUMNS, 16);
-    plan.channels = s->out_channels;
-    size_t depth = s->in_channels * plan.kernel_size;
-    size_t blocks = s->batch * tile_count(plan.positions, plan.columns);
-    bool small =
-        plan.positions <= SMALL_WORK / depth && s->out_channels <= SMALL_WORK / depth / plan.positions;
-    if (blocks < LEAST_BLOCKS && !small) {
-        size_t channels = tile_count(s->out_channels, tile_count(LEAST_BLOCKS, blocks));
-        if (channels < LEAST_CHANNELS) channels = LEAST_CHANNELS;
-        plan.channels = tile_even(s->out_channels, smaller(channels, s->out_channels), 16);
-    }
-    plan.chunk = plan.direct ? s->in_channels : CHUNK_ROWS / plan.kernel_size;
-    if (plan.chunk == 0) plan.chunk = 1;
-    plan.chunk = tile_even(s->in_channels, smaller(plan.chunk, s->in_channels), 1);
+    struct plan plan = {.blocks = gemm_blocks(),
+        .positions = conv2d_out_height(s) * conv2d_out_width(s),
+        .depth = s->in_channels * s->kernel_height * s->kernel_width};
+    choose_tiles(s, &plan);
+    size_t depth = gemm_depth(plan.blocks), columns = plan.pictures * gemm_padded(plan.blocks, plan.columns);
+    plan.c_stride = gemm_round(columns);
+    plan.a = gemm_round(plan.channels * gemm_row_stride(plan.blocks));
+    plan.planes = columns_room(s, depth, plan.pictures, plan.columns);
+    plan.b = gemm_round(depth * columns);
+    plan.c = plan.channels * plan.c_stride;
     return plan;
 }
 
 static size_t thread_scratch(const struct plan *plan)
 {
-    return plan->direct ? 0 : plan->chunk * plan->kernel_size * plan->columns;
+    return plan->a + plan->planes + plan->b + plan->c;
 }
 
-size_t kernel_conv2d_scratch(const struct conv2d_shape *shape)
+size_t convolve_scratch(const struct conv2d_shape *shape)
 {
     struct plan plan = make_plan(shape);
     return thread_scratch(&plan) * (size_t)kernels_threads();
 }
 
-/* One run of a row of the matrix: `count` output positions from column `j` of an output row. `source` is the
- * input row under the kernel's row; position j reads source[j * stride + shift - pad_left], and zero outside
- * of the row: `left` positions before it, then `inside` positions in it, the rest after it. */
-static void copy_run(
-    const struct conv2d_shape *s, const real *source, size_t shift, size_t j, size_t count, real *column)
+/* c: [channels, the tile's columns] */
+static void multiply_tile(const struct convolution *conv, const struct plan *plan, struct tile channel,
+    const struct column_tile *tile, real *scratch, real *c)
 {
-    size_t begin = j * s->stride + shift; /* in the padded row */
-    size_t left = begin < s->pad_left ? smaller(count, tile_count(s->pad_left - begin, s->stride)) : 0;
-    size_t inside = 0;
-    if (left < count && begin + left * s->stride - s->pad_left < s->in_width) {
-        source += begin + left * s->stride - s->pad_left;
-        size_t room = s->in_width + s->pad_left - begin - left * s->stride;
-        inside = smaller(count - left, tile_count(room, s->stride));
-    }
-    memset(column, 0, left * sizeof *column);
-    if (s->stride == 1) {
-        memcpy(column + left, source, inside * sizeof *column);
-    } else {
-        for (size_t i = 0; i < inside; i++) column[left + i] = source[i * s->stride];
-    }
-    memset(column + left + inside, 0, (count - left - inside) * sizeof *column);
-}
-
-/* One row of the matrix, for the output positions of `tile`. `plane`: [H, W], one channel of the input. */
-static void copy_row(const struct conv2d_shape *s, const struct plan *plan, const real *plane, size_t ky,
-    size_t kx, struct tile tile, real *column)
-{
-    size_t position = tile.begin;
-    while (position < tile.end) {
-        size_t i = position / plan->out_width, j = position % plan->out_width;
-        size_t count = smaller(plan->out_width - j, tile.end - position);
-        size_t at = i * s->stride + ky;
-        if (at >= s->pad_top && at - s->pad_top < s->in_height) {
-            copy_run(s, plane + (at - s->pad_top) * s->in_width, kx, j, count, column);
+    const struct conv2d_shape *s = conv->shape;
+    size_t depth = gemm_depth(plan->blocks), rows = channel.end - channel.begin;
+    size_t columns = (tile->picture.end - tile->picture.begin) *
+                     gemm_padded(plan->blocks, tile->position.end - tile->position.begin);
+    real *planes = scratch + plan->a, *b = planes + plan->planes;
+    for (size_t first = 0; first < plan->depth; first += depth) {
+        struct tile k = {first, smaller(plan->depth, first + depth)};
+        struct matrix a = conv->rows(plan->blocks, conv->weights, s, channel, k, scratch);
+        columns_make(plan->blocks, s, conv->x, tile, k, planes, b);
+        if (plan->blocks != NULL) {
+            gemm_panels(plan->blocks, rows, columns, k.end - k.begin, a, b, c, plan->c_stride, first > 0);
         } else {
-            memset(column, 0, count * sizeof *column);
-        }
-        column += count;
-        position += count;
-    }
-}
-
-/* The rows of the matrix that belong to some input channels, for the positions of `tile`: x: [channels, H,
- * W], columns: [channels * kh * kw, positions]. */
-static void copy_columns(const struct conv2d_shape *s, const struct plan *plan, const real *x,
-    size_t channels, struct tile tile, real *columns)
-{
-    size_t width = tile.end - tile.begin;
-    for (size_t c = 0; c < channels; c++) {
-        const real *plane = x + c * s->in_height * s->in_width;
-        for (size_t ky = 0; ky < s->kernel_height; ky++) {
-            for (size_t kx = 0; kx < s->kernel_width; kx++) {
-                copy_row(s, plan, plane, ky, kx, tile, columns);
-                columns += width;
-            }
+            gemm(rows, columns, k.end - k.begin, 1, a, (struct matrix){b, columns}, first > 0, c,
+                plan->c_stride);
         }
     }
 }
 
-/* One tile of one picture. x: [in_channels, H, W], y: [out_channels, H' * W']. */
-static void convolve_tile(const struct conv2d_shape *s, const struct plan *plan, const real *x, const real *w,
-    struct tile channel, struct tile position, real *y, real *columns)
-{
-    size_t depth = s->in_channels * plan->kernel_size;
-    size_t width = position.end - position.begin;
-    real *result = y + channel.begin * plan->positions + position.begin;
-    for (size_t first = 0; first < s->in_channels; first += plan->chunk) {
-        size_t count = smaller(plan->chunk, s->in_channels - first);
-        struct matrix weights = {w + channel.begin * depth + first * plan->kernel_size, depth};
-        struct matrix input = {columns, width};
-        if (plan->direct) {
-            input = (struct matrix){x + first * plan->positions + position.begin, plan->positions};
-        } else {
-            copy_columns(s, plan, x + first * s->in_height * s->in_width, count, position, columns);
-        }
-        gemm(channel.end - channel.begin, width, count * plan->kernel_size, 1, weights, input, first > 0,
-            result, plan->positions);
-    }
-}
-
-void kernel_conv2d(
-    const struct conv2d_shape *shape, const real *x, const real *w, const real *bias, real *y, real *scratch)
+/* Bias, shift and residual of one channel's positions, values: [positions], to their places in y. */
+static void finish_row(const struct convolution *conv, size_t channel, size_t picture, struct tile position,
+    real *values, size_t positions)
 {
     const struct vector_set *vector = vector_kernels();
-    struct plan plan = make_plan(shape);
-    size_t across = tile_count(plan.positions, plan.columns);
-    size_t down = tile_count(shape->out_channels, plan.channels);
-    size_t count = shape->batch * down * across;
+    size_t count = position.end - position.begin, row = picture * conv->shape->out_channels + channel;
+    if (conv->bias != NULL) vector->add_constant(values, conv->bias[channel], count, values);
+    if (conv->shift != NULL) vector->add_constant(values, conv->shift[row], count, values);
+    if (conv->step == 1) {
+        size_t at = row * positions + position.begin;
+        if (conv->residual != NULL) {
+            vector->add(conv->residual + at, values, count, conv->y + at);
+        } else {
+            memcpy(conv->y + at, values, count * sizeof *values);
+        }
+        return;
+    }
+    size_t width = conv2d_out_width(conv->shape), step = conv->step;
+    real *plane = conv->y + row * positions * step * step;
+    for (size_t p = position.begin; p < position.end;) {
+        size_t i = p / width, j = p % width, end = smaller(position.end, p - j + width);
+        real *to = plane + (i * step + conv->first_row) * width * step + conv->first_column;
+        for (; p < end; p++, j++) to[j * step] = values[p - position.begin];
+    }
+}
+
+void convolve(const struct convolution *conv, real *scratch)
+{
+    const struct conv2d_shape *s = conv->shape;
+    struct plan plan = make_plan(s);
+    size_t across = tile_count(plan.positions, plan.columns), groups = tile_count(s->batch, plan.pictures);
+    size_t down = tile_count(s->out_channels, plan.channels), count = groups * down * across;
 
 #pragma omp parallel for schedule(dynamic) num_threads(kernels_threads()) if (count > 1)
     for (size_t index = 0; index < count; index++) {
-        size_t picture = index / (down * across);
-        struct tile channel = tile_at(index / across % down, shape->out_channels, plan.channels);
-        struct tile position = tile_at(index % across, plan.positions, plan.columns);
-        const real *input = x + picture * shape->in_channels * shape->in_height * shape->in_width;
-        real *output = y + picture * shape->out_channels * plan.positions;
-        real *columns = plan.direct ? NULL : scratch + (size_t)omp_get_thread_num() * thread_scratch(&plan);
-        convolve_tile(shape, &plan, input, w, channel, position, output, columns);
-        if (bias == NULL) continue;
-        for (size_t c = channel.begin; c < channel.end; c++) {
-            real *segment = output + c * plan.positions + position.begin;
-            vector->add_constant(segment, bias[c], position.end - position.begin, segment);
+        struct tile channel = tile_at(index / across % down, s->out_channels, plan.channels);
+        struct column_tile tile = {tile_at(index / across / down, s->batch, plan.pictures),
+            tile_at(index % across, plan.positions, plan.columns)};
+        size_t width = gemm_padded(plan.blocks, tile.position.end - tile.position.begin);
+        real *own = scratch + (size_t)omp_get_thread_num() * thread_scratch(&plan);
+        real *c = own + plan.a + plan.planes + plan.b;
+        multiply_tile(conv, &plan, channel, &tile, own, c);
+        for (size_t i = channel.begin; i < channel.end; i++) {
+            real *values = c + (i - channel.begin) * plan.c_stride;
+            for (size_t b = tile.picture.begin; b < tile.picture.end; b++, values += width)
+                finish_row(conv, i, b, tile.position, values, plan.positions);
         }
     }
+}
+
+static struct matrix stored_rows(const struct micro_kernel *blocks, const void *weights,
+    const struct conv2d_shape *s, struct tile row, struct tile k, real *room)
+{
+    const struct stored *w = weights;
+    return gemm_rows(blocks, *w, s->in_channels * s->kernel_height * s->kernel_width, row, k, room);
+}
+
+size_t kernel_conv2d_scratch(const struct conv2d_shape *shape)
+{
+    return convolve_scratch(shape);
+}
+
+void kernel_conv2d(const struct conv2d_shape *shape, const real *x, struct stored w, const real *bias,
+    const real *shift, const real *residual, real *y, real *scratch)
+{
+    struct convolution conv = {.shape = shape,
+        .x = x,
+        .rows = stored_rows,
+        .weights = &w,
+        .bias = bias,
+        .shift = shift,
+        .residual = residual,
+        .y = y,
+        .step = 1};
+    convolve(&conv, scratch);
 }

@@ -6,6 +6,7 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "stored.h"
 #include "tile.h"
 #include "vector.h"
 
@@ -21,6 +22,16 @@ static void convert(
     for (size_t index = 0; index < count; index++) {
         struct tile tile = tile_at(index, n, TILE_ELEMENTS);
         function(bytes + tile.begin * item, tile.end - tile.begin, y + tile.begin);
+    }
+}
+
+static void from_f64(const void *x, size_t n, real *y)
+{
+    const unsigned char *bytes = x;
+    for (size_t i = 0; i < n; i++) {
+        double value;
+        memcpy(&value, bytes + i * sizeof value, sizeof value);
+        y[i] = (real)value;
     }
 }
 
@@ -47,4 +58,31 @@ void kernel_from_bf16(const void *x, size_t n, real *y)
 void kernel_from_f32(const void *x, size_t n, real *y)
 {
     convert(from_f32, x, 4, n, y);
+}
+
+size_t stored_size(enum stored_type type)
+{
+    return type == STORED_F64 ? 8 : type == STORED_F32 ? 4 : 2;
+}
+
+const real *stored_in_place(struct stored x)
+{
+    enum stored_type own = sizeof(real) == sizeof(double) ? STORED_F64 : STORED_F32;
+    return x.type == own && (uintptr_t)x.data % _Alignof(real) == 0 ? x.data : NULL;
+}
+
+void stored_read(struct stored x, size_t first, size_t n, real *y)
+{
+    const unsigned char *from = (const unsigned char *)x.data + first * stored_size(x.type);
+    switch (x.type) {
+    case STORED_F16: vector_kernels()->from_f16(from, n, y); break;
+    case STORED_BF16: vector_kernels()->from_bf16(from, n, y); break;
+    case STORED_F64: from_f64(from, n, y); break;
+    case STORED_F32:
+        if (sizeof(real) == sizeof(float)) {
+            memcpy(y, from, n * sizeof *y);
+        } else {
+            from_f32(from, n, y);
+        }
+    }
 }

@@ -30,10 +30,10 @@ void gemm_of_columns(size_t m, size_t n, size_t k, real alpha, struct matrix a, 
         (blasint)a.stride, b.data, (blasint)b.stride, beta, c, (blasint)c_stride);
 }
 
-void gemm_transposed(
-    size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real *c, size_t c_stride)
+void gemm_transposed(size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real beta,
+    real *c, size_t c_stride)
 {
     kernels_prepare_blas();
     CBLAS_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, alpha, a.data,
-        (blasint)a.stride, b.data, (blasint)b.stride, 0, c, (blasint)c_stride);
+        (blasint)a.stride, b.data, (blasint)b.stride, beta, c, (blasint)c_stride);
 }

@@ -32,8 +32,8 @@ void gemm(size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matr
 void gemm_of_columns(size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real beta,
     real *c, size_t c_stride);
 
-/* c = alpha a b^T.  a: [m, k], b: [n, k], c: [m, n]. */
-void gemm_transposed(
-    size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real *c, size_t c_stride);
+/* c = alpha a b^T + beta c.  a: [m, k], b: [n, k], c: [m, n]. */
+void gemm_transposed(size_t m, size_t n, size_t k, real alpha, struct matrix a, struct matrix b, real beta,
+    real *c, size_t c_stride);
 
 #endif

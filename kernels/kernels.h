@@ -5,12 +5,12 @@
  * allocates or fails: those that need room say how much (`*_scratch`, in elements of real, for the number of
  * threads set at that moment; 0 where none is needed) and the caller brings it.
  *
- * Numbers: matrix products are OpenBLAS sgemm/dgemm on one thread a tile; statistics (mean, variance, softmax
- * sums) are accumulated in double. Work is cut into tiles by the shape alone and each tile is computed by one
- * thread, so the bits do not depend on the number of threads, nor on the thread that calls (a parallel region
- * too). The float build has AVX2, AVX-512 and NEON versions of the element-wise kernels, chosen at run time,
- * equal bit for bit to the scalar ones; the double build is scalar. A NaN in an input gives NaN in what is
- * computed from it.
+ * Numbers: matrix products are those of kernels/micro_kernel.h, or OpenBLAS's on one thread a tile (gemm_kind
+ * in cpu.h); statistics (mean, variance, softmax sums) are accumulated in double. Work is cut into tiles by
+ * the shape alone and each tile is computed by one thread, so the bits do not depend on the number of
+ * threads, nor on the thread that calls (a parallel region too). The float build has AVX2, AVX-512 and NEON
+ * versions of the element-wise kernels, chosen at run time, equal bit for bit to the scalar ones; the double
+ * build is scalar. A NaN in an input gives NaN in what is computed from it.
  */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
@@ -21,10 +21,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* y = x w^T + bias.  x: [rows, in], w: [out, in], bias: [out] or NULL, y: [rows, out]; y must not overlap x.
+/* A weight as a checkpoint stores it, at any alignment: kernels convert it tile by tile, exactly (but F64 in
+ * the float build, which is rounded). */
+enum stored_type { STORED_F32, STORED_F64, STORED_F16, STORED_BF16 };
+struct stored {
+    const void *data;
+    enum stored_type type;
+};
+
+/* What becomes of x w^T + bias before it is written. Each gives the bits of the operator of its name below.
  */
-void kernel_linear(
-    const real *x, const real *w, const real *bias, size_t rows, size_t in, size_t out, real *y);
+enum linear_after { LINEAR_PLAIN, LINEAR_GELU, LINEAR_QUICK_GELU, LINEAR_GEGLU };
+
+struct linear_shape {
+    size_t rows, in, out;
+    enum linear_after after;
+};
+
+/* y = residual + after(x w^T + bias).  x: [rows, in], w: [out, in], bias: [out] or NULL, y: [rows, out], with
+ * LINEAR_GEGLU [rows, out / 2]; residual: as y, may be y, or NULL. y must not overlap x. */
+size_t kernel_linear_scratch(const struct linear_shape *shape);
+void kernel_linear(const struct linear_shape *shape, const real *x, struct stored w, const real *bias,
+    const real *residual, real *y, real *scratch);
 
 /* What a 2-D convolution needs besides its tensors. Padding is zeros; asymmetric padding (the encoder's
  * downsampler) is bottom/right larger than top/left. */
@@ -44,11 +62,20 @@ static inline size_t conv2d_out_width(const struct conv2d_shape *shape)
     return (shape->in_width + shape->pad_left + shape->pad_right - shape->kernel_width) / shape->stride + 1;
 }
 
-/* x: [batch, in_channels, H, W], w: [out_channels, in_channels, kh, kw], bias: [out_channels] or NULL,
- * y: [batch, out_channels, H', W']. The scratch is a column tile a thread, never the whole im2col. */
+/* y = residual + ((x * w + bias) + shift).  x: [batch, in_channels, H, W], w: [out_channels, in_channels, kh,
+ * kw], bias: [out_channels] or NULL, shift: a number for each channel of each picture, [batch, out_channels],
+ * or NULL, y: [batch, out_channels, H', W'], residual: as y, may be y, or NULL. The scratch is tiles for each
+ * thread, never the whole im2col. */
 size_t kernel_conv2d_scratch(const struct conv2d_shape *shape);
-void kernel_conv2d(
-    const struct conv2d_shape *shape, const real *x, const real *w, const real *bias, real *y, real *scratch);
+void kernel_conv2d(const struct conv2d_shape *shape, const real *x, struct stored w, const real *bias,
+    const real *shift, const real *residual, real *y, real *scratch);
+
+/* Nearest-neighbour enlargement of x to twice its sides, then a 3x3 convolution of stride 1 and padding 1, at
+ * 4/9 of the multiplications. `shape` is that of the input: in_height, in_width are x's, the kernel is 3x3;
+ * y: [batch, out_channels, 2 H, 2 W]. kernels/upsample_conv2d.c says in which order its sums are taken. */
+size_t kernel_upsample_conv2d_scratch(const struct conv2d_shape *shape);
+void kernel_upsample_conv2d(const struct conv2d_shape *shape, const real *x, struct stored w,
+    const real *bias, real *y, real *scratch);
 
 /* Multi-head attention: softmax(q k^T * scale + mask) v for each picture and head.
  * q: [batch, q_len, heads*dim], k, v: [batch, kv_len, heads*dim], y: as q. With `causal`, position i sees

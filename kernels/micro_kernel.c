@@ -43,9 +43,19 @@ static void pack(const real *x, size_t stride, size_t count, size_t depth, real 
     }
 }
 
+static void copy_runs(const real *x, const size_t *offsets, size_t depth, const struct copy_run *runs,
+    size_t count, real *y, size_t columns)
+{
+    for (size_t k = 0; k < depth; k++, y += columns) {
+        for (size_t r = 0; r < count; r++) {
+            memcpy(y + runs[r].begin, x + offsets[k] + runs[r].offset, runs[r].count * sizeof *y);
+        }
+    }
+}
+
 const struct micro_kernel *micro_kernel_scalar(void)
 {
-    static const struct micro_kernel scalar = {MOST_ROWS, COLUMNS, multiply, pack};
+    static const struct micro_kernel scalar = {MOST_ROWS, COLUMNS, multiply, pack, copy_runs};
     return &scalar;
 }
 

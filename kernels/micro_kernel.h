@@ -1,6 +1,6 @@
 /*
  * The innermost part of a matrix product, which exists for each instruction set: a block of c = a b so small
- * that it stays in registers while k runs. Everything larger (kernels/product.c, attention) is built of it.
+ * that it stays in registers while k runs. Everything larger (gemm_tile.h, attention) is built of it.
  * Internal to kernels/.
  *
  *   a, the side that is broadcast: any strides, so that rows and columns of it may change places; one number
@@ -35,6 +35,12 @@
  * 32. */
 enum { MICRO_DEPTH = 256 };
 
+/* A run of neighbours that a row of a matrix takes from elsewhere. */
+struct copy_run {
+    size_t begin, count; /* in the row */
+    size_t offset;       /* where it comes from */
+};
+
 struct micro_kernel {
     size_t most_rows; /* of a block */
     size_t columns;   /* of a panel */
@@ -48,6 +54,12 @@ struct micro_kernel {
     /* A panel from rows that are contiguous in k: panel[k * columns + j] = x[j * stride + k] for j < count,
      * zero from there to `columns`. count: 0 to columns. */
     void (*pack)(const real *x, size_t stride, size_t count, size_t depth, real *panel);
+
+    /* Rows of `columns` numbers, a panel's or wider ones, each put together of runs: for each k < depth and
+     * each run, y[k * columns + run.begin + j] = x[offsets[k] + run.offset + j] for j < run.count. Nothing
+     * else is read or written. */
+    void (*copy_runs)(const real *x, const size_t *offsets, size_t depth, const struct copy_run *runs,
+        size_t count, real *y, size_t columns);
 };
 
 /* That of the kernel set in use (kernels_use in cpu.h); the double build has the scalar one only. */

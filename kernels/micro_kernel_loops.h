@@ -12,8 +12,6 @@
 
 #include "micro_kernel.h"
 
-#include <string.h>
-
 enum { MICRO_COLUMNS = MICRO_VECTORS * VEC_WIDTH, ROWS_OF_A_BASE = 7 };
 
 /* Row i of a, for i < 14, from two bases seven rows apart and three strides: x86 adds a register once, twice,
@@ -122,7 +120,32 @@ static void pack(const float *x, size_t stride, size_t count, size_t depth, floa
     }
 }
 
+/* One run of exactly one panel's row, as most are, or any. */
+static void copy_runs(const float *x, const size_t *offsets, size_t depth, const struct copy_run *runs,
+    size_t count, float *y, size_t columns)
+{
+    if (count == 1 && runs->count == MICRO_COLUMNS) {
+        x += runs->offset;
+        y += runs->begin;
+        for (size_t k = 0; k < depth; k++, y += columns) {
+#pragma GCC unroll 4
+            for (size_t v = 0; v < MICRO_COLUMNS; v += VEC_WIDTH)
+                vec_store(y + v, vec_load(x + offsets[k] + v));
+        }
+        return;
+    }
+    for (size_t k = 0; k < depth; k++, y += columns) {
+        for (size_t r = 0; r < count; r++) {
+            const float *from = x + offsets[k] + runs[r].offset;
+            float *to = y + runs[r].begin;
+            size_t j = 0;
+            for (; j + VEC_WIDTH <= runs[r].count; j += VEC_WIDTH) vec_store(to + j, vec_load(from + j));
+            if (j < runs[r].count) vec_copy_part(from + j, runs[r].count - j, to + j);
+        }
+    }
+}
+
 /* The table of these functions, which each includer gives out under its own name. */
-static const struct micro_kernel micro_kernel_loops = {MICRO_ROWS, MICRO_COLUMNS, multiply, pack};
+static const struct micro_kernel micro_kernel_loops = {MICRO_ROWS, MICRO_COLUMNS, multiply, pack, copy_runs};
 
 #endif

@@ -18,8 +18,11 @@ typedef float real;
 #endif
 
 #define kernel_linear KERNEL_NAME(kernel_linear)
+#define kernel_linear_scratch KERNEL_NAME(kernel_linear_scratch)
 #define kernel_conv2d KERNEL_NAME(kernel_conv2d)
 #define kernel_conv2d_scratch KERNEL_NAME(kernel_conv2d_scratch)
+#define kernel_upsample_conv2d KERNEL_NAME(kernel_upsample_conv2d)
+#define kernel_upsample_conv2d_scratch KERNEL_NAME(kernel_upsample_conv2d_scratch)
 #define kernel_attention KERNEL_NAME(kernel_attention)
 #define kernel_attention_scratch KERNEL_NAME(kernel_attention_scratch)
 #define kernel_group_norm KERNEL_NAME(kernel_group_norm)

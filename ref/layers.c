@@ -89,26 +89,52 @@ struct tensor as_real(struct forward *f, struct tensor x)
     return y;
 }
 
-/* A weight for a kernel to read, in place or converted into the present scope; NULL for a bias that is not
- * there. */
-static const real *weight(struct forward *f, const struct tensor *stored)
+/* A bias or a norm's weight for a kernel to read, in place or converted into the present scope; NULL where
+ * there is none. */
+static const real *vector_of(struct forward *f, const struct tensor *stored)
 {
     return stored->data ? as_real(f, *stored).data : NULL;
 }
 
+/* A layer's weight for a kernel to convert tile by tile. */
+static struct stored matrix_of(struct forward *f, const struct tensor *weight)
+{
+    struct stored stored = {weight->data, STORED_F32};
+    switch (weight->dtype) {
+    case DTYPE_F32: break;
+    case DTYPE_F64: stored.type = STORED_F64; break;
+    case DTYPE_F16: stored.type = STORED_F16; break;
+    case DTYPE_BF16: stored.type = STORED_BF16; break;
+    default: /* weights_take() lets no other type through; still, any tensor can be converted */
+        stored.data = as_real(f, *weight).data;
+        stored.type = DTYPE_REAL == DTYPE_F64 ? STORED_F64 : STORED_F32;
+    }
+    return stored;
+}
+
 /* --- Layers with weights ------------------------------------------------------------------ */
 
-struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
+/* residual + after(x w^T + bias); residual->data NULL where there is none. */
+static struct tensor linear_and(struct forward *f, struct tensor x, const struct linear *layer,
+    enum linear_after after, struct tensor residual)
 {
     int64_t out = layer->weight.shape[0], in = layer->weight.shape[1];
     if (!may_run(f, last_side(&x) == in, "linear", &x)) return x;
-    struct tensor y = like_with_last(f, x, out);
-    struct arena_mark converted = scope_begin(f);
-    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    struct linear_shape shape = {sides(&x, 0, x.rank - 1), (size_t)in, (size_t)out, after};
+    struct tensor y = like_with_last(f, x, after == LINEAR_GEGLU ? out / 2 : out);
+    struct arena_mark scope = scope_begin(f);
+    struct stored w = matrix_of(f, &layer->weight);
+    const real *bias = vector_of(f, &layer->bias);
+    real *tiles = forward_scratch(f, kernel_linear_scratch(&shape));
     if (forward_runs(f, &(struct kernel_call){"linear", x, layer->weight, y, NULL, 0, false}))
-        kernel_linear(x.data, w, bias, sides(&x, 0, x.rank - 1), (size_t)in, (size_t)out, y.data);
-    arena_release(f->arena, converted);
+        kernel_linear(&shape, x.data, w, bias, residual.data, y.data, tiles);
+    arena_release(f->arena, scope);
     return y;
+}
+
+struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
+{
+    return linear_and(f, x, layer, LINEAR_PLAIN, (struct tensor){0});
 }
 
 struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer)
@@ -137,10 +163,11 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
         x.shape[0], w_shape[0], (int64_t)conv2d_out_height(&shape), (int64_t)conv2d_out_width(&shape)};
     struct tensor y = forward_tensor(f, 4, y_shape);
     struct arena_mark converted = scope_begin(f);
-    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
-    real *columns = forward_scratch(f, kernel_conv2d_scratch(&shape));
+    struct stored w = matrix_of(f, &layer->weight);
+    const real *bias = vector_of(f, &layer->bias);
+    real *tiles = forward_scratch(f, kernel_conv2d_scratch(&shape));
     if (forward_runs(f, &(struct kernel_call){"conv2d", x, layer->weight, y, layer, 0, false}))
-        kernel_conv2d(&shape, x.data, w, bias, y.data, columns);
+        kernel_conv2d(&shape, x.data, w, bias, NULL, NULL, y.data, tiles);
     arena_release(f->arena, converted);
     return y;
 }
@@ -150,7 +177,7 @@ static struct tensor normalise_groups(
     struct forward *f, struct tensor x, const struct norm *layer, bool silu_after, struct tensor y)
 {
     struct arena_mark converted = scope_begin(f);
-    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    const real *w = vector_of(f, &layer->weight), *bias = vector_of(f, &layer->bias);
     const char *name = silu_after ? "group_norm_silu" : "group_norm";
     if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y}))
         kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
@@ -176,7 +203,7 @@ struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *
     if (!may_run(f, last_side(&x) == layer->weight.shape[0], "layer_norm", &x)) return x;
     struct tensor y = like(f, x);
     struct arena_mark converted = scope_begin(f);
-    const real *w = weight(f, &layer->weight), *bias = weight(f, &layer->bias);
+    const real *w = vector_of(f, &layer->weight), *bias = vector_of(f, &layer->bias);
     if (forward_runs(f, &(struct kernel_call){.kernel = "layer_norm", .x = x, .y = y}))
         kernel_layer_norm(
             x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&x), layer->eps, w, bias, y.data);

@@ -6,6 +6,7 @@
 #define KERNELS_ARM_LANES_H
 
 #include <arm_neon.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -100,6 +101,12 @@ static inline vec_double vec_double_load(const double *x)
 static inline void vec_double_store(double *y, vec_double a)
 {
     vst1q_f64(y, a);
+}
+
+/* y = x for n < VEC_WIDTH numbers */
+static inline void vec_copy_part(const float *x, size_t n, float *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = x[i];
 }
 
 /* Rows become columns: twice, row i and row i + 2 are merged, lane by lane, to rows 2 i and 2 i + 1. */

@@ -6,6 +6,7 @@
 #define KERNELS_X86_LANES_H
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { VEC_WIDTH = 8 };
@@ -99,6 +100,14 @@ static inline vec_double vec_double_load(const double *x)
 static inline void vec_double_store(double *y, vec_double a)
 {
     _mm256_storeu_pd(y, a);
+}
+
+/* y = x for n < VEC_WIDTH numbers */
+static inline void vec_copy_part(const float *x, size_t n, float *y)
+{
+    const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), numbers);
+    _mm256_maskstore_ps(y, lanes, _mm256_maskload_ps(x, lanes));
 }
 
 /* Rows become columns: pairs of rows inside each half, then pairs of pairs, then the halves. */

@@ -6,6 +6,7 @@
 #define KERNELS_X86_512_LANES_H
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { VEC_WIDTH = 16 };
@@ -99,6 +100,13 @@ static inline vec_double vec_double_load(const double *x)
 static inline void vec_double_store(double *y, vec_double a)
 {
     _mm512_storeu_pd(y, a);
+}
+
+/* y = x for n < VEC_WIDTH numbers */
+static inline void vec_copy_part(const float *x, size_t n, float *y)
+{
+    __mmask16 lanes = (__mmask16)((1u << n) - 1);
+    _mm512_mask_storeu_ps(y, lanes, _mm512_maskz_loadu_ps(lanes, x));
 }
 
 /* Rows become columns: four times, row i and row i + 8 are merged, lane by lane, to rows 2 i and 2 i + 1,

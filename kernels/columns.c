@@ -1,0 +1,162 @@
+#include "real.h"
+
+#include "columns.h"
+
+#include <string.h>
+
+/* Where a tile's input lies, in the planes or in x itself. */
+struct layout {
+    const real *data;
+    struct tile out_rows, out_columns; /* of the output, that the tile touches */
+    struct tile channels;              /* of the chunk */
+    size_t rows;                       /* input rows in a plane */
+    size_t part, row, plane,
+        picture; /* numbers in a row's part of one column mod s, a row, a plane, a picture */
+};
+
+/* Then a picture is one row to the rest of this file. */
+static bool takes_input_itself(const struct conv2d_shape *s)
+{
+    return s->kernel_height * s->kernel_width == 1 && s->stride == 1 &&
+           s->pad_top + s->pad_bottom + s->pad_left + s->pad_right == 0;
+}
+
+static size_t row_width(const struct conv2d_shape *s)
+{
+    return takes_input_itself(s) ? s->in_height * s->in_width : conv2d_out_width(s);
+}
+
+static void measure_planes(const struct conv2d_shape *s, struct layout *layout)
+{
+    layout->rows = (layout->out_rows.end - layout->out_rows.begin - 1) * s->stride + s->kernel_height;
+    layout->part = layout->out_columns.end - layout->out_columns.begin + (s->kernel_width - 1) / s->stride;
+    layout->row = smaller(s->stride, s->kernel_width) * layout->part;
+    layout->plane = layout->rows * layout->row;
+    layout->picture = (layout->channels.end - layout->channels.begin) * layout->plane;
+}
+
+size_t columns_room(const struct conv2d_shape *s, size_t depth, size_t pictures, size_t positions)
+{
+    if (takes_input_itself(s)) return 0;
+    size_t width = conv2d_out_width(s), kernel = s->kernel_height * s->kernel_width;
+    /* Positions that begin anywhere in a row touch one row more than they would from its start. */
+    size_t rows = smaller(conv2d_out_height(s), tile_count(positions, width) + 1);
+    struct layout layout = {.out_rows = {0, rows},
+        .out_columns = {0, width},
+        .channels = {0, smaller(s->in_channels, depth / kernel + 2)}};
+    measure_planes(s, &layout);
+    return gemm_round(pictures * layout.picture);
+}
+
+/* Part of a padded row: out[i] is the number at i * stride + begin - pad_left of `source`, zero outside of
+ * it: `left` numbers before it, then `inside` numbers in it, the rest after it. */
+static void copy_padded(
+    const struct conv2d_shape *s, const real *source, size_t begin, size_t count, real *out)
+{
+    size_t left = begin < s->pad_left ? smaller(count, tile_count(s->pad_left - begin, s->stride)) : 0;
+    size_t inside = 0;
+    if (left < count && begin + left * s->stride - s->pad_left < s->in_width) {
+        source += begin + left * s->stride - s->pad_left;
+        size_t room = s->in_width + s->pad_left - begin - left * s->stride;
+        inside = smaller(count - left, tile_count(room, s->stride));
+    }
+    memset(out, 0, left * sizeof *out);
+    if (s->stride == 1) {
+        memcpy(out + left, source, inside * sizeof *out);
+    } else {
+        for (size_t i = 0; i < inside; i++) out[left + i] = source[i * s->stride];
+    }
+    memset(out + left + inside, 0, (count - left - inside) * sizeof *out);
+}
+
+/* One channel of one picture. source: [H, W], plane: [input row, column mod s, column / s]. */
+static void copy_plane(
+    const struct conv2d_shape *s, const struct layout *layout, const real *source, real *plane)
+{
+    for (size_t i = 0; i < layout->rows; i++) {
+        size_t at = layout->out_rows.begin * s->stride + i; /* in the padded input */
+        bool inside = at >= s->pad_top && at - s->pad_top < s->in_height;
+        if (!inside) memset(plane, 0, layout->row * sizeof *plane);
+        for (size_t shift = 0; inside && shift * layout->part < layout->row; shift++) {
+            copy_padded(s, source + (at - s->pad_top) * s->in_width,
+                layout->out_columns.begin * s->stride + shift, layout->part, plane + shift * layout->part);
+        }
+        plane += layout->row;
+    }
+}
+
+static struct layout make_planes(
+    const struct conv2d_shape *s, const real *x, const struct column_tile *tile, struct tile k, real *planes)
+{
+    size_t width = row_width(s), kernel = s->kernel_height * s->kernel_width;
+    size_t plane = s->in_height * s->in_width, picture = s->in_channels * plane;
+    struct tile rows = {tile->position.begin / width, (tile->position.end - 1) / width + 1};
+    struct tile columns = {0, width};
+    if (rows.end - rows.begin == 1) {
+        columns.begin = tile->position.begin - rows.begin * width;
+        columns.end = tile->position.end - rows.begin * width;
+    }
+    struct layout layout = {
+        .out_rows = rows, .out_columns = columns, .channels = {k.begin / kernel, (k.end - 1) / kernel + 1}};
+    if (takes_input_itself(s)) {
+        layout.data = x + tile->picture.begin * picture + layout.channels.begin * plane + columns.begin;
+        layout.row = width;
+        layout.plane = plane;
+        layout.picture = picture;
+        return layout;
+    }
+    layout.data = planes;
+    measure_planes(s, &layout);
+    for (size_t b = tile->picture.begin; b < tile->picture.end; b++) {
+        for (size_t c = layout.channels.begin; c < layout.channels.end; c++, planes += layout.plane)
+            copy_plane(s, &layout, x + b * picture + c * plane, planes);
+    }
+    return layout;
+}
+
+/* The runs of some positions of one picture, of which the first is column `begin`; returns how many. */
+static size_t make_runs(const struct conv2d_shape *s, const struct layout *layout, struct tile position,
+    size_t begin, size_t offset, struct copy_run *runs)
+{
+    size_t width = row_width(s), count = 0;
+    for (size_t at = position.begin; at < position.end; at += runs[count++].count) {
+        size_t i = at / width, j = at % width;
+        size_t from = (i - layout->out_rows.begin) * s->stride * layout->row + j - layout->out_columns.begin;
+        runs[count] = (struct copy_run){
+            begin + at - position.begin, smaller(width - j, position.end - at), offset + from};
+    }
+    return count;
+}
+
+void columns_make(const struct micro_kernel *blocks, const struct conv2d_shape *s, const real *x,
+    const struct column_tile *tile, struct tile k, real *planes, real *columns)
+{
+    const struct micro_kernel *copies = micro_kernel_in_use();
+    struct layout layout = make_planes(s, x, tile, k, planes);
+    size_t offsets[MOST_DEPTH], kernel = s->kernel_height * s->kernel_width;
+    for (size_t i = k.begin; i < k.end; i++) {
+        size_t c = i / kernel - layout.channels.begin, ky = i % kernel / s->kernel_width,
+               kx = i % s->kernel_width;
+        offsets[i - k.begin] =
+            c * layout.plane + ky * layout.row + kx % s->stride * layout.part + kx / s->stride;
+    }
+    struct copy_run runs[MOST_COLUMNS];
+    size_t positions = tile->position.end - tile->position.begin, count = 0;
+    size_t pictures = tile->picture.end - tile->picture.begin, depth = k.end - k.begin;
+    for (size_t b = 0; b < pictures; b++) {
+        if (blocks == NULL) {
+            count += make_runs(s, &layout, tile->position, b * positions, b * layout.picture, runs + count);
+            continue;
+        }
+        for (size_t first = tile->position.begin; first < tile->position.end; first += blocks->columns) {
+            struct tile part = {first, smaller(tile->position.end, first + blocks->columns)};
+            count = make_runs(s, &layout, part, 0, b * layout.picture, runs);
+            if (part.end - part.begin < blocks->columns)
+                memset(columns, 0, depth * blocks->columns * sizeof *columns);
+            copies->copy_runs(layout.data, offsets, depth, runs, count, columns, blocks->columns);
+            columns += MICRO_DEPTH * blocks->columns;
+        }
+    }
+    if (blocks == NULL)
+        copies->copy_runs(layout.data, offsets, depth, runs, count, columns, pictures * positions);
+}
