@@ -40,4 +40,11 @@ const char *kernels_cpu_name(char *buffer, size_t size);
 const char *kernels_blas_description(void);
 const char *kernels_blas_core(void);
 
+/* OpenBLAS's kernels by the names that OPENBLAS_CORETYPE takes (blas_core.c): whether this processor can run
+ * those of `name`, in capitals or not; those that it can, up to `most` of them; and the ones that most
+ * machines of this architecture have in common, NULL where this one does not have them or none are. */
+bool kernels_blas_core_runs(const char *name);
+size_t kernels_blas_cores(const char **names, size_t most);
+const char *kernels_common_blas_core(void);
+
 #endif

@@ -132,8 +132,25 @@ enum status cli_scheduler_config(
 enum status cli_labelled_scheduler(
     const char *argument, const cJSON *common, cJSON **config, char **label, struct error *error);
 
-/* The vector kernels that --cpu names, an enum kernel_set; an error where this processor lacks them. */
-enum status cli_use_kernels(int set, struct error *error);
+/* What --threads, --cpu, --gemm and --blas-core say, the same for every command that computes. All zero: what
+ * the machine has. */
+struct cli_machine {
+    int64_t threads;
+    int cpu;  /* an enum kernel_set, where given */
+    int gemm; /* an enum gemm_kind, where given */
+    bool cpu_given, gemm_given;
+    const char *blas_core; /* NULL where not given */
+    bool
+        as_it_is; /* set by a command that measures: OpenBLAS's choice of kernels stays without --blas-core */
+};
+struct cli_option cli_threads_option(struct cli_machine *machine);
+struct cli_option cli_cpu_option(struct cli_machine *machine);
+struct cli_option cli_gemm_option(struct cli_machine *machine);
+struct cli_option cli_blas_core_option(struct cli_machine *machine);
+/* Computes that way from now on. `f64` says that the command computes in double, whose products are always
+ * OpenBLAS's. Call it before anything else is done: the program may be started anew (blas_core.h), and the
+ * process is then another. */
+enum status cli_use_machine(struct invocation *invocation, const struct cli_machine *machine, bool f64);
 /* The kernel sets that this processor has, "avx2 (also available: scalar)", the one in use first. Returns
  * `buffer`. */
 const char *cli_show_kernels(char *buffer, size_t size);

@@ -1,3 +1,4 @@
+#include "blas_core.h"
 #include "cli.h"
 #include "memory_report.h"
 #include "paths.h"
@@ -32,7 +33,7 @@ enum format { FORMAT_TABLE, FORMAT_JSON };
 struct info_arguments {
     const char *plan, *variant;
     cJSON *keys; /* of the recipe that is planned */
-    int64_t threads;
+    struct cli_machine machine;
     int precision, format, dtype;
     bool dtype_given;
 };
@@ -87,13 +88,10 @@ static enum status parse(struct invocation *invocation, struct info_arguments *a
             .argument = "f32|f64",
             .choices = precisions,
             .help = "of models and sampler (f32)"},
-        {.name = "threads",
-            .kind = CLI_INTEGER,
-            .value = &arguments->threads,
-            .argument = "N",
-            .minimum = 1,
-            .maximum = 1024,
-            .help = "by default one a processor; each has scratch memory of its own"},
+        cli_threads_option(&arguments->machine),
+        cli_cpu_option(&arguments->machine),
+        cli_gemm_option(&arguments->machine),
+        cli_blas_core_option(&arguments->machine),
         {.name = "format",
             .kind = CLI_CHOICE,
             .value = &arguments->format,
@@ -121,6 +119,14 @@ static void add_line(struct table *table, const char *what, const char *value)
     table_add(table, "%s", value);
 }
 
+/* In the two precisions. */
+static const char *show_products(char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%s (f32), %s (f64)", kernels_gemm_name(kernels_gemm_in_use()),
+        kernels_gemm_name(GEMM_OPENBLAS));
+    return buffer;
+}
+
 static enum status show_machine(struct invocation *invocation)
 {
     char text[256];
@@ -130,8 +136,10 @@ static enum status show_machine(struct invocation *invocation)
     add_line(&table, "kernels", cli_show_kernels(text, sizeof text));
     snprintf(text, sizeof text, "%d", kernels_threads());
     add_line(&table, "threads", text);
+    add_line(&table, "matrix products", show_products(text, sizeof text));
     add_line(&table, "BLAS", kernels_blas_description());
-    add_line(&table, "BLAS core", kernels_blas_core());
+    snprintf(text, sizeof text, "%s (chosen by %s)", kernels_blas_core(), blas_core_chosen_by());
+    add_line(&table, "BLAS core", text);
     add_line(&table, "cJSON", cJSON_Version());
     add_line(&table, "libpng", png_get_libpng_ver(NULL));
     add_line(&table, "zlib", zlibVersion());
@@ -180,7 +188,6 @@ static enum status show_plan(struct invocation *invocation, struct info_argument
     bool f64 = arguments->precision == PRECISION_F64;
     pipeline_plan_function *make_plan = f64 ? pipeline_plan_f64 : pipeline_plan_f32;
 
-    if (arguments->threads) kernels_set_threads((int)arguments->threads);
     enum status status = read_recipe(arguments, &recipe, error);
     if (status == STATUS_OK) status = open_shapes(arguments, &pipeline, error);
     if (status == STATUS_OK)
@@ -202,6 +209,8 @@ enum status command_info(struct invocation *invocation)
 {
     struct info_arguments arguments = {0};
     enum status status = parse(invocation, &arguments);
+    if (status == STATUS_OK && !invocation->helped)
+        status = cli_use_machine(invocation, &arguments.machine, arguments.precision == PRECISION_F64);
     if (status == STATUS_OK && !invocation->helped)
         status = arguments.plan ? show_plan(invocation, &arguments) : show_machine(invocation);
     cJSON_Delete(arguments.keys);

@@ -22,10 +22,9 @@ struct run_arguments {
     cJSON *keys;     /* what the command line says of the recipe */
     cJSON *settings; /* --set */
     int semantics;
-    int64_t threads;
+    struct cli_machine machine;
     int precision;
-    int cpu; /* an enum kernel_set, where `cpu_given` */
-    bool cpu_given, trace_modules, report_memory;
+    bool trace_modules, report_memory;
 };
 
 /* An option that becomes the recipe's key of the same name. */
@@ -108,21 +107,10 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .argument = "f32|f64",
             .choices = precisions,
             .help = "of models and sampler (f32); f64 is the oracle, and slow"},
-        {.name = "threads",
-            .kind = CLI_INTEGER,
-            .value = &arguments->threads,
-            .argument = "N",
-            .minimum = 1,
-            .maximum = 1024,
-            .help = "by default one a processor; changes no bit of the result"},
-        {.name = "cpu",
-            .kind = CLI_CHOICE,
-            .value = &arguments->cpu,
-            .argument = "SET",
-            .choices = kernels_set_names(),
-            .given = &arguments->cpu_given,
-            .help = "the vector kernels: scalar, avx2, avx512 or neon; by default the best of `plumb info`. "
-                    "All give the same bits; the BLAS chooses its own"},
+        cli_threads_option(&arguments->machine),
+        cli_cpu_option(&arguments->machine),
+        cli_gemm_option(&arguments->machine),
+        cli_blas_core_option(&arguments->machine),
         {.name = "out",
             .kind = CLI_STRING,
             .value = &arguments->out,
@@ -283,6 +271,7 @@ static enum status put_machine(struct trace *trace, struct error *error)
     cJSON *machine = cJSON_CreateObject();
     bool made = machine && cJSON_AddStringToObject(machine, "cpu", kernels_cpu_name(cpu, sizeof cpu)) &&
                 cJSON_AddStringToObject(machine, "kernels", kernels_set_name(kernels_in_use())) &&
+                cJSON_AddStringToObject(machine, "gemm", kernels_gemm_name(kernels_gemm_in_use())) &&
                 cJSON_AddStringToObject(machine, "blas", kernels_blas_description()) &&
                 cJSON_AddStringToObject(machine, "blas_core", kernels_blas_core());
     enum status status = made ? put_json(trace, "machine", machine, error) : error_memory(error, 0);
@@ -423,8 +412,7 @@ enum status command_run(struct invocation *invocation)
     struct recipe recipe = {0};
     enum status status = parse(invocation, &arguments);
     if (status == STATUS_OK && !invocation->helped) {
-        if (arguments.threads) kernels_set_threads((int)arguments.threads);
-        if (arguments.cpu_given) status = cli_use_kernels(arguments.cpu, &invocation->error);
+        status = cli_use_machine(invocation, &arguments.machine, arguments.precision == PRECISION_F64);
         if (status == STATUS_OK) status = read_recipe(&arguments, &recipe, &invocation->error);
         if (status == STATUS_OK) status = run(invocation, &arguments, &recipe);
     }
