@@ -187,6 +187,10 @@ static void prepare_schedule(struct run *run)
         run->f.status = pipeline_scheduler_config(run->pipeline, r, &config, run->warnings, run->f.error);
     if (run->f.status == STATUS_OK)
         run->f.status = refer(run, scheduler_create(config, &run->scheduler, run->warnings, run->f.error));
+    if (run->f.status == STATUS_OK && !scheduler_has_step(run->scheduler))
+        run->f.status = error_input(run->f.error,
+            "scheduler: %s has no step(), only step_pred(); a text-to-image pipeline cannot run it",
+            scheduler_name(run->scheduler));
     cJSON_Delete(config);
     if (run->f.status != STATUS_OK) return;
 

@@ -40,10 +40,11 @@ static enum status put_list(struct sampling *s, const char *name, const real *va
     return values ? put_numbers(s, name, dtype_of_real, 1, &length, values) : STATUS_OK;
 }
 
-static enum status put_sample(struct sampling *s, size_t step, const char *what, const real *values)
+/* `prefix` is that of a step, "step.3", or of a correction in front of it, "step.3.correct.0". */
+static enum status put_sample(struct sampling *s, const char *prefix, const char *what, const real *values)
 {
-    char name[64];
-    snprintf(name, sizeof name, "step.%zu.%s", step, what);
+    char name[96];
+    snprintf(name, sizeof name, "%s.%s", prefix, what);
     return put_numbers(s, name, dtype_of_real, s->sample_case->rank, s->sample_case->shape, values);
 }
 
@@ -122,11 +123,11 @@ static enum status draw(struct sampling *s, const char *name, real *values)
 /* --- The run ------------------------------------------------------------------------------ */
 
 /* The recorded output of the model: of the sample's size, or twice that with a variance. */
-static enum status get_model_output(struct sampling *s, size_t step, size_t *size)
+static enum status get_model_output(struct sampling *s, const char *prefix, size_t *size)
 {
-    char name[64];
+    char name[96];
     bool found = false;
-    snprintf(name, sizeof name, "step.%zu.model_output", step);
+    snprintf(name, sizeof name, "%s.model_output", prefix);
     const struct tensor *tensor = tensor_set_find(s->inputs, name);
     bool twice = tensor && tensor_count(tensor) == 2 * s->n;
     *size = (twice ? 2 : 1) * s->sample_case->sample_size;
@@ -139,46 +140,79 @@ static enum status get_model_output(struct sampling *s, size_t step, size_t *siz
     return status;
 }
 
+static enum status draw_noise(struct sampling *s, const char *prefix, struct step_input *input)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s.noise", prefix);
+    input->noise = s->noise;
+    enum status status = draw(s, name, s->noise);
+    return status == STATUS_OK ? put_sample(s, prefix, "noise", s->noise) : status;
+}
+
+/* prev_sample becomes the sample. */
+static enum status take_prev_sample(struct sampling *s, const char *prefix)
+{
+    real *made = s->prev_sample;
+    s->prev_sample = s->sample;
+    s->sample = made;
+    return put_sample(s, prefix, "prev_sample", made);
+}
+
+/* The corrections in front of a step, each with a model output of its own (ScoreSdeVe). */
+static enum status run_corrections(struct sampling *s, size_t i, const struct step_input *of_step)
+{
+    enum status status = STATUS_OK;
+    for (int c = 0; status == STATUS_OK && c < scheduler_correct_steps(s->scheduler); c++) {
+        char prefix[64];
+        struct step_input input = *of_step;
+        snprintf(prefix, sizeof prefix, "step.%zu.correct.%d", i, c);
+        input.sample = s->sample;
+        status = put_sample(s, prefix, "sample", s->sample);
+        if (status == STATUS_OK) status = get_model_output(s, prefix, &input.model_output_size);
+        if (status == STATUS_OK) status = draw_noise(s, prefix, &input);
+        if (status == STATUS_OK) status = scheduler_correct(s->scheduler, &input, s->prev_sample, s->error);
+        if (status == STATUS_OK) status = take_prev_sample(s, prefix);
+    }
+    return status;
+}
+
 static enum status run_step(struct sampling *s, size_t i)
 {
     const struct sample_case *c = s->sample_case;
     struct step_input input = {
         .timestep = s->scheduler->timesteps[i],
         .model_output = s->model_output,
-        .sample = s->sample,
         .batch = c->batch,
         .sample_size = c->sample_size,
         .options = c->options,
     };
-    char name[64];
-    snprintf(name, sizeof name, "step.%zu.timestep", i);
+    char prefix[64], name[96];
+    snprintf(prefix, sizeof prefix, "step.%zu", i);
+    snprintf(name, sizeof name, "%s.timestep", prefix);
     enum status status = put_timesteps(s, name, &input.timestep, 1, 0);
-    if (status == STATUS_OK) status = put_sample(s, i, "sample", s->sample);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) status = run_corrections(s, i, &input);
+    input.sample = s->sample;
+    if (status == STATUS_OK) status = put_sample(s, prefix, "sample", s->sample);
+    if (status == STATUS_OK && scheduler_has_step(s->scheduler)) {
         status = scheduler_scale_model_input(
             s->scheduler, input.timestep, s->sample, s->n, s->scaled_input, s->error);
-    if (status == STATUS_OK) status = put_sample(s, i, "scaled_input", s->scaled_input);
-    if (status == STATUS_OK) status = get_model_output(s, i, &input.model_output_size);
-    if (status == STATUS_OK && scheduler_needs_noise(s->scheduler, input.timestep, &input.options)) {
-        snprintf(name, sizeof name, "step.%zu.noise", i);
-        input.noise = s->noise;
-        status = draw(s, name, s->noise);
-        if (status == STATUS_OK) status = put_sample(s, i, "noise", s->noise);
+        if (status == STATUS_OK) status = put_sample(s, prefix, "scaled_input", s->scaled_input);
     }
+    if (status == STATUS_OK) status = get_model_output(s, prefix, &input.model_output_size);
+    if (status == STATUS_OK && scheduler_needs_noise(s->scheduler, input.timestep, &input.options))
+        status = draw_noise(s, prefix, &input);
     if (status != STATUS_OK) return status;
 
     /* A class that returns nothing beside prev_sample leaves the NaNs alone. */
     bool returned = false;
     for (size_t e = 0; e < s->n; e++) s->pred_original_sample[e] = (real)NAN;
     status = scheduler_step(s->scheduler, &input, s->prev_sample, s->pred_original_sample, s->error);
+    if (status != STATUS_OK) return error_prefix(s->error, status, "step %zu: ", i);
     for (size_t e = 0; e < s->n; e++) returned = returned || !isnan(s->pred_original_sample[e]);
-    if (status == STATUS_OK) status = put_sample(s, i, "prev_sample", s->prev_sample);
+    status = take_prev_sample(s, prefix);
     if (status == STATUS_OK && returned)
-        status = put_sample(s, i, scheduler_second_output(s->scheduler), s->pred_original_sample);
-    real *made = s->prev_sample;
-    s->prev_sample = s->sample;
-    s->sample = made;
-    return error_prefix(s->error, status, "step %zu: ", i);
+        status = put_sample(s, prefix, scheduler_second_output(s->scheduler), s->pred_original_sample);
+    return status;
 }
 
 static enum status run_steps(struct sampling *s)

@@ -1,6 +1,7 @@
 #include "sched/real.h"
 #include "schedule_table.h"
 
+#include "sched/integer_steps.h"
 #include "sched/noise_schedule.h"
 #include "sched/solver.h"
 
@@ -51,12 +52,26 @@ static enum status fill_from_alphas(
     }
     table->sigmas[table->count] = sigma_of((double)scheduler->final_alpha_cumprod);
     if (!table->previous_timesteps) return STATUS_OK;
-    int stride = scheduler->num_train_timesteps / scheduler->num_inference_steps;
     for (size_t i = 0; i < table->count; i++) {
-        table->previous_timesteps[i] = table->timesteps[i] - stride;
-        table->previous_alphas_cumprod[i] = alpha_cumprod_after(scheduler, table->timesteps[i] - stride);
+        double *previous = &table->previous_timesteps[i];
+        enum status status = integer_steps_next(scheduler, table->timesteps[i], previous, error);
+        if (status != STATUS_OK) return status;
+        table->previous_alphas_cumprod[i] = alpha_cumprod_after(scheduler, *previous);
     }
     return STATUS_OK;
+}
+
+/* The classes that have neither: as the solver says. */
+static void fill_from_levels(const struct scheduler *scheduler, struct schedule_table *table)
+{
+    for (size_t i = 0; i <= table->count; i++) {
+        double alpha = 0, sigma = 0;
+        scheduler->solver->level_at(scheduler, i, &alpha, &sigma);
+        table->sigmas[i] = sigma / alpha;
+        if (i == table->count) break;
+        table->alphas_cumprod[i] = alpha * alpha;
+        table->log_snrs[i] = 2 * log(alpha / sigma);
+    }
 }
 
 static enum status fill_columns(
@@ -77,6 +92,10 @@ static enum status fill_columns(
         if (!*columns[i]) return error_memory(error, (table->count + 1) * sizeof(double));
     }
     for (size_t i = 0; i < table->count; i++) table->timesteps[i] = scheduler->timesteps[i];
+    if (scheduler->solver->level_at) {
+        fill_from_levels(scheduler, table);
+        return STATUS_OK;
+    }
     if (!table->has_sigmas) return fill_from_alphas(scheduler, table, error);
     if (scheduler->num_sigmas < table->count)
         return error_input(error, "%zu timesteps but %zu sigmas", table->count, scheduler->num_sigmas);

@@ -99,6 +99,12 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
     return STATUS_OK;
 }
 
+static void level_at(const struct scheduler *scheduler, size_t index, double *alpha, double *sigma)
+{
+    *alpha = (double)scheduler->alphas[index];
+    *sigma = (double)scheduler->betas[index];
+}
+
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error)
 {
@@ -139,6 +145,7 @@ const struct solver REAL_NAME(ipndm_solver) = {
     .state_size = sizeof(struct ipndm_state),
     .create = create,
     .set_timesteps = set_timesteps,
+    .level_at = level_at,
     .step = step,
     .state_memory = state_memory,
 };

@@ -212,8 +212,9 @@ bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const s
     return scheduler->solver->needs_noise && scheduler->solver->needs_noise(scheduler, timestep, &whole);
 }
 
-enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
-    real *pred_original_sample, struct error *error)
+/* What a step and a correction have to be given. */
+static enum status check_step(
+    const struct scheduler *scheduler, const struct step_input *input, struct error *error)
 {
     const struct solver *solver = scheduler->solver;
     if (!scheduler->timesteps_are_set && !solver->steps_unset)
@@ -226,11 +227,41 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
         return error_input(error, "model_output: expected %zu numbers a picture%s, got %zu",
             input->sample_size, solver->takes_variance ? ", or twice as many with a predicted variance" : "",
             input->model_output_size);
+    return STATUS_OK;
+}
+
+enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+    real *pred_original_sample, struct error *error)
+{
+    const struct solver *solver = scheduler->solver;
+    enum status status = check_step(scheduler, input, error);
+    if (status != STATUS_OK) return status;
     if (!input->noise && scheduler_needs_noise(scheduler, input->timestep, &input->options))
         return error_input(error, "noise: missing; this step of %s draws", solver->class_name);
     struct step_input whole = *input;
     whole.options = options_of_step(scheduler, &input->options);
     return solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
+}
+
+int scheduler_correct_steps(const struct scheduler *scheduler)
+{
+    return scheduler->solver->correct_steps ? scheduler->solver->correct_steps(scheduler) : 0;
+}
+
+enum status scheduler_correct(
+    struct scheduler *scheduler, const struct step_input *input, real *prev_sample, struct error *error)
+{
+    if (!scheduler->solver->correct)
+        return error_input(error, "step_correct: %s does not have it", scheduler_name(scheduler));
+    enum status status = check_step(scheduler, input, error);
+    if (status != STATUS_OK) return status;
+    if (!input->noise) return error_input(error, "noise: missing; a correction draws");
+    return scheduler->solver->correct(scheduler, input, prev_sample, error);
+}
+
+bool scheduler_has_step(const struct scheduler *scheduler)
+{
+    return !scheduler->solver->lacks_step;
 }
 
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,

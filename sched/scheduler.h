@@ -130,6 +130,22 @@ bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const s
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error);
 
+/* Predictor-corrector sampling: before each step the loop calls scheduler_correct() so many times, each with
+ * a model output for the sample that it is given and always with noise. 0 for all classes but ScoreSdeVe. */
+#define scheduler_correct_steps(...) REAL_NAME(scheduler_correct_steps)(__VA_ARGS__)
+#define scheduler_correct(...) REAL_NAME(scheduler_correct)(__VA_ARGS__)
+int scheduler_correct_steps(const struct scheduler *scheduler);
+enum status scheduler_correct(
+    struct scheduler *scheduler, const struct step_input *input, real *prev_sample, struct error *error);
+
+/* The class's name. */
+const char *scheduler_name(const struct scheduler *scheduler);
+
+/* Whether diffusers' class has a step(), as its text-to-image pipelines need it; two have step_pred()
+ * instead, which scheduler_step() is for them. */
+#define scheduler_has_step(...) REAL_NAME(scheduler_has_step)(__VA_ARGS__)
+bool scheduler_has_step(const struct scheduler *scheduler);
+
 /* The scheduler classes that there are: "DDIMScheduler" ... */
 size_t scheduler_class_count(void);
 const char *scheduler_class_name(size_t i);

@@ -53,6 +53,9 @@ struct solver {
     const char *extra_beta_schedule;
     /* A timestep may be no number, as it may be in diffusers (DPM2 ancestral). */
     bool undefined_timesteps;
+    /* diffusers' class has step_pred() in the place of step(), so that its pipelines for text cannot run it.
+     */
+    bool lacks_step;
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;
 
@@ -82,6 +85,15 @@ struct solver {
     enum status (*step)(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
         real *pred_original_sample, struct error *error);
 
+    /* As scheduler_correct_steps() and scheduler_correct(); NULL: there are none. */
+    int (*correct_steps)(const struct scheduler *scheduler);
+    enum status (*correct)(
+        struct scheduler *scheduler, const struct step_input *input, real *prev_sample, struct error *error);
+
+    /* What the sample is at step `index`, or after the last: alpha data + sigma noise. NULL where sigmas or
+     * alphas_cumprod say it. */
+    void (*level_at)(const struct scheduler *scheduler, size_t index, double *alpha, double *sigma);
+
     /* As scheduler_add_noise(); NULL: diffusers' class has no add_noise(). */
     enum status (*add_noise)(struct scheduler *scheduler, const real *original_samples, const real *noise,
         const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
@@ -91,9 +103,6 @@ struct solver {
      * or into its blocks, and a block holds plain numbers. */
     size_t (*state_memory)(void *state, struct state_memory memory[MAX_STATE_MEMORY]);
 };
-
-/* The class's name, for messages. */
-const char *scheduler_name(const struct scheduler *scheduler);
 
 /* Frees what the state points to, by state_memory. The state is for nothing then but to be freed or written
  * anew. */

@@ -159,7 +159,7 @@ static struct level level_at(const struct run *run, size_t i)
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(run->json, "scheduler");
     const struct tensor *sigmas = tensor_set_find(run->tensors, "sigmas");
     if (sigmas) {
-        double sigma = tensor_get_double(sigmas, i);
+        double sigma = i < tensor_count(sigmas) ? tensor_get_double(sigmas, i) : 0;
         bool flow = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "use_flow_sigmas"));
         /* The samples of Euler and of the classes without betas are x_0 + sigma noise. */
         bool unscaled = run->scheduler->init_noise_sigma_is_f32 || run->scheduler->num_betas == 0;
@@ -170,6 +170,7 @@ static struct level level_at(const struct run *run, size_t i)
         return (struct level){tensor_get_double(need_tensor(run->tensors, "alphas"), i),
             tensor_get_double(need_tensor(run->tensors, "betas"), i)};
     }
+    if (!run->scheduler->alphas_cumprod) return (struct level){1, 1}; /* ScoreSdeVp: no table says it */
     const struct tensor *timesteps = need_tensor(run->tensors, "timesteps");
     const struct tensor *alphas_cumprod = need_tensor(run->tensors, "alphas_cumprod");
     int64_t t = i < tensor_count(timesteps) ? tensor_get_int(timesteps, i) : -1;
@@ -217,7 +218,13 @@ static double largest_term(const struct run *run, size_t i, const struct tensor 
 
 static void check_model_input(struct run *run, size_t i, double timestep, const real *sample, size_t n)
 {
-    const struct tensor *expected = need_tensor(run->tensors, "step.%zu.scaled_input", i);
+    char name[64];
+    snprintf(name, sizeof name, "step.%zu.scaled_input", i);
+    const struct tensor *expected = tensor_set_find(run->tensors, name);
+    if (!expected) { /* where diffusers' loop does not ask for one */
+        ck_assert(!scheduler_has_step(run->scheduler));
+        return;
+    }
     real *model_input = malloc(n * sizeof *model_input);
     ck_assert(model_input != NULL);
     struct error error = {""};
@@ -232,58 +239,127 @@ static void check_model_input(struct run *run, size_t i, double timestep, const 
     free(model_input);
 }
 
-/* Step `i` from its recorded inputs; false where there is no such step. */
-static bool check_step(struct run *run, size_t i)
-{
-    char name[64];
-    snprintf(name, sizeof name, "step.%zu.sample", i);
-    const struct tensor *sample = tensor_set_find(run->tensors, name);
-    if (!sample) return false;
-    const struct tensor *model_output = need_tensor(run->tensors, "step.%zu.model_output", i);
-    const struct tensor *expected = need_tensor(run->tensors, "step.%zu.prev_sample", i);
-    snprintf(name, sizeof name, "step.%zu.noise", i);
-    const struct tensor *noise = tensor_set_find(run->tensors, name);
-    snprintf(name, sizeof name, "step.%zu.%s", i, scheduler_second_output(run->scheduler));
-    const struct tensor *expected_original = tensor_set_find(run->tensors, name);
+/* What is recorded of a step, or of a correction in front of it, under `prefix`. */
+struct recorded_step {
+    const struct tensor *sample, *model_output, *expected;
+    const struct tensor *noise; /* NULL where none was drawn */
+    real *inputs[3], *prev_sample;
+    struct step_input input;
+};
 
-    size_t batch = (size_t)sample->shape[0], n = tensor_count(sample);
-    real *inputs[] = {reals_of(sample), reals_of(model_output), noise ? reals_of(noise) : NULL};
-    real *prev_sample = malloc(n * sizeof *prev_sample), *original = malloc(n * sizeof *original);
-    ck_assert(prev_sample != NULL && original != NULL);
-    const struct step_input input = {
+static const struct tensor *recorded(const struct run *run, const char *prefix, const char *what)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s.%s", prefix, what);
+    return tensor_set_find(run->tensors, name);
+}
+
+/* False where nothing is recorded under `prefix`. */
+static bool open_step(const struct run *run, const char *prefix, size_t i, struct recorded_step *step)
+{
+    *step = (struct recorded_step){.sample = recorded(run, prefix, "sample")};
+    if (!step->sample) return false;
+    step->model_output = need_tensor(run->tensors, "%s.model_output", prefix);
+    step->expected = need_tensor(run->tensors, "%s.prev_sample", prefix);
+    step->noise = recorded(run, prefix, "noise");
+    step->inputs[0] = reals_of(step->sample);
+    step->inputs[1] = reals_of(step->model_output);
+    if (step->noise) step->inputs[2] = reals_of(step->noise);
+    const size_t batch = (size_t)step->sample->shape[0], n = tensor_count(step->sample);
+    step->prev_sample = malloc(n * sizeof *step->prev_sample);
+    ck_assert(step->prev_sample != NULL);
+    step->input = (struct step_input){
         .timestep = run->scheduler->timesteps[i],
-        .sample = inputs[0],
-        .model_output = inputs[1],
-        .model_output_size = tensor_count(model_output) / batch,
+        .sample = step->inputs[0],
+        .model_output = step->inputs[1],
+        .model_output_size = tensor_count(step->model_output) / batch,
         .batch = batch,
         .sample_size = n / batch,
-        .noise = inputs[2],
+        .noise = step->inputs[2],
         .options = recorded_step_options(cJSON_GetObjectItemCaseSensitive(run->json, "step_kwargs")),
     };
-    check_model_input(run, i, input.timestep, input.sample, n);
-    if (scheduler_needs_noise(run->scheduler, input.timestep, &input.options) != (noise != NULL))
-        complain(run, "step %zu: needs_noise is wrong; diffusers %s", i, noise ? "draws" : "does not draw");
+    return true;
+}
+
+static void close_step(struct recorded_step *step)
+{
+    for (size_t k = 0; k < 3; k++) free(step->inputs[k]);
+    free(step->prev_sample);
+}
+
+static double step_limit(const struct run *run)
+{
+    const bool vp = strcmp(scheduler_name(run->scheduler), "ScoreSdeVpScheduler") == 0;
+    return vp ? run->limits->score_sde_vp_step : run->limits->step;
+}
+
+static void check_prev_sample(struct run *run, const char *prefix, size_t i, const struct recorded_step *step)
+{
+    double term = largest_term(run, i, step->sample, step->model_output, step->noise, step->expected);
+    double distance = compare(step->prev_sample, step->expected, term, &run->totals->prev_sample);
+    if (distance > step_limit(run)) complain(run, "%s: prev_sample is %g away", prefix, distance);
+}
+
+/* The corrections in front of step `i`. */
+static void check_corrections(struct run *run, size_t i)
+{
+    for (int c = 0; c < scheduler_correct_steps(run->scheduler); c++) {
+        char prefix[64];
+        struct error error = {""};
+        struct recorded_step step;
+        snprintf(prefix, sizeof prefix, "step.%zu.correct.%d", i, c);
+        if (!open_step(run, prefix, i, &step))
+            complain(run, "%s: not recorded", prefix);
+        else if (scheduler_correct(run->scheduler, &step.input, step.prev_sample, &error) == STATUS_OK)
+            check_prev_sample(run, prefix, i, &step);
+        else
+            complain(run, "%s: %s", prefix, error.message);
+        close_step(&step);
+    }
+}
+
+static void check_second_output(
+    struct run *run, size_t i, const struct recorded_step *step, const real *second_output)
+{
+    char prefix[64];
+    const char *name = scheduler_second_output(run->scheduler);
+    snprintf(prefix, sizeof prefix, "step.%zu", i);
+    const struct tensor *expected = recorded(run, prefix, name);
+    if (!expected) return;
+    double peak = largest_term_of_original(run, i, step->sample, step->model_output, expected);
+    double distance = compare(second_output, expected, peak, &run->totals->pred_original_sample);
+    if (distance > step_limit(run)) complain(run, "step %zu: %s is %g away", i, name, distance);
+}
+
+/* Step `i` from its recorded inputs; false where there is no such step, or it fails. */
+static bool check_step(struct run *run, size_t i)
+{
+    char prefix[64];
+    struct recorded_step step;
+    snprintf(prefix, sizeof prefix, "step.%zu", i);
+    if (!open_step(run, prefix, i, &step)) return false;
+    const size_t n = step.input.batch * step.input.sample_size;
+    real *second_output = malloc(n * sizeof *second_output);
+    ck_assert(second_output != NULL);
+    check_corrections(run, i);
+    check_model_input(run, i, step.input.timestep, step.input.sample, n);
+    if (scheduler_needs_noise(run->scheduler, step.input.timestep, &step.input.options) !=
+        (step.noise != NULL))
+        complain(
+            run, "step %zu: needs_noise is wrong; diffusers %s", i, step.noise ? "draws" : "does not draw");
 
     struct error error = {""};
-    bool done = scheduler_step(run->scheduler, &input, prev_sample, original, &error) == STATUS_OK;
+    bool done =
+        scheduler_step(run->scheduler, &step.input, step.prev_sample, second_output, &error) == STATUS_OK;
     if (done) {
-        double term = largest_term(run, i, sample, model_output, noise, expected);
-        double distance = compare(prev_sample, expected, term, &run->totals->prev_sample);
-        if (distance > run->limits->step) complain(run, "step %zu: prev_sample is %g away", i, distance);
-        if (expected_original) {
-            double peak = largest_term_of_original(run, i, sample, model_output, expected_original);
-            distance = compare(original, expected_original, peak, &run->totals->pred_original_sample);
-            if (distance > run->limits->step)
-                complain(
-                    run, "step %zu: %s is %g away", i, scheduler_second_output(run->scheduler), distance);
-        }
+        check_prev_sample(run, prefix, i, &step);
+        check_second_output(run, i, &step, second_output);
         run->totals->steps++;
     } else {
         complain(run, "step %zu: %s", i, error.message);
     }
-    for (size_t k = 0; k < 3; k++) free(inputs[k]);
-    free(prev_sample);
-    free(original);
+    close_step(&step);
+    free(second_output);
     return done;
 }
 

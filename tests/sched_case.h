@@ -27,10 +27,11 @@ struct case_totals {
 
 /* What a case must keep to. */
 struct case_limits {
-    double table_ulp; /* betas, alphas_cumprod */
-    double fraction;  /* fractional timesteps */
-    double sigma_ulp; /* sigmas, init_noise_sigma */
-    double step;      /* prev_sample, pred_original_sample, noised samples, model input */
+    double table_ulp;         /* betas, alphas_cumprod */
+    double fraction;          /* fractional timesteps */
+    double sigma_ulp;         /* sigmas, init_noise_sigma */
+    double score_sde_vp_step; /* ScoreSdeVp's prev_sample and prev_sample_mean */
+    double step;              /* prev_sample, pred_original_sample, noised samples, model input */
 };
 
 /* Runs the case `name`; adds to `totals`, and prints a line for each thing that is beyond the limits, which
