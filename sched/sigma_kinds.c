@@ -11,6 +11,14 @@ const char *sigma_kind_of(const struct scheduler_config *config)
     return NULL;
 }
 
+enum status sigma_kinds_check(const struct scheduler_config *config, struct error *error)
+{
+    if (config->use_karras_sigmas + config->use_exponential_sigmas + config->use_beta_sigmas <= 1)
+        return STATUS_OK;
+    return error_input(
+        error, "use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas: only one of them may be true");
+}
+
 enum status sigmas_of_kind(const struct scheduler_config *config, double sigma_min, double sigma_max,
     size_t n, double *sigmas, struct error *error)
 {

@@ -13,6 +13,9 @@
  * option's name, or NULL where none is true. */
 const char *sigma_kind_of(const struct scheduler_config *config);
 
+/* Refuses two kinds at once. */
+enum status sigma_kinds_check(const struct scheduler_config *config, struct error *error);
+
 /* The sigmas of that kind. Refuses ends that it cannot take: below 0, or 0 for exponential ones. */
 enum status sigmas_of_kind(const struct scheduler_config *config, double sigma_min, double sigma_max,
     size_t n, double *sigmas, struct error *error);

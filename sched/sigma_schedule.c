@@ -13,10 +13,8 @@
 enum status sigma_schedule_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
 {
     const struct scheduler_config *config = scheduler->config;
-    if (config->use_karras_sigmas + config->use_exponential_sigmas + config->use_beta_sigmas > 1)
-        return error_input(error,
-            "use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas: only one of them may be true");
-    enum status status = noise_schedule_create(scheduler, warnings, error);
+    enum status status = sigma_kinds_check(config, error);
+    if (status == STATUS_OK) status = noise_schedule_create(scheduler, warnings, error);
     if (status != STATUS_OK) return status;
     if (config->rescale_betas_zero_snr) noise_schedule_avoid_zero(scheduler);
     warn_of_sigma_range(scheduler, warnings);

@@ -118,9 +118,10 @@ static void check_timesteps(struct run *run)
         return;
     }
     for (size_t i = 0; i < scheduler->num_timesteps; i++) {
-        double a = scheduler->timesteps[i], b = tensor_get_double(expected, i), distance = fabs(a - b);
+        double a = scheduler->timesteps[i], b = tensor_get_double(expected, i);
+        double distance = same(a, b) ? 0 : fabs(a - b);
         nearness->count++;
-        nearness->equal += (wide ? a : (double)(float)a) == b;
+        nearness->equal += same(wide ? a : (double)(float)a, b);
         nearness->largest = fmax(nearness->largest, distance);
         if (!(distance <= (integer ? 0 : run->limits->fraction)))
             complain(run, "timesteps[%zu]: expected %.9g, got %.9g", i, b, a);
