@@ -133,7 +133,8 @@ static real power(real x, int n)
     }
 }
 
-/* The weights of the first `unknowns` of r from as many equations. */
+/* The weights of the first `unknowns` of r from as many equations: all of r, or all but the last, which makes
+ * the matrix a part of a larger one. */
 static enum status solve_weights(struct update *u, real hh, real B_h, int unknowns, struct error *error)
 {
     real R[MAX_ORDER * MAX_ORDER];
@@ -145,7 +146,7 @@ static enum status solve_weights(struct update *u, real hh, real B_h, int unknow
         factorial *= k + 1;
         h_phi_k = h_phi_k / hh - (real)(1 / factorial);
     }
-    return solve_linear_system(R, u->rho, (size_t)unknowns, error);
+    return solve_linear_system(R, u->rho, (size_t)unknowns, unknowns == u->order, error);
 }
 
 /* The update of `order` from s[0] to t; s[1] .. s[order - 1] are the levels of the steps before. `corrects`:
@@ -169,15 +170,24 @@ static enum status prepare_update(const struct unipc_config *config, int order, 
 
 /* --- The updates -------------------------------------------------------------------------- */
 
+/* rho_1 D_1 + rho_2 D_2 + ... [n] so far, and one term more: torch.einsum hands more than 400 products to the
+ * BLAS, which fuses them. */
+static real add_term(real sum, real rho, real D, bool fused)
+{
+    return fused ? real_fma(rho, D, sum) : sum + rho * D;
+}
+
 /* The sum of an update, from x_s = `sample` [n]. m[0] [n] is the prediction at s, m[1] .. m[order - 1] are
  * those before; model_t [n] is the corrector's prediction at t, NULL for the predictor. */
 static void take_update(const struct update *u, const real *const *m, const real *model_t, const real *sample,
     size_t n, real *x_t)
 {
+    const bool fused = !PLUMB_REAL_IS_DOUBLE && (size_t)(u->order - 1) * n >= 400;
     for (size_t i = 0; i < n; i++) {
         const real m0 = m[0][i];
         real sum = 0;
-        for (int k = 1; k < u->order; k++) sum += u->rho[k - 1] * ((m[k][i] - m0) / u->r[k - 1]);
+        for (int k = 1; k < u->order; k++)
+            sum = add_term(sum, u->rho[k - 1], (m[k][i] - m0) / u->r[k - 1], fused);
         if (model_t) sum += u->rho[u->order - 1] * (model_t[i] - m0);
         x_t[i] = u->sample * sample[i] - u->first * m0 - u->rest * sum;
     }
