@@ -24,6 +24,7 @@ static const struct {
     {"compare", "A B", "two sets of tensors, tensor by tensor", command_compare},
     {"synth", "ARCHITECTURE DIR",
         "a full-size checkpoint with deterministic weights, for tests and benchmarks", command_synth},
+    {"hash", "F...", "one number for a file's tensors, which nothing but their bits changes", command_hash},
     {"inspect", "CHECKPOINT", "what is in a checkpoint, and whether it is whole", command_inspect},
     {"sheet", "OUT PICTURE...", "several pictures side by side, enlarged, with labels", command_sheet},
     {"info", "", "CPU, kernels, BLAS, versions: what a result depends on", command_info},
