@@ -100,6 +100,15 @@ enum status dpm_add_noise(struct scheduler *scheduler, const real *original_samp
 
 /* --- The algorithms of DPM-Solver --------------------------------------------------------- */
 
+enum status dpm_check_solver_type(const struct dpm_config *config, struct error *error)
+{
+    static const char *const solver_types[] = {"midpoint", "heun", "logrho", "bh1", "bh2"};
+    for (size_t i = 0; i < sizeof solver_types / sizeof solver_types[0]; i++)
+        if (option_is(config->solver_type, solver_types[i])) return STATUS_OK;
+    return option_refuse("solver_type", config->solver_type,
+        "\"midpoint\" (or \"logrho\", \"bh1\", \"bh2\", which mean the same) or \"heun\"", error);
+}
+
 enum status dpm_find_algorithm(const struct dpm_config *config, bool has_sde_dpmsolver,
     enum dpm_algorithm *algorithm, struct error *error)
 {
@@ -108,7 +117,6 @@ enum status dpm_find_algorithm(const struct dpm_config *config, bool has_sde_dpm
         enum dpm_algorithm algorithm;
     } names[] = {{"dpmsolver", DPMSOLVER}, {"dpmsolver++", DPMSOLVER_PP},
         {"sde-dpmsolver++", SDE_DPMSOLVER_PP}, {"deis", DPMSOLVER_PP}, {"sde-dpmsolver", SDE_DPMSOLVER}};
-    static const char *const solver_types[] = {"midpoint", "heun", "logrho", "bh1", "bh2"};
     const size_t count = sizeof names / sizeof names[0] - (has_sde_dpmsolver ? 0 : 1);
     bool known = false;
     for (size_t i = 0; i < count && !known; i++) {
@@ -120,10 +128,7 @@ enum status dpm_find_algorithm(const struct dpm_config *config, bool has_sde_dpm
             has_sde_dpmsolver ? "\"dpmsolver\", \"dpmsolver++\", \"sde-dpmsolver\" or \"sde-dpmsolver++\""
                               : "\"dpmsolver\", \"dpmsolver++\" or \"sde-dpmsolver++\"",
             error);
-    for (size_t i = 0; i < sizeof solver_types / sizeof solver_types[0]; i++)
-        if (option_is(config->solver_type, solver_types[i])) return STATUS_OK;
-    return option_refuse("solver_type", config->solver_type,
-        "\"midpoint\" (or \"logrho\", \"bh1\", \"bh2\", which mean the same) or \"heun\"", error);
+    return dpm_check_solver_type(config, error);
 }
 
 enum status dpm_check_final_sigma(const struct dpm_config *config, struct error *error)

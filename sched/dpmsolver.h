@@ -84,9 +84,12 @@ static inline bool dpm_is_stochastic(enum dpm_algorithm algorithm)
     return algorithm == SDE_DPMSOLVER || algorithm == SDE_DPMSOLVER_PP;
 }
 
-/* Reads algorithm_type and checks solver_type. `deis` is another name of dpmsolver++; the names of other
- * families' solver types mean midpoint. Refuses what is none of them, and sde-dpmsolver where the class has
- * none. */
+/* Refuses a solver_type that is none; the names of other families' mean midpoint. */
+#define dpm_check_solver_type REAL_NAME(dpm_check_solver_type)
+enum status dpm_check_solver_type(const struct dpm_config *config, struct error *error);
+
+/* Reads algorithm_type and checks solver_type. `deis` is another name of dpmsolver++. Refuses what is none of
+ * them, and sde-dpmsolver where the class has none. */
 #define dpm_find_algorithm REAL_NAME(dpm_find_algorithm)
 enum status dpm_find_algorithm(const struct dpm_config *config, bool has_sde_dpmsolver,
     enum dpm_algorithm *algorithm, struct error *error);

@@ -38,7 +38,16 @@ static const struct dpm_schedule_rules rules = {
 
 /* --- Constructor and schedule ------------------------------------------------------------- */
 
-static void warn_of_options(const struct scheduler *scheduler, struct warnings *warnings)
+static const char *algorithm_name(enum dpm_algorithm algorithm)
+{
+    static const char *const names[] = {[DPMSOLVER] = "dpmsolver",
+        [DPMSOLVER_PP] = "dpmsolver++",
+        [SDE_DPMSOLVER] = "sde-dpmsolver",
+        [SDE_DPMSOLVER_PP] = "sde-dpmsolver++"};
+    return names[algorithm];
+}
+
+void dpm_multistep_warn(const struct scheduler *scheduler, struct warnings *warnings)
 {
     const struct dpm_config *config = dpm_config_of(scheduler);
     const struct dpm_multistep_state *state = scheduler->state;
@@ -50,7 +59,7 @@ static void warn_of_options(const struct scheduler *scheduler, struct warnings *
     if (config->solver_order > state->highest_order && state->highest_order < MAX_DPM_ORDER)
         warnings_add(warnings,
             "solver_order: %s has no update of order 3 for \"%s\"; a run that comes to one ends there", name,
-            config->algorithm_type);
+            algorithm_name(state->algorithm));
 }
 
 enum status dpm_multistep_create(struct scheduler *scheduler, const struct dpm_schedule_rules *schedule_rules,
@@ -63,7 +72,7 @@ enum status dpm_multistep_create(struct scheduler *scheduler, const struct dpm_s
         state->algorithm == SDE_DPMSOLVER || (schedule_rules->inverse && dpm_is_stochastic(state->algorithm));
     state->highest_order = lacks_third ? 2 : MAX_DPM_ORDER;
     if (status == STATUS_OK) status = dpm_create_schedule(scheduler, schedule_rules, warnings, error);
-    if (status == STATUS_OK) warn_of_options(scheduler, warnings);
+    if (status == STATUS_OK) dpm_multistep_warn(scheduler, warnings);
     return status;
 }
 
@@ -72,11 +81,15 @@ enum status dpm_multistep_set_timesteps(struct scheduler *scheduler,
     struct warnings *warnings, struct error *error)
 {
     enum status status = dpm_make_schedule(scheduler, schedule_rules, request, warnings, error);
-    if (status != STATUS_OK) return status;
+    if (status == STATUS_OK) dpm_multistep_reset(scheduler);
+    return status;
+}
+
+void dpm_multistep_reset(struct scheduler *scheduler)
+{
     struct dpm_multistep_state *state = scheduler->state;
     history_clear(&state->model_outputs);
     state->lower_order_nums = 0;
-    return STATUS_OK;
 }
 
 static enum status create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
@@ -157,8 +170,8 @@ static int order_of_step(const struct scheduler *scheduler, size_t index)
     return dpm_multistep_order(config, scheduler->num_timesteps, left, state->lower_order_nums);
 }
 
-static struct update update_of(
-    const struct scheduler *scheduler, const struct step_input *input, size_t index, int order)
+static struct update update_of(const struct dpm_multistep_terms *terms, const struct scheduler *scheduler,
+    const struct step_input *input, size_t index, int order)
 {
     const struct dpm_config *config = dpm_config_of(scheduler);
     const struct dpm_multistep_state *state = scheduler->state;
@@ -167,25 +180,23 @@ static struct update update_of(
         .order = order,
         .midpoint = !option_is(config->solver_type, "heun"),
         .whole_d2 = scheduler->semantics == SEMANTICS_DOCUMENTED,
-        .t = dpm_level(config, scheduler->sigmas[index + 1]),
+        .t = terms->level(scheduler, scheduler->sigmas[index + 1]),
         .sample = input->sample,
         .noise = dpm_is_stochastic(state->algorithm) ? input->noise : NULL,
         .n = input->batch * input->sample_size,
     };
     for (int i = 0; i < order; i++) {
-        u.s[i] = dpm_level(config, scheduler->sigmas[index - (size_t)i]);
+        u.s[i] = terms->level(scheduler, scheduler->sigmas[index - (size_t)i]);
         u.m[i] = history_at(&state->model_outputs, (size_t)i);
     }
     return u;
 }
 
-enum status dpm_multistep_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
-    real *pred_original_sample, struct error *error)
+enum status dpm_multistep_step_of(const struct dpm_multistep_terms *terms, struct scheduler *scheduler,
+    const struct step_input *input, real *prev_sample, struct error *error)
 {
-    (void)pred_original_sample; /* this class returns none */
     const struct dpm_config *config = dpm_config_of(scheduler);
     struct dpm_multistep_state *state = scheduler->state;
-    const bool data = dpm_predicts_data(state->algorithm);
     const size_t n = input->batch * input->sample_size;
     const int kept = config->solver_order < MAX_DPM_ORDER ? config->solver_order : MAX_DPM_ORDER;
     size_t index = 0;
@@ -199,21 +210,43 @@ enum status dpm_multistep_step(struct scheduler *scheduler, const struct step_in
     if (order > state->highest_order)
         return error_input(error,
             "solver_order: %s has no update of order 3 for \"%s\"; expected 1 or 2, got %d",
-            scheduler_name(scheduler), config->algorithm_type, config->solver_order);
+            scheduler_name(scheduler), algorithm_name(state->algorithm), config->solver_order);
 
-    const real sigma = scheduler->sigmas[index];
-    real *converted = history_next(&state->model_outputs);
-    status = dpm_convert_output(config, data, sigma, input, converted, error);
-    if (status == STATUS_OK && !data && config->common.thresholding)
-        status = dpm_threshold_noise(config, sigma, input, converted, error);
+    status = terms->convert(
+        scheduler, scheduler->sigmas[index], input, history_next(&state->model_outputs), error);
     if (status != STATUS_OK) return status;
     history_push(&state->model_outputs);
 
-    const struct update u = update_of(scheduler, input, index, order);
+    const struct update u = update_of(terms, scheduler, input, index, order);
     update(&u, prev_sample);
     if (state->lower_order_nums < config->solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
     return STATUS_OK;
+}
+
+static struct level level_of(const struct scheduler *scheduler, real sigma)
+{
+    return dpm_level(dpm_config_of(scheduler), sigma);
+}
+
+static enum status convert(const struct scheduler *scheduler, real sigma, const struct step_input *input,
+    real *converted, struct error *error)
+{
+    const struct dpm_config *config = dpm_config_of(scheduler);
+    const struct dpm_multistep_state *state = scheduler->state;
+    const bool data = dpm_predicts_data(state->algorithm);
+    enum status status = dpm_convert_output(config, data, sigma, input, converted, error);
+    if (status == STATUS_OK && !data && config->common.thresholding)
+        status = dpm_threshold_noise(config, sigma, input, converted, error);
+    return status;
+}
+
+enum status dpm_multistep_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+    real *pred_original_sample, struct error *error)
+{
+    (void)pred_original_sample; /* these classes return none */
+    static const struct dpm_multistep_terms terms = {level_of, convert};
+    return dpm_multistep_step_of(&terms, scheduler, input, prev_sample, error);
 }
 
 const struct solver REAL_NAME(dpmsolver_multistep_solver) = {

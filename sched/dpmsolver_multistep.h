@@ -1,5 +1,6 @@
 /*
- * What DPMSolverMultistepScheduler shares with its inverse: all but options and schedule.
+ * What DPMSolverMultistepScheduler shares with its inverse (all but options and schedule) and with the
+ * multistep classes of EDM (the step).
  */
 #ifndef SCHED_DPMSOLVER_MULTISTEP_H
 #define SCHED_DPMSOLVER_MULTISTEP_H
@@ -34,5 +35,24 @@ bool dpm_multistep_needs_noise(
 #define dpm_multistep_step REAL_NAME(dpm_multistep_step)
 enum status dpm_multistep_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error);
+
+/* The same step for classes (EDM) with other samples, or with models that mean something else: the level at a
+ * sigma, and the model's output at it as data or as noise, [batch, sample_size]. */
+struct dpm_multistep_terms {
+    struct level (*level)(const struct scheduler *scheduler, real sigma);
+    enum status (*convert)(const struct scheduler *scheduler, real sigma, const struct step_input *input,
+        real *converted, struct error *error);
+};
+#define dpm_multistep_step_of REAL_NAME(dpm_multistep_step_of)
+enum status dpm_multistep_step_of(const struct dpm_multistep_terms *terms, struct scheduler *scheduler,
+    const struct step_input *input, real *prev_sample, struct error *error);
+
+/* Warns of a solver_order beyond what there are updates for. */
+#define dpm_multistep_warn REAL_NAME(dpm_multistep_warn)
+void dpm_multistep_warn(const struct scheduler *scheduler, struct warnings *warnings);
+
+/* Back to the beginning of a run. */
+#define dpm_multistep_reset REAL_NAME(dpm_multistep_reset)
+void dpm_multistep_reset(struct scheduler *scheduler);
 
 #endif

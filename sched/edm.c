@@ -38,7 +38,7 @@ enum status edm_check_options(const struct edm_config *config, bool zero_allowed
 
 enum status edm_check_final_sigma(const struct edm_config *config, struct error *error)
 {
-    const char *type = config->common.final_sigmas_type;
+    const char *type = config->dpm.common.final_sigmas_type;
     if (option_is(type, "zero") || option_is(type, "sigma_min")) return STATUS_OK;
     return option_refuse("final_sigmas_type", type, "\"zero\" or \"sigma_min\"", error);
 }
@@ -50,14 +50,17 @@ double edm_karras_sigma(const struct edm_config *config, double ramp)
     return rounded_pow(max_inv_rho + ramp * (min_inv_rho - max_inv_rho), config->rho);
 }
 
-/* A tensor to the power of a Python number: torch multiplies for the small whole ones. */
-static real tensor_power(real x, double exponent)
+/* Element i of a tensor x [n] to the power of a Python number. Torch multiplies for the small whole ones, and
+ * else has a kernel for sixteen elements, with the C library for the rest. */
+static real tensor_power(real x, double exponent, size_t i, size_t n)
 {
     if (exponent == 1) return x;
     if (exponent == 2) return x * x;
     if (exponent == 3) return x * x * x;
     if (exponent == -2) return 1 / (x * x);
-    return (real)rounded_pow((double)x, exponent);
+    if (exponent == 0.5) return real_sqrt(x);
+    if (PLUMB_REAL_IS_DOUBLE || i >= n / 16 * 16 || !(x > 0)) return (real)rounded_pow((double)x, exponent);
+    return (real)torch_float_pow((float)x, (float)exponent);
 }
 
 static void sigmas_karras_of_tensor(const struct edm_config *config, size_t n, real *sigmas)
@@ -66,8 +69,8 @@ static void sigmas_karras_of_tensor(const struct edm_config *config, size_t n, r
     const double max_inv_rho = rounded_pow(config->sigma_max, 1 / config->rho);
     torch_linspace(0, 1, n, sigmas);
     for (size_t i = 0; i < n; i++)
-        sigmas[i] =
-            tensor_power((real)max_inv_rho + sigmas[i] * (real)(min_inv_rho - max_inv_rho), config->rho);
+        sigmas[i] = tensor_power(
+            (real)max_inv_rho + sigmas[i] * (real)(min_inv_rho - max_inv_rho), config->rho, i, n);
 }
 
 void edm_sigmas_exponential(const struct edm_config *config, size_t n, real *sigmas)
@@ -123,7 +126,7 @@ enum status edm_skip_at(
     const struct scheduler *scheduler, real sigma, struct edm_skip *skip, struct error *error)
 {
     const struct edm_config *config = edm_config_of(scheduler);
-    const char *type = config->common.prediction_type;
+    const char *type = config->dpm.common.prediction_type;
     if (option_is(type, "sample") && scheduler->semantics == SEMANTICS_DOCUMENTED) {
         *skip = (struct edm_skip){.c_skip = 0, .c_out = 1};
         return STATUS_OK;

@@ -10,12 +10,13 @@
 #define SCHED_EDM_H
 
 #include "real.h"
-#include "config.h"
+#include "dpmsolver.h"
 #include "scheduler.h"
 #include "step_index.h"
 
 struct edm_config {
-    struct scheduler_config common;
+    struct dpm_config
+        dpm; /* the order and so on of the multistep classes; its first member is common to all */
     double sigma_min, sigma_max, sigma_data, rho;
     char *sigma_schedule;
 };

@@ -29,7 +29,7 @@ static enum status take_schedule(
     struct scheduler *scheduler, const double *ramp, size_t n, bool as_it_is, struct error *error)
 {
     const struct edm_config *config = edm_config_of(scheduler);
-    const bool ends_at_zero = option_is(config->common.final_sigmas_type, "zero");
+    const bool ends_at_zero = option_is(config->dpm.common.final_sigmas_type, "zero");
     if (n == 0 && !ends_at_zero)
         return error_input(error, "num_inference_steps: expected at least 1 step with final_sigmas_type "
                                   "\"sigma_min\", got 0");

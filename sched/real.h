@@ -27,8 +27,8 @@ typedef float real;
 #define REAL_NAME(name) name##_f32
 #endif
 
-/* One operation of a tensor: the correctly rounded root, and exp, expm1, log and sin as PyTorch has them for
- * float32 and the long double functions, rounded, for double. */
+/* One operation of a tensor: the correctly rounded root, and exp, expm1, log, atan and sin as PyTorch has
+ * them for float32 and the long double functions, rounded, for double. */
 static inline real real_sqrt(real x)
 {
     return (real)sqrt((double)x);
@@ -44,6 +44,10 @@ static inline real real_expm1(real x)
 static inline real real_log(real x)
 {
     return PLUMB_REAL_IS_DOUBLE ? (real)rounded_log((double)x) : (real)torch_float_log((float)x);
+}
+static inline real real_atan(real x)
+{
+    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_atan((double)x) : (real)torch_float_atan((float)x);
 }
 static inline real real_sin(real x)
 {

@@ -1,5 +1,5 @@
 /*
- * exp, expm1, log, pow and cos of a double, rounded from long double's.
+ * exp, expm1, log, pow, cos and atan of a double, rounded from long double's.
  *
  * The C library's own for double take fused instructions where the CPU has them, and differ in the last bit
  * where it has not. Those for long double have eleven bits more (x86), or sixty (aarch64), so what is left
@@ -38,6 +38,10 @@ static inline double rounded_atan2(double y, double x)
 static inline double rounded_cos(double x)
 {
     return (double)cosl((long double)x);
+}
+static inline double rounded_atan(double x)
+{
+    return (double)atanl((long double)x);
 }
 
 #endif

@@ -114,6 +114,7 @@ void scheduler_free(struct scheduler *scheduler)
     free(scheduler->alphas_cumprod);
     free(scheduler->timesteps);
     free(scheduler->sigmas);
+    free(scheduler->noise_seeds);
     free(scheduler);
 }
 
@@ -236,11 +237,48 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
     const struct solver *solver = scheduler->solver;
     enum status status = check_step(scheduler, input, error);
     if (status != STATUS_OK) return status;
-    if (!input->noise && scheduler_needs_noise(scheduler, input->timestep, &input->options))
-        return error_input(error, "noise: missing; this step of %s draws", solver->class_name);
     struct step_input whole = *input;
     whole.options = options_of_step(scheduler, &input->options);
-    return solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
+    if (input->noise || !scheduler_needs_noise(scheduler, input->timestep, &input->options))
+        return solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
+    if (!solver->make_noise)
+        return error_input(error, "noise: missing; this step of %s draws", solver->class_name);
+
+    real *noise = malloc(input->batch * input->sample_size * sizeof *noise);
+    if (!noise) return error_memory(error, input->batch * input->sample_size * sizeof *noise);
+    whole.noise = noise;
+    status =
+        scheduler_make_noise(scheduler, input->timestep, input->batch, input->sample_size, noise, error);
+    if (status == STATUS_OK)
+        status = solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
+    free(noise);
+    return status;
+}
+
+bool scheduler_makes_noise(const struct scheduler *scheduler)
+{
+    return scheduler->solver->make_noise != NULL;
+}
+
+enum status scheduler_seed_noise(
+    struct scheduler *scheduler, const uint64_t *seeds, size_t count, struct error *error)
+{
+    uint64_t *copy = malloc((count ? count : 1) * sizeof *copy);
+    if (!copy) return error_memory(error, count * sizeof *copy);
+    for (size_t i = 0; i < count; i++) copy[i] = seeds[i];
+    free(scheduler->noise_seeds);
+    scheduler->noise_seeds = copy;
+    scheduler->num_noise_seeds = count;
+    return STATUS_OK;
+}
+
+enum status scheduler_make_noise(struct scheduler *scheduler, double timestep, size_t batch,
+    size_t sample_size, real *noise, struct error *error)
+{
+    if (!scheduler->solver->make_noise)
+        return error_input(
+            error, "noise: %s makes none; it takes the run's generator's", scheduler_name(scheduler));
+    return scheduler->solver->make_noise(scheduler, timestep, batch, sample_size, noise, error);
 }
 
 int scheduler_correct_steps(const struct scheduler *scheduler)

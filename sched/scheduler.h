@@ -12,6 +12,7 @@
  *         scheduler_step(scheduler, &step, prev_sample, NULL, &error);
  *
  * The solvers know no random generator: ask scheduler_needs_noise() before a step and hand the draw in.
+ * (Two classes make their noise themselves: scheduler_makes_noise().)
  */
 #ifndef SCHED_SCHEDULER_H
 #define SCHED_SCHEDULER_H
@@ -23,6 +24,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct solver; /* one scheduler class: solver.h */
 
@@ -80,6 +82,9 @@ struct scheduler {
     int step_index;  /* -1 before the first step */
     int begin_index; /* -1: found from the first timestep, as diffusers does */
     void *state;     /* the solver's own memory: earlier model outputs and so on */
+
+    uint64_t *noise_seeds; /* scheduler_seed_noise(); NULL before */
+    size_t num_noise_seeds;
 };
 
 /* Builds a scheduler from a config object with `_class_name`. Refuses what the class's constructor refuses,
@@ -116,13 +121,32 @@ struct step_input {
     size_t model_output_size;  /* sample_size, or 2 * sample_size where the model also predicts a variance */
     const real *sample;        /* [batch, sample_size] */
     size_t batch, sample_size; /* elements of one picture's latents: C*H*W */
-    const real *noise;         /* [batch, sample_size], NULL where scheduler_needs_noise() says no */
+    const real *noise;         /* [batch, sample_size], NULL where scheduler_needs_noise() says no, or where
+                                  the class is to make its own */
     struct step_options options;
 };
 
-/* Whether the next step, at `timestep` with `options`, draws from the generator (diffusers draws even where
- * the coefficient is zero, and the stream must stay in step with it). */
+/* Whether the next step, at `timestep` with `options`, takes noise: normal numbers from the run's generator
+ * (diffusers draws even where the coefficient is zero, and the stream must stay in step with it), or what the
+ * class makes itself. */
 bool scheduler_needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *options);
+
+/* Whether the class makes its noise itself and takes none from the generator: DPMSolverSDE and
+ * CosineDPMSolverMultistep, on Brownian paths that seeds decide (brownian_interval.h). */
+#define scheduler_makes_noise(...) REAL_NAME(scheduler_makes_noise)(__VA_ARGS__)
+bool scheduler_makes_noise(const struct scheduler *scheduler);
+
+/* The seeds of a run's generators, one, or one a picture (what diffusers asks of the generators that it is
+ * given), for the classes that make their noise. They are copied, and last until others are given. */
+#define scheduler_seed_noise(...) REAL_NAME(scheduler_seed_noise)(__VA_ARGS__)
+enum status scheduler_seed_noise(
+    struct scheduler *scheduler, const uint64_t *seeds, size_t count, struct error *error);
+
+/* The noise that the next step, at `timestep`, makes for itself where it is handed none: [batch,
+ * sample_size]. For the classes that make their noise, where scheduler_needs_noise() says yes. */
+#define scheduler_make_noise(...) REAL_NAME(scheduler_make_noise)(__VA_ARGS__)
+enum status scheduler_make_noise(struct scheduler *scheduler, double timestep, size_t batch,
+    size_t sample_size, real *noise, struct error *error);
 
 /* One step: from `sample` at this timestep to `prev_sample` [batch, sample_size] at the next.
  * `pred_original_sample` is filled where the class returns one (DDIM, Euler), or what

@@ -17,7 +17,7 @@ static const char magic[16] = "plumb-sched-2";
 struct header {
     char magic[16];
     uint64_t size_of_real, config_length;
-    uint64_t num_timesteps, num_sigmas, state_size;
+    uint64_t num_timesteps, num_sigmas, num_noise_seeds, state_size;
     uint64_t num_betas; /* 0 where the constructor makes them */
     double init_noise_sigma;
     int32_t init_noise_sigma_is_f32, semantics, timestep_dtype, timesteps_are_set;
@@ -126,6 +126,7 @@ enum status scheduler_save(
         .config_length = strlen(config),
         .num_timesteps = scheduler->num_timesteps,
         .num_sigmas = scheduler->num_sigmas,
+        .num_noise_seeds = scheduler->num_noise_seeds,
         .state_size = solver->state_size,
         .num_betas = solver->makes_betas ? scheduler->num_betas : 0,
         .init_noise_sigma = scheduler->init_noise_sigma,
@@ -145,6 +146,7 @@ enum status scheduler_save(
     put(&w, scheduler->sigmas, scheduler->num_sigmas * sizeof *scheduler->sigmas);
     put(&w, scheduler->betas, header.num_betas * sizeof *scheduler->betas);
     put(&w, scheduler->alphas, header.num_betas * sizeof *scheduler->alphas);
+    put(&w, scheduler->noise_seeds, scheduler->num_noise_seeds * sizeof *scheduler->noise_seeds);
     status = put_state(&w, scheduler, error);
     uint64_t sum = checksum(w.bytes, w.size);
     put(&w, &sum, sizeof sum);
@@ -203,21 +205,26 @@ static enum status take_state(struct reader *r, struct scheduler *scheduler, str
 static enum status take_schedule(
     struct reader *r, const struct header *header, struct scheduler *scheduler, struct error *error)
 {
-    void *timesteps = NULL, *sigmas = NULL, *betas = NULL, *alphas = NULL;
+    void *timesteps = NULL, *sigmas = NULL, *betas = NULL, *alphas = NULL, *noise_seeds = NULL;
     enum status status = take_new(r, &timesteps, header->num_timesteps * sizeof(double), error);
     if (status == STATUS_OK) status = take_new(r, &sigmas, header->num_sigmas * sizeof(real), error);
     if (status == STATUS_OK) status = take_new(r, &betas, header->num_betas * sizeof(real), error);
     if (status == STATUS_OK) status = take_new(r, &alphas, header->num_betas * sizeof(real), error);
+    if (status == STATUS_OK)
+        status = take_new(r, &noise_seeds, header->num_noise_seeds * sizeof(uint64_t), error);
     if (status != STATUS_OK) {
         free(timesteps);
         free(sigmas);
         free(betas);
+        free(alphas);
         return status;
     }
     if (betas) scheduler_take_betas(scheduler, betas, alphas, header->num_betas);
     scheduler_take_timesteps(
         scheduler, timesteps, header->num_timesteps, (enum timestep_dtype)header->timestep_dtype);
     scheduler_take_sigmas(scheduler, sigmas, header->num_sigmas);
+    scheduler->noise_seeds = noise_seeds;
+    scheduler->num_noise_seeds = header->num_noise_seeds;
     scheduler->init_noise_sigma = header->init_noise_sigma;
     scheduler->init_noise_sigma_is_f32 = header->init_noise_sigma_is_f32 != 0;
     scheduler->timesteps_are_set = header->timesteps_are_set != 0;

@@ -145,16 +145,31 @@ enum status sigmas_scale_model_input(struct scheduler *scheduler, double timeste
     return STATUS_OK;
 }
 
-enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
-    const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
+static enum status add_noise(const struct scheduler *scheduler, enum off_schedule off_schedule,
+    const real *original_samples, const real *noise, const double *timesteps, size_t batch,
+    size_t sample_size, real *noisy_samples, struct error *error)
 {
     for (size_t b = 0; b < batch; b++) {
         size_t index = 0;
-        enum status status =
-            step_index_for_noise(scheduler, timesteps[b], OFF_SCHEDULE_IS_ERROR, &index, error);
+        enum status status = step_index_for_noise(scheduler, timesteps[b], off_schedule, &index, error);
         if (status != STATUS_OK) return status;
         for (size_t i = b * sample_size; i < (b + 1) * sample_size; i++)
             noisy_samples[i] = original_samples[i] + noise[i] * scheduler->sigmas[index];
     }
     return STATUS_OK;
+}
+
+enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
+    const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
+{
+    return add_noise(scheduler, OFF_SCHEDULE_IS_ERROR, original_samples, noise, timesteps, batch, sample_size,
+        noisy_samples, error);
+}
+
+enum status sigmas_add_noise_or_last(struct scheduler *scheduler, const real *original_samples,
+    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
+    struct error *error)
+{
+    return add_noise(scheduler, OFF_SCHEDULE_IS_LAST, original_samples, noise, timesteps, batch, sample_size,
+        noisy_samples, error);
 }

@@ -59,4 +59,10 @@ enum status sigmas_scale_model_input(struct scheduler *scheduler, double timeste
 enum status sigmas_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
 
+/* The same, where a timestep off the schedule counts as the last one. */
+#define sigmas_add_noise_or_last REAL_NAME(sigmas_add_noise_or_last)
+enum status sigmas_add_noise_or_last(struct scheduler *scheduler, const real *original_samples,
+    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
+    struct error *error);
+
 #endif

@@ -81,6 +81,11 @@ struct solver {
     /* NULL: the class never draws. */
     bool (*needs_noise)(struct scheduler *scheduler, double timestep, const struct step_options *options);
 
+    /* NULL: the class takes its noise from the run's generator. As scheduler_make_noise(); the seeds are
+     * there or the class refuses. */
+    enum status (*make_noise)(struct scheduler *scheduler, double timestep, size_t batch, size_t sample_size,
+        real *noise, struct error *error);
+
     /* As scheduler_step(). A failed step leaves the scheduler's state as it was. */
     enum status (*step)(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
         real *pred_original_sample, struct error *error);
