@@ -332,6 +332,30 @@ static void check_second_output(
     if (distance > step_limit(run)) complain(run, "step %zu: %s is %g away", i, name, distance);
 }
 
+/* The noise that the class makes from the case's seed, where it does, is the recorded one. */
+static void check_made_noise(struct run *run, size_t i, const struct recorded_step *step)
+{
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(run->json, "seed");
+    if (!step->noise || !scheduler_makes_noise(run->scheduler)) return;
+    const uint64_t seeds[] = {(uint64_t)cJSON_GetNumberValue(seed)};
+    const struct step_input *input = &step->input;
+    real *made = malloc(input->batch * input->sample_size * sizeof *made);
+    ck_assert(made != NULL);
+    struct error error = {""};
+    enum status status = scheduler_seed_noise(run->scheduler, seeds, 1, &error);
+    if (status == STATUS_OK)
+        status = scheduler_make_noise(
+            run->scheduler, input->timestep, input->batch, input->sample_size, made, &error);
+    if (status == STATUS_OK) {
+        double distance = compare(made, step->noise, 1, &run->totals->made_noise);
+        if (distance > run->limits->made_noise)
+            complain(run, "step %zu: the noise that it makes is %g away", i, distance);
+    } else {
+        complain(run, "step %zu: noise: %s", i, error.message);
+    }
+    free(made);
+}
+
 /* Step `i` from its recorded inputs; false where there is no such step, or it fails. */
 static bool check_step(struct run *run, size_t i)
 {
@@ -349,6 +373,7 @@ static bool check_step(struct run *run, size_t i)
         complain(
             run, "step %zu: needs_noise is wrong; diffusers %s", i, step.noise ? "draws" : "does not draw");
 
+    check_made_noise(run, i, &step);
     struct error error = {""};
     bool done =
         scheduler_step(run->scheduler, &step.input, step.prev_sample, second_output, &error) == STATUS_OK;

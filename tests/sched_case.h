@@ -23,6 +23,7 @@ struct case_totals {
     /* Relative to the largest term of the sum; pred_original_sample or what the class returns in its place.
      */
     struct nearness prev_sample, pred_original_sample, noised;
+    struct nearness made_noise; /* by a class that makes its own: of a standard deviation */
 };
 
 /* What a case must keep to. */
@@ -32,6 +33,7 @@ struct case_limits {
     double sigma_ulp;         /* sigmas, init_noise_sigma */
     double score_sde_vp_step; /* ScoreSdeVp's prev_sample and prev_sample_mean */
     double step;              /* prev_sample, pred_original_sample, noised samples, model input */
+    double made_noise;
 };
 
 /* Runs the case `name`; adds to `totals`, and prints a line for each thing that is beyond the limits, which

@@ -59,7 +59,11 @@ static enum status step_at(struct scheduler *scheduler, double timestep, struct 
         scheduler_scale_model_input(scheduler, timestep, sample, PICTURE, model_output, error);
     if (status != STATUS_OK) return status;
     for (size_t i = 0; i < PICTURE; i++) model_output[i] *= (real)0.1;
-    if (generator && scheduler_needs_noise(scheduler, timestep, &options))
+    const bool own_noise = scheduler_makes_noise(scheduler);
+    const uint64_t seed = 0;
+    if (own_noise) status = scheduler_seed_noise(scheduler, &seed, 1, error);
+    if (status != STATUS_OK) return status;
+    if (generator && !own_noise && scheduler_needs_noise(scheduler, timestep, &options))
         generator_normal_f32(generator, noise, PICTURE);
     const struct step_input input = {
         .timestep = timestep,
@@ -68,7 +72,7 @@ static enum status step_at(struct scheduler *scheduler, double timestep, struct 
         .sample = sample,
         .batch = 1,
         .sample_size = PICTURE,
-        .noise = noise,
+        .noise = own_noise ? NULL : noise,
         .options = options,
     };
     status = scheduler_step(scheduler, &input, prev_sample, NULL, error);
@@ -187,6 +191,7 @@ static void check_message(size_t entry, const char *theirs, const char *ours)
         {"sigmoid is not implemented", "beta_schedule: expected"},
         {"Only one of `config.use_beta_sigmas`", "use_beta_sigmas"},
         {"cannot access local variable 'x_t'", "no update of order 3"},
+        {"maximum recursion depth exceeded", "recurses without end"},
         {"cannot access local variable 'prev_sample'", "solver_order"},
         {"`sigma_schedule=", "sigma_schedule: expected"},
         {"cannot access local variable 'sigmas'", "sigma_schedule: expected"},

@@ -60,6 +60,7 @@ static void print_totals(const char *arithmetic, const struct case_totals *total
     print_nearness("scale_model_input", &totals->model_input, "of the largest element");
     print_nearness("prev_sample", &totals->prev_sample, "of the largest term");
     print_nearness("pred_original_sample", &totals->pred_original_sample, "of the largest term");
+    print_nearness("noise made by the class", &totals->made_noise, "standard deviations");
     print_nearness("add_noise", &totals->noised, "of the largest element");
     fflush(stdout);
 }
@@ -83,7 +84,8 @@ START_TEST(every_case_in_the_arithmetic_of_diffusers)
         .fraction = 1e-4, /* torch's exp is behind those of log_linear */
         .sigma_ulp = 2,   /* torch's exp again */
         .score_sde_vp_step = 5e-6,
-        .step = 5e-6, /* torch's log and exp, 1 ulp each, and what cancels between them */
+        .step = 5e-6,    /* torch's log and exp, 1 ulp each, and what cancels between them */
+        .made_noise = 0, /* a seed decides every bit */
     };
     struct case_totals totals = {0};
     check_all(sched_case_check_f32, &limits, &totals);
@@ -102,6 +104,9 @@ START_TEST(every_case_in_double)
         .sigma_ulp = 2048, /* 1 - alphas_cumprod, of which rounding is a larger part the smaller sigma is */
         .step = 1e-5,      /* what an independent replay in double found */
         .score_sde_vp_step = 2e-5, /* 1 - alpha^2, of which float32 leaves four digits at the last step */
+        /* A Brownian path moves by the root of the time: by 4e-3 over the 1.5e-5 that a float32 sigma of 200
+         * is wide, five times that at worst, in noise whose steps are at least 1 wide. */
+        .made_noise = 2e-2,
     };
     struct case_totals totals = {0};
     check_all(sched_case_check_f64, &limits, &totals);
