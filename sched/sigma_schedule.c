@@ -99,7 +99,8 @@ enum status sigma_schedule_space(const struct scheduler *scheduler, const struct
     if (status != STATUS_OK) return status;
 
     const size_t bytes = ((count > n ? count : n) + 1) * sizeof *timesteps;
-    *schedule = (struct sigma_schedule){.num_inference_steps = n, .count = count};
+    schedule->num_inference_steps = n;
+    schedule->count = count;
     schedule->sigmas = malloc(bytes);
     schedule->timesteps = realloc(timesteps, bytes);
     if (!schedule->timesteps) free(timesteps);
@@ -107,7 +108,8 @@ enum status sigma_schedule_space(const struct scheduler *scheduler, const struct
         sigma_schedule_free(schedule);
         return error_memory(error, bytes);
     }
-    for (size_t i = 0; i < count; i++) schedule->timesteps[i] = (double)(real)schedule->timesteps[i];
+    for (size_t i = 0; i < count && !schedule->in_double; i++)
+        schedule->timesteps[i] = (double)(real)schedule->timesteps[i];
     return STATUS_OK;
 }
 
@@ -133,10 +135,12 @@ enum status sigma_schedule_apply_kind(const struct scheduler *scheduler, const s
     const char *kind = sigma_kind_of(config);
     if (!kind) return STATUS_OK;
     const size_t n = schedule->num_inference_steps, spaced = schedule->num_sigmas;
-    double sigma_min = sigma_range_end(scheduler, &config->sigma_min, &config->inherited_sigma_min,
-        spaced ? schedule->sigmas[spaced - 1] : (double)NAN);
-    double sigma_max = sigma_range_end(scheduler, &config->sigma_max, &config->inherited_sigma_max,
-        spaced ? schedule->sigmas[0] : (double)NAN);
+    double sigma_min = spaced ? schedule->sigmas[spaced - 1] : (double)NAN;
+    double sigma_max = spaced ? schedule->sigmas[0] : (double)NAN;
+    if (!(config->use_karras_sigmas && schedule->karras_is_as_spaced)) {
+        sigma_min = sigma_range_end(scheduler, &config->sigma_min, &config->inherited_sigma_min, sigma_min);
+        sigma_max = sigma_range_end(scheduler, &config->sigma_max, &config->inherited_sigma_max, sigma_max);
+    }
     if (spaced == 0 && (isnan(sigma_min) || isnan(sigma_max)))
         return error_input(
             error, "num_inference_steps: expected at least 1 step with %s = true, got 0", kind);

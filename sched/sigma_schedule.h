@@ -34,6 +34,9 @@ struct sigma_schedule {
     size_t count;               /* of the timesteps: N, or N + 1 where `trailing` makes one more */
     size_t num_sigmas;          /* without the final one: `count`, or what the class makes of it */
     double *timesteps, *sigmas; /* each has room for one more than N and `count` */
+    /* What the class does otherwise; set before the first stage. */
+    bool in_double;           /* timesteps are not rounded to float32 */
+    bool karras_is_as_spaced; /* Karras sigmas take no inherited range */
 };
 
 /* What the constructors have in common: at most one kind of sigmas, and the noise schedule, kept from zero
