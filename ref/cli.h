@@ -119,6 +119,10 @@ enum status cli_merge(cJSON *onto, const cJSON *from, struct error *error);
 struct cli_option cli_semantics_option(int *value);
 enum status cli_set_semantics(cJSON **settings, int semantics, struct error *error);
 
+/* The whole name of a scheduler class, from it with or without "Scheduler"; the error of an unknown one says
+ * why Plumb does not have it, or which it may mean. */
+enum status cli_scheduler_class(const char *name, const char **class_name, struct error *error);
+
 /* A scheduler's config from what stands on the command line: a JSON file, a checkpoint folder (its
  * scheduler/scheduler_config.json), or a class, with or without the word Scheduler at its end: all its
  * options are then the class's defaults. `settings` (may be NULL) go over it. The caller frees `*config` with

@@ -1,3 +1,4 @@
+#include "class_list.h"
 #include "cli.h"
 #include "schedule_columns.h"
 #include "schedule_plot.h"
@@ -21,6 +22,8 @@ static const char description[] =
     "Several schedulers are drawn into one plot; the options apply to all of them.";
 
 static const char examples[] =
+    "  plumb schedule --list\n"
+    "  plumb schedule --list DDIM LCM --format json\n"
     "  plumb schedule configs/schedulers/sdxl.json --steps 10\n"
     "  plumb schedule configs/schedulers/sdxl.json \\\n"
     "      --sigmas 14.615,6.315,3.771,2.181,1.342,0.862,0.555,0.380,0.234,0.113,0.0\n"
@@ -39,6 +42,7 @@ struct arguments {
     struct cli_numbers timesteps, sigmas;
     int format, arithmetic, semantics;
     const char *plot;
+    bool list;
 };
 
 static enum status parse(struct invocation *invocation, struct arguments *arguments)
@@ -76,6 +80,11 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .argument = "FORMAT",
             .help = "table, json or csv; json and csv give every number exactly",
             .choices = formats},
+        {.name = "list",
+            .kind = CLI_FLAG,
+            .value = &arguments->list,
+            .help = "the classes that there are, or those named, with the options that each one uses, takes "
+                    "and ignores, or refuses"},
         {.name = "coefficients",
             .kind = CLI_FLAG,
             .value = &arguments->with_coefficients,
@@ -97,9 +106,14 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
         cli_semantics_option(&arguments->semantics),
     };
     const struct cli_usage usage = {
-        "SCHEDULER... [options]", description, examples, options, sizeof options / sizeof *options, 1, 32};
+        "SCHEDULER... [options]", description, examples, options, sizeof options / sizeof *options, 0, 32};
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) return status;
+    if (arguments->list && arguments->format != SCHEDULE_AS_TABLE && arguments->format != SCHEDULE_AS_JSON)
+        return error_input(&invocation->error, "--list is written as a table or as json");
+    if (arguments->list) return STATUS_OK;
+    if (invocation->positional_count == 0)
+        return error_input(&invocation->error, "SCHEDULER is missing; see plumb schedule --help");
     int ways = arguments->has_steps + (arguments->timesteps.count > 0) + (arguments->sigmas.count > 0);
     if (ways > 1)
         return error_input(
@@ -185,7 +199,10 @@ enum status command_schedule(struct invocation *invocation)
 {
     struct arguments arguments = {.steps = 50};
     enum status status = parse(invocation, &arguments);
-    if (status == STATUS_OK && !invocation->helped) {
+    if (status == STATUS_OK && !invocation->helped && arguments.list) {
+        status = class_list_write(invocation->positionals, invocation->positional_count,
+            arguments.format == SCHEDULE_AS_JSON, invocation->out, &invocation->error);
+    } else if (status == STATUS_OK && !invocation->helped) {
         size_t count = invocation->positional_count;
         cJSON **configs = calloc(count, sizeof *configs);
         struct schedule_table *tables = calloc(count, sizeof *tables);

@@ -6,6 +6,7 @@
 
 #include "sched/nearest.h"
 #include "sched/scheduler.h"
+#include "sched/uncovered_classes.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -46,24 +47,30 @@ static const char *guess_class(const char *name)
     return NULL;
 }
 
-/* A class by its name, with or without "Scheduler"; the config then has the class's defaults throughout. */
+enum status cli_scheduler_class(const char *name, const char **class_name, struct error *error)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%.100s%s", name, path_ends_with(name, "Scheduler") ? "" : "Scheduler");
+    for (size_t i = 0; i < scheduler_class_count(); i++) {
+        *class_name = scheduler_class_name(i);
+        if (strcmp(full, *class_name) == 0) return STATUS_OK;
+    }
+    const char *reason = why_not_covered(full), *guess = guess_class(name);
+    if (reason)
+        return error_input(error, "%s: a class of diffusers that Plumb does not have: %s", full, reason);
+    return error_input(error,
+        "%.100s: neither a file nor a scheduler class%s%s%s; plumb schedule --list names the classes", name,
+        guess ? " (did you mean " : "", guess ? guess : "", guess ? "?)" : "");
+}
+
+/* A class by its name; the config then has the class's defaults throughout. */
 static enum status config_of_class(const char *name, cJSON **config, struct error *error)
 {
-    char full[128], list[512] = "";
-    snprintf(full, sizeof full, "%.100s%s", name, path_ends_with(name, "Scheduler") ? "" : "Scheduler");
-    bool known = false;
-    for (size_t i = 0; i < scheduler_class_count(); i++) {
-        const char *class_name = scheduler_class_name(i);
-        known = known || strcmp(full, class_name) == 0;
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", class_name);
-    }
-    if (!known) {
-        const char *guess = guess_class(name);
-        return error_input(error, "%.100s: neither a file nor a scheduler class%s%s%s; the classes are %s",
-            name, guess ? " (did you mean " : "", guess ? guess : "", guess ? "?)" : "", list);
-    }
+    const char *class_name = NULL;
+    enum status status = cli_scheduler_class(name, &class_name, error);
+    if (status != STATUS_OK) return status;
     *config = cJSON_CreateObject();
-    if (*config && cJSON_AddStringToObject(*config, "_class_name", full)) return STATUS_OK;
+    if (*config && cJSON_AddStringToObject(*config, "_class_name", class_name)) return STATUS_OK;
     return error_memory(error, sizeof(cJSON));
 }
 

@@ -95,3 +95,9 @@ bool scheduler_option_is_known(const char *name, const char **nearest)
     if (nearest) *nearest = found;
     return found && strcmp(found, name) == 0;
 }
+
+const char *const *scheduler_known_options(size_t *count)
+{
+    *count = KNOWN_OPTIONS;
+    return known_options;
+}

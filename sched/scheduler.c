@@ -1,5 +1,6 @@
 #include "real.h"
 #include "solver.h"
+#include "uncovered_classes.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -26,6 +27,13 @@ const char *scheduler_class_name(size_t i)
     return i < scheduler_class_count() ? solvers[i]->class_name : NULL;
 }
 
+const struct solver *scheduler_class_solver(const char *class_name)
+{
+    for (size_t i = 0; i < scheduler_class_count(); i++)
+        if (strcmp(class_name, solvers[i]->class_name) == 0) return solvers[i];
+    return NULL;
+}
+
 static enum status find_solver(const cJSON *config, const struct solver **solver, struct error *error)
 {
     if (!cJSON_IsObject(config)) return error_input(error, "expected a scheduler config, a JSON object");
@@ -33,17 +41,19 @@ static enum status find_solver(const cJSON *config, const struct solver **solver
     enum status status = json_get_string(config, "_class_name", &name, NULL, error);
     if (status != STATUS_OK) return status;
     if (!name) return error_input(error, "_class_name: missing; expected the name of a scheduler class");
-    for (size_t i = 0; i < scheduler_class_count(); i++) {
-        *solver = solvers[i];
-        if (strcmp(name, (*solver)->class_name) == 0) return STATUS_OK;
+    *solver = scheduler_class_solver(name);
+    if (*solver) return STATUS_OK;
+    const char *reason = why_not_covered(name);
+    if (reason)
+        return error_input(
+            error, "_class_name: %s is a class of diffusers that Plumb does not have: %s", name, reason);
+    char known[800] = "";
+    for (size_t k = 0; k < scheduler_class_count(); k++) {
+        strncat(known, k ? ", " : "", sizeof known - strlen(known) - 1);
+        strncat(known, solvers[k]->class_name, sizeof known - strlen(known) - 1);
     }
-    char known[512] = "";
-    for (size_t i = 0; i < scheduler_class_count(); i++) {
-        strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
-        strncat(known, solvers[i]->class_name, sizeof known - strlen(known) - 1);
-    }
-    return error_input(
-        error, "_class_name: expected one of the scheduler classes %s, got \"%.100s\"", known, name);
+    return error_input(error,
+        "_class_name: expected one of the scheduler classes, got \"%.100s\"; they are %s", name, known);
 }
 
 /* `_semantics`, which is no option of diffusers': "diffusers" or "documented". */
@@ -354,12 +364,9 @@ bool scheduler_takes_eta(const struct scheduler *scheduler)
 
 bool scheduler_class_has_option(const char *class_name, const char *option)
 {
-    for (size_t i = 0; i < scheduler_class_count(); i++) {
-        if (strcmp(solvers[i]->class_name, class_name) != 0) continue;
-        const struct option_table *tables = solvers[i]->options;
-        for (size_t table = 0; table < MAX_OPTION_TABLES && tables[table].rows; table++)
-            for (size_t row = 0; row < tables[table].count; row++)
-                if (strcmp(tables[table].rows[row].name, option) == 0) return true;
-    }
+    const struct solver *solver = scheduler_class_solver(class_name);
+    for (size_t table = 0; solver && table < MAX_OPTION_TABLES && solver->options[table].rows; table++)
+        for (size_t row = 0; row < solver->options[table].count; row++)
+            if (strcmp(solver->options[table].rows[row].name, option) == 0) return true;
     return false;
 }

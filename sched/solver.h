@@ -113,6 +113,10 @@ struct solver {
  * anew. */
 void scheduler_clear_state(struct scheduler *scheduler);
 
+/* The class of this name; NULL where there is none. */
+#define scheduler_class_solver(...) REAL_NAME(scheduler_class_solver)(__VA_ARGS__)
+const struct solver *scheduler_class_solver(const char *class_name);
+
 /* The schedule becomes the allocated list `timesteps` or `sigmas`, which the scheduler frees from now on. */
 void scheduler_take_timesteps(
     struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype);
