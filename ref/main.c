@@ -27,6 +27,7 @@ static const struct {
     {"hash", "F...", "one number for a file's tensors, which nothing but their bits changes", command_hash},
     {"inspect", "CHECKPOINT", "what is in a checkpoint, and whether it is whole", command_inspect},
     {"sheet", "OUT PICTURE...", "several pictures side by side, enlarged, with labels", command_sheet},
+    {"bench", "", "kernels and forward passes against this machine's SGEMM and memory", command_bench},
     {"info", "", "CPU, kernels, BLAS, versions: what a result depends on", command_info},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
