@@ -113,7 +113,7 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
         return error_input(&invocation->error, "--list is written as a table or as json");
     if (arguments->list) return STATUS_OK;
     if (invocation->positional_count == 0)
-        return error_input(&invocation->error, "SCHEDULER is missing; see plumb schedule --help");
+        return error_input(&invocation->error, "too few arguments: SCHEDULER is missing; see plumb schedule --help");
     int ways = arguments->has_steps + (arguments->timesteps.count > 0) + (arguments->sigmas.count > 0);
     if (ways > 1)
         return error_input(
