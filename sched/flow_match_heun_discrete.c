@@ -9,8 +9,8 @@
  * The last step, to 0, has the first call only. With churn, each call first adds noise, as churn.h has it.
  *
  * Known deviations of diffusers: churn is that of samples x_0 + sigma noise, which a flow's are not: the
- * noise is added but the data are not scaled down with it; and it is the velocity, not the data, that stays
- * as the model predicted it before the noise. The noise of the second call is drawn and does not count: the
+ * noise is added but the data are not scaled down with it; and the first call's velocity is made smaller, by
+ * sigma / sigma_hat. The noise of the second call is drawn and does not count: the
  * step starts from where the first call began, and rounding is all that is left of it in the velocity.
  */
 #include "churn.h"
