@@ -22,9 +22,9 @@
  * tau is 1 from timestep 200 to 800 and 0 elsewhere: the default of tau_func, which no config can hold
  * another value of. Every step draws, also those with tau = 0.
  *
- * Known deviations of diffusers: predicted noise cannot be thresholded (its tensors do not fit; documented
- * semantics threshold it); the last of the sigmas of any kind is repeated, and the last step does nothing
- * (documented semantics: N + 1 sigmas over the same range).
+ * Known deviations of diffusers: predicted noise cannot be thresholded, and a model that predicts a variance
+ * cannot be used (tensors do not fit; documented semantics do both); the last of the sigmas of any kind is
+ * repeated, and the last step does nothing (documented semantics: N + 1 sigmas over the same range).
  */
 #include "dpmsolver_schedule.h"
 #include "real.h"
@@ -263,6 +263,11 @@ static enum status convert(const struct scheduler *scheduler, const struct step_
     real *converted, struct error *error)
 {
     const struct dpm_config *config = dpm_config_of(scheduler);
+    if (input->model_output_size != input->sample_size && scheduler->semantics == SEMANTICS_DIFFUSERS)
+        return error_input(error,
+            "model_output: expected %zu numbers a picture, got %zu: diffusers draws noise for a predicted "
+            "variance too, and cannot add it to the sample",
+            input->sample_size, input->model_output_size);
     const bool data = predicts_data(scheduler), threshold_noise = !data && config->common.thresholding;
     const real sigma = scheduler->sigmas[index];
     if (threshold_noise && scheduler->semantics == SEMANTICS_DIFFUSERS)
