@@ -8,11 +8,6 @@
 
 #include <math.h>
 
-static inline double element_exp(double x)
-{
-    return exp(x);
-}
-
 static inline double element_exp2(double x)
 {
     return exp2(x);

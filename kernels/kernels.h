@@ -100,9 +100,6 @@ void kernel_group_norm(const real *x, size_t batch, size_t channels, size_t size
 void kernel_layer_norm(
     const real *x, size_t rows, size_t channels, double eps, const real *weight, const real *bias, real *y);
 
-/* Softmax over the last dimension. x, y: [rows, columns]. May be in place. */
-void kernel_softmax(const real *x, size_t rows, size_t columns, real *y);
-
 /* Activations, [n]; may be in place. */
 void kernel_silu(const real *x, size_t n, real *y);      /* x sigmoid(x) */
 void kernel_gelu(const real *x, size_t n, real *y);      /* x (1 + erf(x / sqrt 2)) / 2 */

@@ -34,6 +34,12 @@ static inline vec vec_larger(vec a, vec b)
     return a > b ? a : b;
 }
 
+/* a < b ? a : b: so a NaN in b stays. */
+static inline vec vec_smaller(vec a, vec b)
+{
+    return a < b ? a : b;
+}
+
 /* a < b ? yes : no; a comparison with NaN is false. */
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {

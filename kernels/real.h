@@ -27,7 +27,6 @@ typedef float real;
 #define kernel_attention_scratch KERNEL_NAME(kernel_attention_scratch)
 #define kernel_group_norm KERNEL_NAME(kernel_group_norm)
 #define kernel_layer_norm KERNEL_NAME(kernel_layer_norm)
-#define kernel_softmax KERNEL_NAME(kernel_softmax)
 #define kernel_silu KERNEL_NAME(kernel_silu)
 #define kernel_gelu KERNEL_NAME(kernel_gelu)
 #define kernel_gelu_tanh KERNEL_NAME(kernel_gelu_tanh)

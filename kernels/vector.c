@@ -88,23 +88,6 @@ static void normalise(
     }
 }
 
-static real maximum(const real *x, size_t n)
-{
-    real largest = -(real)INFINITY;
-    for (size_t i = 0; i < n; i++) largest = x[i] > largest ? x[i] : largest;
-    return largest;
-}
-
-static double exp_sum(const real *x, real largest, size_t n, real *y)
-{
-    double sums[VECTOR_SUMS] = {0};
-    for (size_t i = 0; i < n; i++) {
-        y[i] = element_exp(x[i] - largest);
-        sums[i % VECTOR_SUMS] += (double)y[i];
-    }
-    return vector_fold(sums);
-}
-
 static void column_maxima(const real *x, size_t rows, size_t columns, real *largest)
 {
     for (size_t i = 0; i < rows; i++) {
@@ -172,8 +155,6 @@ static const struct vector_set scalar = {
     .sum_squares = sum_squares,
     .affine = affine,
     .normalise = normalise,
-    .maximum = maximum,
-    .exp_sum = exp_sum,
     .column_maxima = column_maxima,
     .column_exp2 = column_exp2,
     .column_multiply = column_multiply,

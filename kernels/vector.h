@@ -47,11 +47,6 @@ struct vector_set {
     void (*normalise)(
         const real *x, double mean, double scale, const real *weight, const real *bias, size_t n, real *y);
 
-    /* The largest of x, -infinity for n = 0. Any number where x holds a NaN. */
-    real (*maximum)(const real *x, size_t n);
-    /* y = exp(x - maximum); returns the sum of y in double. */
-    double (*exp_sum)(const real *x, real maximum, size_t n, real *y);
-
     /* Softmax down the columns of x: [rows, columns], all in order of the rows; rows may be 0.
      * largest[j] = the larger of it and of column j; any number of those where there is a NaN. */
     void (*column_maxima)(const real *x, size_t rows, size_t columns, real *largest);

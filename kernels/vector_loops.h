@@ -190,45 +190,6 @@ static void normalise(
     }
 }
 
-/* The largest number is the same in whatever order it is looked for. */
-static float maximum(const float *x, size_t n)
-{
-    vec first = vec_all(-INFINITY), second = first;
-    size_t i = 0;
-    for (; i + 2 * VEC_WIDTH <= n; i += 2 * VEC_WIDTH) {
-        vec a = vec_load(x + i), b = vec_load(x + i + VEC_WIDTH);
-        first = vec_if_less(first, a, a, first);
-        second = vec_if_less(second, b, b, second);
-    }
-    float lanes[VEC_WIDTH], largest = -INFINITY;
-    vec_store(lanes, vec_if_less(first, second, second, first));
-    for (size_t j = 0; j < VEC_WIDTH; j++) largest = lanes[j] > largest ? lanes[j] : largest;
-    for (; i < n; i++) largest = x[i] > largest ? x[i] : largest;
-    return largest;
-}
-
-static double exp_sum(const float *x, float largest, size_t n, float *y)
-{
-    struct partial_sums sums = no_sums();
-    size_t i = 0;
-    for (; i + VECTOR_SUMS <= n; i += VECTOR_SUMS) {
-        for (size_t j = 0; j < ROUND; j++) {
-            vec a = element_exp(vec_load(x + i + j * VEC_WIDTH) - vec_all(largest));
-            vec_store(y + i + j * VEC_WIDTH, a);
-            sums.low[j] += vec_low(a);
-            sums.high[j] += vec_high(a);
-        }
-    }
-    double partial[VECTOR_SUMS];
-    store_sums(&sums, partial);
-    while (i < n) {
-        size_t count = n - i < VEC_WIDTH ? n - i : VEC_WIDTH;
-        store_part(y + i, element_exp(load_part(x + i, count) - vec_all(largest)), count);
-        for (size_t end = i + count; i < end; i++) partial[i % VECTOR_SUMS] += (double)y[i];
-    }
-    return vector_fold(partial);
-}
-
 /* A strip of `width` columns, at most VEC_WIDTH, of a matrix of `columns`; inlined for whole vectors and for
  * the last strip. */
 ALWAYS_INLINE vec load_strip(const float *x, size_t width)
@@ -362,8 +323,6 @@ static const struct vector_set vector_loops = {
     .sum_squares = sum_squares,
     .affine = affine,
     .normalise = normalise,
-    .maximum = maximum,
-    .exp_sum = exp_sum,
     .column_maxima = column_maxima,
     .column_exp2 = column_exp2,
     .column_multiply = column_multiply,

@@ -19,7 +19,8 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
 typedef void activation(const real *x, size_t n, real *y);
 
 /* `argument`: the largest magnitude of the exponent's argument for x, which multiplies the argument's
- * relative error in the double build; the float functions correct it and are within `ulp`. */
+ * relative error in the double build; the float functions correct it and are within `ulp`, or within 2^-120.
+ */
 static exact square_argument(exact x)
 {
     return x * x / 2;
@@ -42,10 +43,10 @@ static const struct {
     exact (*argument)(exact x);
     exact ulp;
 } activations[] = {
-    {"silu", kernel_silu, twin_silu, linear_argument, 3.2L},
+    {"silu", kernel_silu, twin_silu, linear_argument, 2.2L},
     {"gelu", kernel_gelu, twin_gelu, square_argument, 6.3L},
-    {"gelu_tanh", kernel_gelu_tanh, twin_gelu_tanh, tanh_argument, 3.2L},
-    {"quick_gelu", kernel_quick_gelu, twin_quick_gelu, linear_argument, 3.2L},
+    {"gelu_tanh", kernel_gelu_tanh, twin_gelu_tanh, tanh_argument, 2.2L},
+    {"quick_gelu", kernel_quick_gelu, twin_quick_gelu, linear_argument, 2.2L},
 };
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
 
@@ -56,7 +57,8 @@ static exact activation_bound(size_t which, exact x)
     if (!isfinite(y)) return 0;
     exact units = PLUMB_REAL_IS_DOUBLE ? 4 * activations[which].argument(x) + 12 : 2 * activations[which].ulp;
     if (y == 0) units = 0;
-    return units * unit_roundoff() * fabsl(y) + (2 + units / 4) * smallest_number();
+    exact least = PLUMB_REAL_IS_DOUBLE ? (2 + units / 4) * smallest_number() : 0x1p-120L;
+    return units * unit_roundoff() * fabsl(y) + (y == 0 ? 0 : least);
 }
 
 static void call_activation(const struct kernel_run *run, real *y, real *scratch)

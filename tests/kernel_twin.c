@@ -135,16 +135,6 @@ void twin_statistics(const exact *x, size_t n, exact eps, exact *mean, exact *in
     *inverse_deviation = 1 / sqrtl(squares / (exact)n + eps);
 }
 
-void twin_softmax(const exact *x, size_t n, exact *y)
-{
-    exact largest = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!(x[i] <= largest)) largest = x[i];
-    }
-    for (size_t i = 0; i < n; i++) sum += expl(x[i] - largest);
-    for (size_t i = 0; i < n; i++) y[i] = expl(x[i] - largest) / sum;
-}
-
 /* x sigmoid(z) */
 static exact times_sigmoid(exact x, exact z)
 {

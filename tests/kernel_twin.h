@@ -25,7 +25,6 @@ void twin_attention(const struct attention_shape *shape, const exact *q, const e
 
 /* One group or row: the mean and 1 / sqrt(variance + eps). */
 void twin_statistics(const exact *x, size_t n, exact eps, exact *mean, exact *inverse_deviation);
-void twin_softmax(const exact *x, size_t n, exact *y);
 
 exact twin_silu(exact x);
 exact twin_gelu(exact x);

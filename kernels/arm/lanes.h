@@ -36,6 +36,12 @@ static inline vec vec_larger(vec a, vec b)
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
+/* a < b ? a : b: so a NaN in b stays. */
+static inline vec vec_smaller(vec a, vec b)
+{
+    return vbslq_f32(vcltq_f32(a, b), a, b);
+}
+
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return vbslq_f32(vcltq_f32(a, b), yes, no);

@@ -35,6 +35,12 @@ static inline vec vec_larger(vec a, vec b)
     return _mm256_max_ps(a, b);
 }
 
+/* a < b ? a : b: so a NaN in b stays. */
+static inline vec vec_smaller(vec a, vec b)
+{
+    return _mm256_min_ps(a, b);
+}
+
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));

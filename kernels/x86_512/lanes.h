@@ -35,6 +35,12 @@ static inline vec vec_larger(vec a, vec b)
     return _mm512_max_ps(a, b);
 }
 
+/* a < b ? a : b: so a NaN in b stays. */
+static inline vec vec_smaller(vec a, vec b)
+{
+    return _mm512_min_ps(a, b);
+}
+
 static inline vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
