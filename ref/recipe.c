@@ -161,8 +161,7 @@ static enum status read_generator(const cJSON *json, struct recipe *recipe, stru
     if (status != STATUS_OK) return status;
     recipe->generator = generator_kind_of(name);
     if (recipe->generator == GENERATOR_KINDS)
-        return error_input(
-            error, "generator: expected numpy-pcg64, torch-cpu or torch-cpu-plain, got \"%.60s\"", name);
+        return error_input(error, "generator: expected " GENERATOR_NAMES ", got \"%.60s\"", name);
     return STATUS_OK;
 }
 

@@ -71,8 +71,7 @@ static enum status read_seed(const cJSON *json, struct sample_case *c, struct er
     if (status != STATUS_OK) return status;
     c->generator = generator_kind_of(generator);
     if (c->generator == GENERATOR_KINDS)
-        return error_input(
-            error, "generator: expected numpy-pcg64, torch-cpu or torch-cpu-plain, got \"%.60s\"", generator);
+        return error_input(error, "generator: expected " GENERATOR_NAMES ", got \"%.60s\"", generator);
     if (!item || cJSON_IsNull(item)) return STATUS_OK;
     if (cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= 9007199254740992.0 &&
         item->valuedouble == floor(item->valuedouble)) {

@@ -13,6 +13,7 @@
 #include "sched/numpy_pcg64.h"
 #include "sched/seed_sequence.h"
 #include "sched/torch_mt19937.h"
+#include "sched/torch_philox.h"
 #include "sched/ziggurat_tables.h"
 
 #include <math.h>
@@ -325,10 +326,85 @@ START_TEST(torch_normals)
 }
 END_TEST
 
+/* --- torch-cuda: Philox ------------------------------------------------------------------- */
+
+START_TEST(philox_known_answers)
+{
+    struct tensor_set *set = golden_tensors("rng/philox.safetensors");
+    for (int i = 0; i < 3; i++) {
+        const struct tensor *counter = need_tensor(set, "known.%d.counter", i);
+        const struct tensor *key = need_tensor(set, "known.%d.key", i);
+        uint32_t words[4];
+        philox4x32_10(counter->data, key->data, words);
+        expect_bits(need_tensor(set, "known.%d.result", i), DTYPE_I32, words, 4, "Random123's answer");
+    }
+    tensor_set_free(set);
+}
+END_TEST
+
+static const char *const philox_offsets[] = {"0", "1", "2", "4294967297"};
+
+/* The words of 64 threads at some offsets, and the normals of those words in exact arithmetic. */
+START_TEST(philox_words_and_normals)
+{
+    const char *seed = torch_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/philox.safetensors");
+    for (size_t k = 0; k < sizeof philox_offsets / sizeof *philox_offsets; k++) {
+        const uint64_t offset = strtoull(philox_offsets[k], NULL, 10), key = strtoull(seed, NULL, 10);
+        const uint32_t keys[2] = {(uint32_t)key, (uint32_t)(key >> 32)};
+        uint32_t words[64][4];
+        for (uint32_t thread = 0; thread < 64; thread++) {
+            const uint32_t counter[4] = {(uint32_t)offset, (uint32_t)(offset >> 32), thread, 0};
+            philox4x32_10(counter, keys, words[thread]);
+        }
+        expect_bits(need_tensor(set, "seed_%s.words.offset_%s", seed, philox_offsets[k]), DTYPE_I32, words,
+            256, "words");
+
+        struct torch_philox generator = {key, offset, TORCH_PHILOX_A100_THREADS};
+        float normals[1024];
+        torch_philox_randn_f32(&generator, normals, 1024); /* as many threads: their first ones */
+        const struct tensor *exact =
+            need_tensor(set, "seed_%s.normal4_f64.offset_%s", seed, philox_offsets[k]);
+        for (size_t thread = 0; thread < 64; thread++)
+            ck_assert_double_eq_tol((double)normals[thread], tensor_get_double(exact, 4 * thread), 4e-6);
+    }
+    tensor_set_free(set);
+}
+END_TEST
+
+static void expect_near(const struct tensor *want, const float *got, size_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(fabs((double)got[i] - tensor_get_double(want, first + i)) <= 4e-6,
+            "element %zu: %.9g, recorded %.9g", i, (double)got[i], tensor_get_double(want, first + i));
+}
+
+/* Where the numbers go: two calls one after the other, and a tensor of more elements than the GPU has
+ * threads. The bound is float32's rounding of logarithms, roots and angles, a few times 1e-7 of up to 5. */
+START_TEST(philox_layout)
+{
+    const char *seed = torch_seeds[_i];
+    struct tensor_set *set = golden_tensors("rng/philox.safetensors");
+    float normals[5000];
+    struct torch_philox generator = {strtoull(seed, NULL, 10), 0, TORCH_PHILOX_A100_THREADS};
+    const struct tensor *two_calls = need_tensor(set, "seed_%s.randn_two_calls_f64", seed);
+    torch_philox_randn_f32(&generator, normals, 1024);
+    expect_near(two_calls, normals, 0, 1024);
+    expect_near(need_tensor(set, "seed_%s.randn_f32_opwise", seed), normals, 0, 1024);
+    torch_philox_randn_f32(&generator, normals, 1024);
+    expect_near(two_calls, normals, 1024, 1024);
+    generator = (struct torch_philox){strtoull(seed, NULL, 10), 0, 512};
+    torch_philox_randn_f32(&generator, normals, 5000);
+    expect_near(need_tensor(set, "seed_%s.randn_wrapped_512_threads_f64", seed), normals, 0, 5000);
+    tensor_set_free(set);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("generators");
     TCase *numpy = tcase_create("numpy-pcg64"), *torch = tcase_create("torch-cpu");
+    TCase *cuda = tcase_create("torch-cuda");
     tcase_add_loop_test(numpy, numpy_seed_sequence, 0, NUMPY_SEEDS);
     tcase_add_loop_test(numpy, numpy_words_and_uniforms, 0, NUMPY_SEEDS);
     tcase_add_loop_test(numpy, numpy_normals, 0, NUMPY_SEEDS);
@@ -337,6 +413,10 @@ int main(void)
     tcase_add_loop_test(torch, torch_normals, 0, TORCH_SEEDS);
     tcase_set_timeout(numpy, 60);
     suite_add_tcase(suite, numpy);
+    tcase_add_test(cuda, philox_known_answers);
+    tcase_add_loop_test(cuda, philox_words_and_normals, 0, TORCH_SEEDS);
+    tcase_add_loop_test(cuda, philox_layout, 0, TORCH_SEEDS);
     suite_add_tcase(suite, torch);
+    suite_add_tcase(suite, cuda);
     return run_suite(suite);
 }
