@@ -59,7 +59,7 @@ static atomic_int set_in_use;
 static enum kernel_set best_set;
 static struct tables sets[KERNEL_SETS];
 static atomic_int thread_count;
-static atomic_int gemm_in_use = GEMM_OPENBLAS;
+static atomic_int gemm_in_use = GEMM_PORTABLE;
 
 static void find_sets(void)
 {

@@ -114,38 +114,63 @@ static struct stored matrix_of(struct forward *f, const struct tensor *weight)
 
 /* --- Layers with weights ------------------------------------------------------------------ */
 
-/* residual + after(x w^T + bias); residual->data NULL where there is none. */
-static struct tensor linear_and(struct forward *f, struct tensor x, const struct linear *layer,
-    enum linear_after after, struct tensor residual)
+/* after(x w^T + bias), added to `onto` where that has data and is of this shape. */
+static struct tensor linear_after(struct forward *f, struct tensor x, const struct linear *layer,
+    enum linear_after after, const struct tensor *onto)
 {
     int64_t out = layer->weight.shape[0], in = layer->weight.shape[1];
-    if (!may_run(f, last_side(&x) == in, "linear", &x)) return x;
+    if (!may_run(f, last_side(&x) == in && (after != LINEAR_GEGLU || out % 2 == 0), "linear", &x)) return x;
     struct linear_shape shape = {sides(&x, 0, x.rank - 1), (size_t)in, (size_t)out, after};
-    struct tensor y = like_with_last(f, x, after == LINEAR_GEGLU ? out / 2 : out);
+    if (onto &&
+        !may_run(f, last_side(onto) == out && tensor_count(onto) == shape.rows * shape.out, "linear", onto))
+        return x;
+    struct tensor y = onto ? *onto : like_with_last(f, x, after == LINEAR_GEGLU ? out / 2 : out);
     struct arena_mark scope = scope_begin(f);
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_linear_scratch(&shape));
     if (forward_runs(f, &(struct kernel_call){"linear", x, layer->weight, y, NULL, 0, false}))
-        kernel_linear(&shape, x.data, w, bias, residual.data, y.data, tiles);
+        kernel_linear(&shape, x.data, w, bias, onto ? onto->data : NULL, y.data, tiles);
     arena_release(f->arena, scope);
     return y;
 }
 
 struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
 {
-    return linear_and(f, x, layer, LINEAR_PLAIN, (struct tensor){0});
+    return linear_after(f, x, layer, LINEAR_PLAIN, NULL);
 }
 
-struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer)
+struct tensor linear_gelu(struct forward *f, struct tensor x, const struct linear *layer)
+{
+    return linear_after(f, x, layer, LINEAR_GELU, NULL);
+}
+
+struct tensor linear_quick_gelu(struct forward *f, struct tensor x, const struct linear *layer)
+{
+    return linear_after(f, x, layer, LINEAR_QUICK_GELU, NULL);
+}
+
+struct tensor linear_geglu(struct forward *f, struct tensor x, const struct linear *layer)
+{
+    return linear_after(f, x, layer, LINEAR_GEGLU, NULL);
+}
+
+struct tensor linear_onto(struct forward *f, struct tensor x, const struct linear *layer, struct tensor onto)
+{
+    return linear_after(f, x, layer, LINEAR_PLAIN, &onto);
+}
+
+/* The kernel's view of a convolution; false, with an error, where x does not fit. */
+static bool conv2d_fits(
+    struct forward *f, const struct tensor *x, const struct conv2d *layer, struct conv2d_shape *shape)
 {
     const int64_t *w_shape = layer->weight.shape;
-    if (!may_run(f, x.rank == 4 && x.shape[1] == w_shape[1], "conv2d", &x)) return x;
-    struct conv2d_shape shape = {
-        .batch = (size_t)x.shape[0],
-        .in_channels = (size_t)x.shape[1],
-        .in_height = (size_t)x.shape[2],
-        .in_width = (size_t)x.shape[3],
+    if (!may_run(f, x->rank == 4 && x->shape[1] == w_shape[1], "conv2d", x)) return false;
+    *shape = (struct conv2d_shape){
+        .batch = (size_t)x->shape[0],
+        .in_channels = (size_t)x->shape[1],
+        .in_height = (size_t)x->shape[2],
+        .in_width = (size_t)x->shape[3],
         .out_channels = (size_t)w_shape[0],
         .kernel_height = (size_t)w_shape[2],
         .kernel_width = (size_t)w_shape[3],
@@ -155,20 +180,76 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
         .pad_left = (size_t)layer->pad_left,
         .pad_right = (size_t)layer->pad_right,
     };
-    bool fits = shape.in_height + shape.pad_top + shape.pad_bottom >= shape.kernel_height &&
-                shape.in_width + shape.pad_left + shape.pad_right >= shape.kernel_width;
-    if (!may_run(f, fits, "conv2d", &x)) return x;
+    bool fits = shape->in_height + shape->pad_top + shape->pad_bottom >= shape->kernel_height &&
+                shape->in_width + shape->pad_left + shape->pad_right >= shape->kernel_width;
+    return may_run(f, fits, "conv2d", x);
+}
 
-    int64_t y_shape[] = {
-        x.shape[0], w_shape[0], (int64_t)conv2d_out_height(&shape), (int64_t)conv2d_out_width(&shape)};
-    struct tensor y = forward_tensor(f, 4, y_shape);
-    struct arena_mark converted = scope_begin(f);
+/* conv2d(x), with a shift for each channel of each picture where `shift` is given, and a residual where that
+ * is; the result is written over the residual if `over`. */
+static struct tensor conv2d_after(struct forward *f, struct tensor x, const struct conv2d *layer,
+    const struct tensor *shift, const struct tensor *residual, bool over)
+{
+    struct conv2d_shape shape;
+    if (!conv2d_fits(f, &x, layer, &shape)) return x;
+    struct tensor y = {.dtype = DTYPE_REAL,
+        .rank = 4,
+        .shape = {x.shape[0], layer->weight.shape[0], (int64_t)conv2d_out_height(&shape),
+            (int64_t)conv2d_out_width(&shape)}};
+    bool fits =
+        (!residual || tensor_same_shape(residual, &y)) &&
+        (!shift || (shift->rank == 2 && shift->shape[0] == y.shape[0] && shift->shape[1] == y.shape[1]));
+    if (!may_run(f, fits, "conv2d", &x)) return x;
+    y = over ? *residual : forward_tensor(f, 4, y.shape);
+    struct arena_mark scope = scope_begin(f);
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_conv2d_scratch(&shape));
     if (forward_runs(f, &(struct kernel_call){"conv2d", x, layer->weight, y, layer, 0, false}))
-        kernel_conv2d(&shape, x.data, w, bias, NULL, NULL, y.data, tiles);
-    arena_release(f->arena, converted);
+        kernel_conv2d(&shape, x.data, w, bias, shift ? shift->data : NULL, residual ? residual->data : NULL,
+            y.data, tiles);
+    arena_release(f->arena, scope);
+    return y;
+}
+
+struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer)
+{
+    return conv2d_after(f, x, layer, NULL, NULL, false);
+}
+
+struct tensor conv2d_onto(struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor onto)
+{
+    return conv2d_after(f, x, layer, NULL, &onto, true);
+}
+
+struct tensor conv2d_added(
+    struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor residual)
+{
+    return conv2d_after(f, x, layer, NULL, &residual, false);
+}
+
+struct tensor conv2d_shifted(
+    struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor shift)
+{
+    return conv2d_after(f, x, layer, &shift, NULL, false);
+}
+
+struct tensor conv2d_of_doubled(struct forward *f, struct tensor x, const struct conv2d *layer)
+{
+    struct conv2d_shape shape;
+    if (!conv2d_fits(f, &x, layer, &shape)) return x;
+    bool fits = shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride == 1 &&
+                shape.pad_top == 1 && shape.pad_bottom == 1 && shape.pad_left == 1 && shape.pad_right == 1;
+    if (!may_run(f, fits, "conv2d", &x)) return x;
+    struct tensor y =
+        forward_tensor(f, 4, (int64_t[]){x.shape[0], layer->weight.shape[0], 2 * x.shape[2], 2 * x.shape[3]});
+    struct arena_mark scope = scope_begin(f);
+    struct stored w = matrix_of(f, &layer->weight);
+    const real *bias = vector_of(f, &layer->bias);
+    real *tiles = forward_scratch(f, kernel_upsample_conv2d_scratch(&shape));
+    if (forward_runs(f, &(struct kernel_call){"upsample_conv2d", x, layer->weight, y, layer, 0, false}))
+        kernel_upsample_conv2d(&shape, x.data, w, bias, y.data, tiles);
+    arena_release(f->arena, scope);
     return y;
 }
 

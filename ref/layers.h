@@ -11,7 +11,15 @@
 /* With arguments, so that a layer and its function may share a name: struct linear is one type for both
  * precisions. */
 #define linear(...) KERNEL_NAME(linear)(__VA_ARGS__)
+#define linear_onto(...) KERNEL_NAME(linear_onto)(__VA_ARGS__)
+#define linear_gelu(...) KERNEL_NAME(linear_gelu)(__VA_ARGS__)
+#define linear_quick_gelu(...) KERNEL_NAME(linear_quick_gelu)(__VA_ARGS__)
+#define linear_geglu(...) KERNEL_NAME(linear_geglu)(__VA_ARGS__)
 #define conv2d(...) KERNEL_NAME(conv2d)(__VA_ARGS__)
+#define conv2d_onto(...) KERNEL_NAME(conv2d_onto)(__VA_ARGS__)
+#define conv2d_added(...) KERNEL_NAME(conv2d_added)(__VA_ARGS__)
+#define conv2d_shifted(...) KERNEL_NAME(conv2d_shifted)(__VA_ARGS__)
+#define conv2d_of_doubled(...) KERNEL_NAME(conv2d_of_doubled)(__VA_ARGS__)
 #define group_norm(...) KERNEL_NAME(group_norm)(__VA_ARGS__)
 #define group_norm_over(...) KERNEL_NAME(group_norm_over)(__VA_ARGS__)
 #define layer_norm(...) KERNEL_NAME(layer_norm)(__VA_ARGS__)
@@ -81,8 +89,27 @@ void norm_load(
 
 /* x: [..., in] -> [..., out] */
 struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer);
+/* A layer and what follows it, while a part of its result is in the cache; the bits are those of the two
+ * operators one after the other. */
+struct tensor linear_gelu(struct forward *f, struct tensor x, const struct linear *layer);
+struct tensor linear_quick_gelu(struct forward *f, struct tensor x, const struct linear *layer);
+struct tensor linear_geglu(struct forward *f, struct tensor x, const struct linear *layer);
+/* onto += linear(x), of its shape; returns onto */
+struct tensor linear_onto(struct forward *f, struct tensor x, const struct linear *layer, struct tensor onto);
+
 /* x: [B, C, H, W] -> [B, out, H', W'] */
 struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer);
+/* onto += conv2d(x), of its shape; returns onto */
+struct tensor conv2d_onto(struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor onto);
+/* residual + conv2d(x), of its shape */
+struct tensor conv2d_added(
+    struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor residual);
+/* conv2d(x) + shift at every position; shift: [B, out] */
+struct tensor conv2d_shifted(
+    struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor shift);
+/* conv2d(upsample_nearest(x, 2 H, 2 W)) for a 3x3 layer of stride 1 and padding 1, at 4/9 of the operations:
+ * close to what the two give, not of the same bits (kernels/upsample_conv2d.c). */
+struct tensor conv2d_of_doubled(struct forward *f, struct tensor x, const struct conv2d *layer);
 /* x: [B, C, ...] -> the same shape; `silu` applies the activation to the result. */
 struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu);
 /* The same written over x, which is returned. */

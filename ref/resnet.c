@@ -12,18 +12,19 @@ struct tensor resnet_forward(
     /* norm1, SiLU: [B, in, H, W]; over x where it has had its day. */
     struct tensor normed = spent && shortcut ? group_norm_over(f, x, &resnet->norm1, true)
                                              : group_norm(f, x, &resnet->norm1, true);
-    struct tensor hidden_states = conv2d(f, normed, &resnet->conv1); /* [B, out, H, W], as all that follow */
-    drop(f, normed);
-
+    struct tensor hidden_states; /* [B, out, H, W], as all that follow */
     if (resnet->time_emb_proj.weight.rank > 0) {
         struct tensor shift = linear(f, silu(f, temb), &resnet->time_emb_proj); /* [B, out] */
-        hidden_states = add_channels(f, hidden_states, shift);
+        hidden_states = conv2d_shifted(f, normed, &resnet->conv1, shift);
+    } else {
+        hidden_states = conv2d(f, normed, &resnet->conv1);
     }
+    drop(f, normed);
 
     hidden_states = group_norm_over(f, hidden_states, &resnet->norm2, true); /* norm2, SiLU */
-    struct tensor output = conv2d(f, hidden_states, &resnet->conv2);
-    /* Over one of the two terms: x itself where it may be, which so stays low in the arena. */
-    output = spent && !shortcut ? add_onto(f, x, output) : add_onto(f, output, residual);
+    /* Over the residual: x itself where it may be, which so stays low in the arena. */
+    struct tensor output = spent || shortcut ? conv2d_onto(f, hidden_states, &resnet->conv2, residual)
+                                             : conv2d_added(f, hidden_states, &resnet->conv2, residual);
     return forward_output(f, resnet->name, scope_return(f, scope, output));
 }
 
@@ -35,9 +36,15 @@ struct tensor downsample_forward(struct forward *f, const struct resampler *down
 struct tensor upsample_forward(
     struct forward *f, const struct resampler *upsampler, struct tensor x, int64_t height, int64_t width)
 {
+    struct tensor output;
+    if (height == 2 * x.shape[2] && width == 2 * x.shape[3]) {
+        output = conv2d_of_doubled(f, x, &upsampler->conv);
+        drop(f, x);
+        return forward_output(f, upsampler->name, output);
+    }
     struct tensor larger = upsample_nearest(f, x, height, width); /* [B, C, height, width] */
     drop(f, x);
-    struct tensor output = conv2d(f, larger, &upsampler->conv);
+    output = conv2d(f, larger, &upsampler->conv);
     drop(f, larger);
     return forward_output(f, upsampler->name, output);
 }

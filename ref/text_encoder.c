@@ -68,9 +68,10 @@ static struct tensor embed(
     return embedded;
 }
 
-/* Causal self-attention (Vaswani et al. 2017, section 3.2). x: [B, L, hidden] -> the same */
+/* Causal self-attention (Vaswani et al. 2017, section 3.2), added to hidden_states, which is returned. x: [B,
+ * L, hidden], as hidden_states */
 static struct tensor attend(struct forward *f, const struct text_encoder *encoder,
-    const struct text_encoder_layer *layer, struct tensor x)
+    const struct text_encoder_layer *layer, struct tensor x, struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
     int64_t heads = encoder->config.num_attention_heads;
@@ -79,27 +80,29 @@ static struct tensor attend(struct forward *f, const struct text_encoder *encode
     struct tensor k = linear(f, x, &layer->k_proj);
     struct tensor v = linear(f, x, &layer->v_proj);
     struct tensor attended = attention(f, q, k, v, heads, 1, true);
-    return scope_return(f, scope, linear(f, attended, &layer->out_proj));
+    return scope_return(f, scope, linear_onto(f, attended, &layer->out_proj, hidden_states));
 }
 
-/* x: [B, L, hidden] -> the same, by way of [B, L, intermediate] */
+/* Added to hidden_states, which is returned. x: [B, L, hidden], as hidden_states */
 static struct tensor mlp(struct forward *f, const struct text_encoder *encoder,
-    const struct text_encoder_layer *layer, struct tensor x)
+    const struct text_encoder_layer *layer, struct tensor x, struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
-    struct tensor inner = linear(f, x, &layer->fc1);
-    inner = encoder->config.hidden_act == ACTIVATION_GELU ? gelu(f, inner) : quick_gelu(f, inner);
-    return scope_return(f, scope, linear(f, inner, &layer->fc2));
+    struct tensor inner = encoder->config.hidden_act == ACTIVATION_GELU
+                              ? linear_gelu(f, x, &layer->fc1)
+                              : linear_quick_gelu(f, x, &layer->fc1); /* [B, L, intermediate] */
+    return scope_return(f, scope, linear_onto(f, inner, &layer->fc2, hidden_states));
 }
 
+/* hidden_states: [B, L, hidden], which the layer adds to; returned. */
 static struct tensor layer_forward(struct forward *f, const struct text_encoder *encoder,
     const struct text_encoder_layer *layer, struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
     struct tensor normed = layer_norm(f, hidden_states, &layer->layer_norm1);
-    hidden_states = add(f, hidden_states, attend(f, encoder, layer, normed));
+    hidden_states = attend(f, encoder, layer, normed, hidden_states);
     normed = layer_norm(f, hidden_states, &layer->layer_norm2);
-    hidden_states = add(f, hidden_states, mlp(f, encoder, layer, normed));
+    hidden_states = mlp(f, encoder, layer, normed, hidden_states);
     return forward_output(f, layer->name, scope_return(f, scope, hidden_states));
 }
 

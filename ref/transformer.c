@@ -5,9 +5,11 @@
 #include <math.h>
 
 /* Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, eq. 1) with queries from `x` [B, N,
- * inner] and keys and values from `context` [B, M, ...] -> [B, N, inner]. */
+ * inner] and keys and values from `context` [B, M, ...], added to hidden_states [B, N, inner], which is
+ * returned. */
 static struct tensor attend(struct forward *f, const struct transformer *transformer,
-    const struct attention_projections *projections, struct tensor x, struct tensor context)
+    const struct attention_projections *projections, struct tensor x, struct tensor context,
+    struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
     struct tensor q = linear(f, x, &projections->to_q);       /* [B, N, heads * head_dim] */
@@ -16,17 +18,16 @@ static struct tensor attend(struct forward *f, const struct transformer *transfo
     double scale = 1 / sqrt((double)transformer->head_dim);
     struct tensor attended =
         attention(f, q, k, v, transformer->heads, scale, false); /* [B, N, heads * head_dim] */
-    return scope_return(f, scope, linear(f, attended, &projections->to_out));
+    return scope_return(f, scope, linear_onto(f, attended, &projections->to_out, hidden_states));
 }
 
+/* Added to hidden_states, which is returned. x: [B, N, inner], as hidden_states */
 static struct tensor feed_forward(
-    struct forward *f, const struct transformer_block *block, struct tensor hidden_states)
+    struct forward *f, const struct transformer_block *block, struct tensor x, struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
-    struct tensor projected = linear(f, hidden_states, &block->ff_in); /* [B, N, 2 * 4 * inner] */
-    struct tensor gated = geglu(f, projected);                         /* [B, N, 4 * inner] */
-    drop(f, projected);
-    return scope_return(f, scope, linear(f, gated, &block->ff_out));
+    struct tensor gated = linear_geglu(f, x, &block->ff_in); /* [B, N, 4 * inner] */
+    return scope_return(f, scope, linear_onto(f, gated, &block->ff_out, hidden_states));
 }
 
 /* hidden_states: [B, N, inner], which the block adds to; returned. */
@@ -36,15 +37,15 @@ static struct tensor block_forward(struct forward *f, const struct transformer *
     struct arena_mark scope = scope_begin(f);
     struct tensor normed =
         layer_norm(f, hidden_states, &block->norm1); /* [B, N, inner], as all that follow */
-    struct tensor attended = attend(f, transformer, &block->attn1, normed, normed);
-    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, attended));
+    hidden_states = attend(f, transformer, &block->attn1, normed, normed, hidden_states);
+    hidden_states = scope_return(f, scope, hidden_states);
 
     normed = layer_norm(f, hidden_states, &block->norm2);
-    attended = attend(f, transformer, &block->attn2, normed, encoder_hidden_states);
-    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, attended));
+    hidden_states = attend(f, transformer, &block->attn2, normed, encoder_hidden_states, hidden_states);
+    hidden_states = scope_return(f, scope, hidden_states);
 
     normed = layer_norm(f, hidden_states, &block->norm3);
-    hidden_states = scope_return(f, scope, add_onto(f, hidden_states, feed_forward(f, block, normed)));
+    hidden_states = scope_return(f, scope, feed_forward(f, block, normed, hidden_states));
     return forward_output(f, block->name, hidden_states);
 }
 
