@@ -31,10 +31,12 @@ void warn_of_sigma_range(const struct scheduler *scheduler, struct warnings *war
         warnings_add(warnings,
             "options sigma_min and sigma_max are ignored by %s without Karras, exponential or beta sigmas",
             name);
+    else if (inherited && scheduler->semantics == SEMANTICS_DOCUMENTED)
+        warnings_add(warnings, "options sigma_min and sigma_max are ignored by %s", name);
     else if (inherited)
         warnings_add(warnings,
             "options sigma_min and sigma_max are not those of %s, but a config that has them sets the range "
-            "of its sigmas",
+            "of its sigmas in diffusers",
             name);
 }
 

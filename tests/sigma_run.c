@@ -47,7 +47,6 @@ struct sigma_end run_sigmas(const struct sigma_run *run, const double *z, double
     struct scheduler *scheduler = NULL;
     enum status status = scheduler_create(run->config, &scheduler, NULL, &error);
     ck_assert_msg(status == STATUS_OK, "%s", error.message);
-    if (run->documented) scheduler->semantics = SEMANTICS_DOCUMENTED;
     status = scheduler_set_timesteps(scheduler, &run->request, NULL, &error);
     ck_assert_msg(status == STATUS_OK, "%s", error.message);
     scheduler_set_begin_index(scheduler, 0);

@@ -18,7 +18,6 @@ struct sigma_run {
     const cJSON *config;
     struct schedule_request request;
     struct step_options options;
-    bool documented; /* the semantics */
     double mu, s;
     size_t n;          /* elements */
     size_t calls_left; /* how many calls of the model at the end are left out */
