@@ -3,6 +3,7 @@
 #   make demo        draws the documented recipes into build/demo/
 #   make check       builds and runs every test
 #   make             builds build/plumb
+#   make bench-peer  PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
 #   make install     PREFIX=/usr/local, DESTDIR=
 #   make sanitize    every test again under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make lint        formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
@@ -158,6 +159,13 @@ check: $(BUILD)/plumb $(TESTS) $(EXAMPLES)
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
 	echo "Every test of $(words $(TESTS)) suites passed."
+
+# Debian's own Python, which python3-torch is installed for; another Python that has torch does as well.
+PEER ?=
+PEER_PYTHON ?= /usr/bin/python3
+.PHONY: bench-peer
+bench-peer: $(BUILD)/plumb
+	@$(PEER_PYTHON) tests/bench_peer.py --plumb $(BUILD)/plumb $(PEER)
 
 .PHONY: demo
 demo: $(BUILD)/plumb

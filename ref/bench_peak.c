@@ -14,7 +14,8 @@
 
 static const int SIZES[] = {512, 768, 1024, 1536};
 enum { SIZE_COUNT = sizeof SIZES / sizeof *SIZES, LARGEST = 1536, MOST_READINGS = 4096 };
-#define COPY_BYTES ((size_t)64 << 20) /* of each thread; twice that with the copy */
+/* What is copied: of one thread at most, and of all together but for a great many threads. */
+static const size_t MOST_COPIED = (size_t)64 << 20, ALL_COPIED = (size_t)256 << 20, LEAST_COPIED = 8 << 20;
 
 struct readings {
     int threads, count;
@@ -26,14 +27,15 @@ struct bench_meter {
     int threads;                 /* the most that there is room for */
     int size;                    /* of SGEMM */
     float *matrices;             /* three of LARGEST a thread */
-    unsigned char *buffers;      /* two of COPY_BYTES a thread */
+    size_t copied;               /* bytes of one thread */
+    unsigned char *buffers;      /* two of them a thread */
     struct readings readings[2]; /* with all threads; with one, where that is another number */
 };
 
 static void run_gemm(struct bench_meter *meter)
 {
     int n = meter->size;
-#pragma omp parallel for schedule(static, 1)
+#pragma omp parallel for schedule(static, 1) num_threads(kernels_threads())
     for (int t = 0; t < kernels_threads(); t++) {
         const size_t area = (size_t)LARGEST * LARGEST;
         float *a = meter->matrices + 3 * area * (size_t)t, *b = a + area, *c = b + area;
@@ -43,10 +45,10 @@ static void run_gemm(struct bench_meter *meter)
 
 static void run_copy(struct bench_meter *meter)
 {
-#pragma omp parallel for schedule(static, 1)
+#pragma omp parallel for schedule(static, 1) num_threads(kernels_threads())
     for (int t = 0; t < kernels_threads(); t++) {
-        unsigned char *from = meter->buffers + 2 * COPY_BYTES * (size_t)t;
-        memcpy(from + COPY_BYTES, from, COPY_BYTES);
+        unsigned char *from = meter->buffers + 2 * meter->copied * (size_t)t;
+        memcpy(from + meter->copied, from, meter->copied);
     }
 }
 
@@ -89,20 +91,23 @@ enum status bench_meter_create(
 {
     *out = NULL;
     const size_t matrices = 3 * (size_t)LARGEST * LARGEST, threads = (size_t)timing->threads;
-    size_t bytes = threads * (matrices * sizeof(float) + 2 * COPY_BYTES);
+    size_t copied = ALL_COPIED / threads;
+    copied = copied > MOST_COPIED ? MOST_COPIED : copied < LEAST_COPIED ? LEAST_COPIED : copied;
+    size_t bytes = threads * (matrices * sizeof(float) + 2 * copied);
     struct bench_meter *meter = calloc(1, sizeof *meter);
     if (!meter) return error_memory(error, sizeof *meter);
     meter->clock = timing->clock;
     meter->threads = timing->threads;
+    meter->copied = copied;
     meter->matrices = malloc(threads * matrices * sizeof(float));
-    meter->buffers = malloc(threads * 2 * COPY_BYTES);
+    meter->buffers = malloc(threads * 2 * copied);
     if (!meter->matrices || !meter->buffers) {
         bench_meter_free(meter);
         return error_memory(error, bytes);
     }
     struct synth_values values = {.key = 1, .scale = 0x1p-23f};
     synth_values_fill(&values, 0, threads * matrices, DTYPE_F32, meter->matrices);
-    memset(meter->buffers, 1, threads * 2 * COPY_BYTES);
+    memset(meter->buffers, 1, threads * 2 * copied);
     kernels_set_threads(timing->threads);
     choose_size(meter);
     (void)rate(meter, run_copy, 0);
@@ -123,7 +128,7 @@ struct bench_peak bench_meter_read(struct bench_meter *meter, double seconds)
     double each = seconds / 2;
     struct bench_peak peak = {
         .flops = rate(meter, run_gemm, each) * gemm_flops(meter),
-        .bytes = rate(meter, run_copy, each) * 2 * (double)COPY_BYTES * kernels_threads(),
+        .bytes = rate(meter, run_copy, each) * 2 * (double)meter->copied * kernels_threads(),
     };
     struct readings *readings = &meter->readings[kernels_threads() == meter->threads ? 0 : 1];
     readings->threads = kernels_threads();

@@ -22,7 +22,7 @@ struct synth_values {
 /* `name` is the tensor's with its component's in front: "unet.conv_in.weight". */
 struct synth_values synth_values_of(const char *name, uint64_t seed, const struct tensor *shape);
 /* Elements first .. first + n - 1 of the flat tensor into `out`, as F32, F16 or BF16; the narrow types hold
- * the F32 value rounded to nearest even. On the threads of OpenMP; the bytes do not depend on how many. */
+ * the F32 value rounded to nearest even. On the kernels' threads; the bytes do not depend on how many. */
 void synth_values_fill(
     const struct synth_values *values, size_t first, size_t n, enum dtype dtype, void *out);
 

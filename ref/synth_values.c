@@ -24,6 +24,7 @@
 
 #include "paths.h"
 
+#include "kernels/cpu.h"
 #include "kernels/half.h"
 
 #include <math.h>
@@ -113,7 +114,7 @@ static void make_block(
 void synth_values_fill(const struct synth_values *values, size_t first, size_t n, enum dtype dtype, void *out)
 {
     size_t size = dtype_size(dtype);
-#pragma omp parallel for if (n > BLOCK)
+#pragma omp parallel for num_threads(kernels_threads()) if (n > BLOCK)
     for (size_t begin = 0; begin < n; begin += BLOCK)
         make_block(values, first + begin, n - begin < BLOCK ? n - begin : BLOCK, dtype,
             (unsigned char *)out + begin * size);
