@@ -143,6 +143,9 @@ enum status bench_operators_list(
     const struct bench_model *model, struct bench_operators *operators, struct error *error);
 void bench_operators_free(struct bench_operators *operators);
 
+/* A linear layer or a convolution, with whatever is done in the same pass. */
+bool bench_call_is_linear(const struct kernel_call *call);
+bool bench_call_is_conv2d(const struct kernel_call *call);
 /* Operations and bytes of one call: a multiplication and an addition are two; each input is read once and the
  * result is written once, in their stored types. */
 double bench_call_flops(const struct kernel_call *call);

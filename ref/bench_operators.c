@@ -15,26 +15,40 @@ static double elements(const struct tensor *tensor)
     return tensor->rank > 0 ? (double)tensor_count(tensor) : 0;
 }
 
+static bool is(const struct kernel_call *call, const char *kernel)
+{
+    return strcmp(call->kernel, kernel) == 0;
+}
+
+bool bench_call_is_linear(const struct kernel_call *call)
+{
+    return strncmp(call->kernel, "linear", strlen("linear")) == 0;
+}
+
+bool bench_call_is_conv2d(const struct kernel_call *call)
+{
+    return strncmp(call->kernel, "conv2d", strlen("conv2d")) == 0 || is(call, "upsample_conv2d");
+}
+
 double bench_call_flops(const struct kernel_call *call)
 {
     const int64_t *w = call->w.shape;
-    if (strcmp(call->kernel, "linear") == 0) return 2 * elements(&call->x) * (double)w[0];
-    if (strcmp(call->kernel, "conv2d") == 0) return 2 * elements(&call->y) * (double)(w[1] * w[2] * w[3]);
+    if (bench_call_is_linear(call)) return 2 * elements(&call->x) * (double)w[0];
+    if (bench_call_is_conv2d(call)) return 2 * elements(&call->y) * (double)(w[1] * w[2] * w[3]);
     /* q k^T and the product with v: for each element of the result 2 S operations of the one and, over all
      * elements, as many of the other. A causal mask spares none of them in the plain algorithm. */
-    if (strcmp(call->kernel, "attention") == 0) return 4 * elements(&call->y) * (double)w[1];
+    if (is(call, "attention")) return 4 * elements(&call->y) * (double)w[1];
     return 0;
 }
 
 double bench_call_bytes(const struct kernel_call *call)
 {
-    static const char *const two_inputs[] = {"add", "add_channels"};
     double bytes = (double)tensor_bytes(&call->y);
-    if (strcmp(call->kernel, "concat_channels") == 0) return 2 * bytes; /* all that is written was read */
+    if (is(call, "concat_channels")) return 2 * bytes; /* all that is written was read */
+    if (is(call, "linear_onto") || is(call, "conv2d_added") || is(call, "add")) bytes *= 2; /* and read */
     bytes += (double)tensor_bytes(&call->x);
     if (call->w.rank > 0) bytes += (double)tensor_bytes(&call->w);
-    if (strcmp(call->kernel, "attention") == 0) bytes += (double)tensor_bytes(&call->w); /* the values, too */
-    if (strcmp(call->kernel, two_inputs[0]) == 0) bytes += (double)tensor_bytes(&call->x);
+    if (is(call, "attention")) bytes += (double)tensor_bytes(&call->w); /* the values, too */
     return bytes;
 }
 
@@ -128,12 +142,12 @@ void bench_show_shape(const struct bench_operator *op, char *text, size_t size)
     const int64_t *x = call->x.shape, *w = call->w.shape;
     char shape[120];
     tensor_show_shape(&call->x, shape, sizeof shape);
-    if (strcmp(call->kernel, "linear") == 0)
+    if (bench_call_is_linear(call))
         snprintf(text, size, "%s to %" PRId64, shape, w[0]);
-    else if (strcmp(call->kernel, "conv2d") == 0)
+    else if (bench_call_is_conv2d(call))
         snprintf(text, size, "%s to %" PRId64 ", %" PRId64 "x%" PRId64 "%s", shape, w[0], w[2], w[3],
             op->conv2d.stride == 2 ? ", stride 2" : "");
-    else if (strcmp(call->kernel, "attention") == 0)
+    else if (is(call, "attention"))
         snprintf(text, size, "%s, %" PRId64 " heads of %" PRId64 ", to %" PRId64 " keys%s", shape,
             call->heads, x[2] / call->heads, w[1], call->causal ? ", causal" : "");
     else

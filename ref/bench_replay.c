@@ -48,43 +48,63 @@ static int groups_of(int64_t channels)
     return groups;
 }
 
+static bool is(const struct replay *r, const char *kernel)
+{
+    return strcmp(r->op->call.kernel, kernel) == 0;
+}
+
+/* Layers with weights; of a name that is none here, the input. */
+static struct tensor call_weighted(struct forward *f, struct replay *r)
+{
+    if (is(r, "linear")) return linear(f, r->x, &r->linear);
+    if (is(r, "linear_gelu")) return linear_gelu(f, r->x, &r->linear);
+    if (is(r, "linear_quick_gelu")) return linear_quick_gelu(f, r->x, &r->linear);
+    if (is(r, "linear_geglu")) return linear_geglu(f, r->x, &r->linear);
+    if (is(r, "linear_onto")) return linear_onto(f, r->x, &r->linear, r->extra);
+    if (is(r, "conv2d")) return conv2d(f, r->x, &r->conv2d);
+    if (is(r, "conv2d_shifted")) return conv2d_shifted(f, r->x, &r->conv2d, r->extra);
+    if (is(r, "conv2d_added")) return conv2d_added(f, r->x, &r->conv2d, r->extra);
+    if (is(r, "upsample_conv2d")) return conv2d_of_doubled(f, r->x, &r->conv2d);
+    if (is(r, "group_norm")) return group_norm(f, r->x, &r->norm, false);
+    if (is(r, "group_norm_silu")) return group_norm(f, r->x, &r->norm, true);
+    if (is(r, "layer_norm")) return layer_norm(f, r->x, &r->norm);
+    return r->x;
+}
+
 /* The layer's result; of a name that is no layer here, the input. */
 static struct tensor call_layer(struct forward *f, struct replay *r)
 {
     const struct kernel_call *call = &r->op->call;
-    const char *kernel = call->kernel;
-    if (strcmp(kernel, "linear") == 0) return linear(f, r->x, &r->linear);
-    if (strcmp(kernel, "conv2d") == 0) return conv2d(f, r->x, &r->conv2d);
-    if (strcmp(kernel, "attention") == 0)
-        return attention(f, r->x, r->w, r->extra, call->heads,
-            1 / sqrt((double)(r->x.shape[2] / call->heads)), call->causal);
-    if (strcmp(kernel, "group_norm") == 0) return group_norm(f, r->x, &r->norm, false);
-    if (strcmp(kernel, "group_norm_silu") == 0) return group_norm(f, r->x, &r->norm, true);
-    if (strcmp(kernel, "layer_norm") == 0) return layer_norm(f, r->x, &r->norm);
-    if (strcmp(kernel, "silu") == 0) return silu(f, r->x);
-    if (strcmp(kernel, "gelu") == 0) return gelu(f, r->x);
-    if (strcmp(kernel, "quick_gelu") == 0) return quick_gelu(f, r->x);
-    if (strcmp(kernel, "geglu") == 0) return geglu(f, r->x);
-    if (strcmp(kernel, "multiply") == 0) return multiply(f, r->x, 0.125);
-    if (strcmp(kernel, "add") == 0) return add(f, r->x, r->extra);
-    if (strcmp(kernel, "add_channels") == 0) return add_channels(f, r->x, r->extra);
-    if (strcmp(kernel, "concat_channels") == 0) return concat_channels(f, r->x, r->extra);
-    if (strcmp(kernel, "to_tokens") == 0) return to_tokens(f, r->x);
-    if (strcmp(kernel, "from_tokens") == 0) return from_tokens(f, r->x, call->y.shape[2], call->y.shape[3]);
-    if (strcmp(kernel, "upsample_nearest") == 0)
-        return upsample_nearest(f, r->x, call->y.shape[2], call->y.shape[3]);
-    return r->x;
+    const int64_t *y = call->y.shape;
+    if (is(r, "attention")) {
+        double scale = 1 / sqrt((double)(r->x.shape[2] / call->heads));
+        return attention(f, r->x, r->w, r->extra, call->heads, scale, call->causal);
+    }
+    if (is(r, "silu")) return silu(f, r->x);
+    if (is(r, "gelu")) return gelu(f, r->x);
+    if (is(r, "quick_gelu")) return quick_gelu(f, r->x);
+    if (is(r, "geglu")) return geglu(f, r->x);
+    if (is(r, "multiply")) return multiply(f, r->x, 0.125);
+    if (is(r, "add")) return add(f, r->x, r->extra);
+    if (is(r, "add_channels")) return add_channels(f, r->x, r->extra);
+    if (is(r, "concat_channels")) return concat_channels(f, r->x, r->extra);
+    if (is(r, "to_tokens")) return to_tokens(f, r->x);
+    if (is(r, "from_tokens")) return from_tokens(f, r->x, y[2], y[3]);
+    if (is(r, "upsample_nearest")) return upsample_nearest(f, r->x, y[2], y[3]);
+    return call_weighted(f, r);
 }
 
 /* The second tensor of an operator that has two: of rank 0 where it has one. */
-static struct tensor second_shape(const struct kernel_call *call)
+static struct tensor second_shape(const struct replay *r)
 {
+    const struct kernel_call *call = &r->op->call;
     struct tensor shape = {0};
-    if (strcmp(call->kernel, "add") == 0) return call->x;
-    if (strcmp(call->kernel, "attention") == 0) return call->w;
-    if (strcmp(call->kernel, "add_channels") == 0)
-        return (struct tensor){call->x.dtype, 2, {call->x.shape[0], call->x.shape[1]}, NULL};
-    if (strcmp(call->kernel, "concat_channels") == 0) {
+    if (is(r, "add")) return call->x;
+    if (is(r, "attention")) return call->w;
+    if (is(r, "linear_onto") || is(r, "conv2d_added")) return call->y;
+    if (is(r, "add_channels") || is(r, "conv2d_shifted"))
+        return (struct tensor){call->y.dtype, 2, {call->y.shape[0], call->y.shape[1]}, NULL};
+    if (is(r, "concat_channels")) {
         shape = call->y;
         shape.shape[1] -= call->x.shape[1];
     }
@@ -102,7 +122,7 @@ static int64_t vector_length(const struct kernel_call *call)
 static enum status make_tensors(struct replay *r, struct error *error)
 {
     const struct kernel_call *call = &r->op->call;
-    struct tensor vector = {call->x.dtype, 1, {vector_length(call)}, NULL}, second = second_shape(call);
+    struct tensor vector = {call->x.dtype, 1, {vector_length(call)}, NULL}, second = second_shape(r);
     enum status status = make_tensor(r, 0, call->x, &r->x, error);
     if (status == STATUS_OK && call->w.rank > 0) status = make_tensor(r, 1, call->w, &r->w, error);
     if (status == STATUS_OK && second.rank > 0) status = make_tensor(r, 2, second, &r->extra, error);

@@ -35,9 +35,10 @@ enum { FORMAT_TABLE, FORMAT_JSON };
 struct arguments {
     bool kernels, stages, step, sched, list, scaling;
     const char *architecture, *checkpoint, *variant, *part, *size;
-    int64_t batch, threads, repeats;
-    int dtype, clock, cpu, gemm, format;
-    bool architecture_given, dtype_given, cpu_given;
+    int64_t batch, repeats;
+    int dtype, clock, format;
+    bool architecture_given, dtype_given;
+    struct cli_machine machine;
 };
 
 static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
@@ -96,22 +97,21 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
         string("size", &arguments->size, "HxW", "of the picture, in pixels (what the model was trained for)"),
         integer("batch", &arguments->batch, 1024, "pictures at once (1)"),
         choice("dtype", &arguments->dtype, "f32|f16|bf16", dtype_names, "of an architecture's weights (f32)"),
-        integer("threads", &arguments->threads, 1024, "by default one a processor"),
+        cli_threads_option(&arguments->machine),
         flag("scaling", &arguments->scaling, "also with 1 thread: how many times as fast all threads are"),
         integer("repeat", &arguments->repeats, 1000, "how often each is measured, for the median (5)"),
         choice("clock", &arguments->clock, "wall|cpu", clocks,
             "the time that passes, or the process's CPU time: fair on a busy machine with --threads 1 "
             "(wall)"),
-        choice("cpu", &arguments->cpu, "SET", kernels_set_names(),
-            "the vector kernels; by default the best of `plumb info`"),
-        choice("gemm", &arguments->gemm, "KIND", kernels_gemm_names(), "whose matrix products (openblas)"),
+        cli_cpu_option(&arguments->machine),
+        cli_gemm_option(&arguments->machine),
+        cli_blas_core_option(&arguments->machine),
         choice("format", &arguments->format, "table|json", formats, "of the report (table)"),
     };
     enum { OPTIONS = sizeof options / sizeof *options };
     for (size_t i = 0; i < OPTIONS; i++) {
         if (strcmp(options[i].name, "architecture") == 0) options[i].given = &arguments->architecture_given;
         if (strcmp(options[i].name, "dtype") == 0) options[i].given = &arguments->dtype_given;
-        if (strcmp(options[i].name, "cpu") == 0) options[i].given = &arguments->cpu_given;
     }
     const struct cli_usage usage = {"[options]", description, examples, options, OPTIONS, 0, 0};
     return cli_parse(invocation, &usage);
@@ -130,9 +130,6 @@ static enum status check(const struct arguments *arguments, struct error *error)
             arguments->architecture_given ? "architecture" : "dtype");
     if (arguments->variant && !arguments->checkpoint)
         return error_input(error, "--variant: needs --checkpoint, whose files it chooses");
-    if (arguments->cpu_given && !kernels_available((enum kernel_set)arguments->cpu))
-        return error_input(
-            error, "--cpu: this processor lacks %s", kernels_set_name((enum kernel_set)arguments->cpu));
     return STATUS_OK;
 }
 
@@ -284,15 +281,14 @@ static enum status run(struct session *session, struct invocation *invocation)
 
 enum status command_bench(struct invocation *invocation)
 {
-    struct arguments arguments = {.architecture = "sd15", .batch = 1, .repeats = 5};
+    struct arguments arguments = {
+        .architecture = "sd15", .batch = 1, .repeats = 5, .machine = {.as_it_is = true}};
     enum status status = parse(invocation, &arguments);
     if (status != STATUS_OK || invocation->helped) return status;
     status = check(&arguments, &invocation->error);
+    if (status == STATUS_OK) status = cli_use_machine(invocation, &arguments.machine, false);
     if (status != STATUS_OK) return status;
 
-    if (arguments.cpu_given) kernels_use((enum kernel_set)arguments.cpu);
-    kernels_use_gemm((enum gemm_kind)arguments.gemm);
-    if (arguments.threads) kernels_set_threads((int)arguments.threads);
     if (!arguments.kernels && !arguments.stages && !arguments.step && !arguments.sched) {
         arguments.kernels = arguments.stages = true;
         arguments.step = arguments.sched = !arguments.list && !arguments.part;

@@ -30,10 +30,10 @@ struct conv2d; /* layers.h */
 
 /* One call of a kernel, for who wants to know of them all (a benchmark, a count of operations). */
 struct kernel_call {
-    const char *kernel;          /* the operator's name: "linear", "conv2d", "attention" ... */
-    struct tensor x;             /* its input; of attention the queries */
-    struct tensor w;             /* its weight in its stored type; of attention the keys; rank 0 without */
-    struct tensor y;             /* its result */
+    const char *kernel; /* the operator's name: "linear", "linear_geglu", "conv2d", "attention" ... */
+    struct tensor x;    /* its input; of attention the queries */
+    struct tensor w;    /* its weight in its stored type; of attention the keys; rank 0 without */
+    struct tensor y;    /* its result */
     const struct conv2d *conv2d; /* stride and padding; NULL for others */
     int64_t heads;               /* of attention */
     bool causal;

@@ -114,6 +114,22 @@ static struct stored matrix_of(struct forward *f, const struct tensor *weight)
 
 /* --- Layers with weights ------------------------------------------------------------------ */
 
+/* What a record calls a layer with what is done in the same pass. */
+static const char *linear_name(enum linear_after after, bool onto)
+{
+    switch (after) {
+    case LINEAR_GELU: return "linear_gelu";
+    case LINEAR_QUICK_GELU: return "linear_quick_gelu";
+    case LINEAR_GEGLU: return "linear_geglu";
+    default: return onto ? "linear_onto" : "linear";
+    }
+}
+
+static const char *conv2d_name(bool shifted, bool added)
+{
+    return shifted ? "conv2d_shifted" : added ? "conv2d_added" : "conv2d";
+}
+
 /* after(x w^T + bias), added to `onto` where that has data and is of this shape. */
 static struct tensor linear_after(struct forward *f, struct tensor x, const struct linear *layer,
     enum linear_after after, const struct tensor *onto)
@@ -129,7 +145,8 @@ static struct tensor linear_after(struct forward *f, struct tensor x, const stru
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_linear_scratch(&shape));
-    if (forward_runs(f, &(struct kernel_call){"linear", x, layer->weight, y, NULL, 0, false}))
+    const char *name = linear_name(after, onto != NULL);
+    if (forward_runs(f, &(struct kernel_call){name, x, layer->weight, y, NULL, 0, false}))
         kernel_linear(&shape, x.data, w, bias, onto ? onto->data : NULL, y.data, tiles);
     arena_release(f->arena, scope);
     return y;
@@ -205,7 +222,8 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_conv2d_scratch(&shape));
-    if (forward_runs(f, &(struct kernel_call){"conv2d", x, layer->weight, y, layer, 0, false}))
+    const char *name = conv2d_name(shift != NULL, residual != NULL);
+    if (forward_runs(f, &(struct kernel_call){name, x, layer->weight, y, layer, 0, false}))
         kernel_conv2d(&shape, x.data, w, bias, shift ? shift->data : NULL, residual ? residual->data : NULL,
             y.data, tiles);
     arena_release(f->arena, scope);

@@ -56,25 +56,10 @@ def torch_operator(torch, op):
     name, shape = op["operator"], op["x"]
     x = torch.rand(shape) - 0.5
     w = torch.rand(op["w"]) - 0.5 if "w" in op else None
-    if name == "linear":
-        bias = torch.rand(op["w"][0])
-        if op["y"][-1] * 2 == op["w"][0]:  # GEGLU in the same pass
-
-            def linear_geglu():
-                value, gate = F.linear(x, w, bias).chunk(2, dim=-1)
-                return value * F.gelu(gate)
-
-            return linear_geglu
-        return lambda: F.linear(x, w, bias)
-    if name == "conv2d":
-        bias, stride = torch.rand(op["w"][0]), op["stride"]
-        top, bottom, left, right = op["padding"]
-        grown = op["y"][2] * stride > op["x"][2]  # enlarged by two in the same pass
-        if (top, left) != (bottom, right):
-            return lambda: F.conv2d(F.pad(x, (left, right, top, bottom)), w, bias, stride)
-        if grown and op["w"][2] > 1:
-            return lambda: F.conv2d(F.interpolate(x, size=op["y"][2:]), w, bias, stride, (top, left))
-        return lambda: F.conv2d(x, w, bias, stride, (top, left))
+    if name.startswith("linear"):
+        return torch_linear(torch, op, x, w)
+    if "conv2d" in name:
+        return torch_conv2d(torch, op, x, w)
     if name == "attention":
         return torch_attention(torch, op, x, w)
     if name in ("group_norm", "group_norm_silu"):
@@ -112,6 +97,48 @@ def torch_operator(torch, op):
         "upsample_nearest": lambda: F.interpolate(x, size=op["y"][2:]),
     }
     return simple.get(name)
+
+
+def torch_linear(torch, op, x, w):
+    F = torch.nn.functional
+    bias = torch.rand(op["w"][0])
+    y = torch.rand(op["y"])
+
+    def geglu():
+        value, gate = F.linear(x, w, bias).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+    def quick_gelu():
+        inner = F.linear(x, w, bias)
+        return inner * torch.sigmoid(1.702 * inner)
+
+    return {
+        "linear": lambda: F.linear(x, w, bias),
+        "linear_onto": lambda: F.linear(x, w, bias) + y,
+        "linear_gelu": lambda: F.gelu(F.linear(x, w, bias)),
+        "linear_quick_gelu": quick_gelu,
+        "linear_geglu": geglu,
+    }.get(op["operator"])
+
+
+def torch_conv2d(torch, op, x, w):
+    F = torch.nn.functional
+    bias, stride = torch.rand(op["w"][0]), op["stride"]
+    top, bottom, left, right = op["padding"]
+    y = torch.rand(op["y"])
+    shift = torch.rand(op["y"][:2] + [1, 1])
+
+    def conv2d(x):
+        if (top, left) != (bottom, right):
+            return F.conv2d(F.pad(x, (left, right, top, bottom)), w, bias, stride)
+        return F.conv2d(x, w, bias, stride, (top, left))
+
+    return {
+        "conv2d": lambda: conv2d(x),
+        "conv2d_shifted": lambda: conv2d(x) + shift,
+        "conv2d_added": lambda: conv2d(x) + y,
+        "upsample_conv2d": lambda: conv2d(F.interpolate(x, size=op["y"][2:])),
+    }.get(op["operator"])
 
 
 def torch_attention(torch, op, q, k):
