@@ -34,6 +34,13 @@ const char *kernels_gemm_name(enum gemm_kind kind); /* "openblas", "portable" */
 void kernels_set_threads(int threads);
 int kernels_threads(void);
 
+/* Starts the threads, and with_blas has OpenBLAS take the memory that it packs into: neither can report that
+ * there is none. Returns 0, or how many bytes were asked for in vain. To be called before work that cannot
+ * end halfway, and again after a large allocation; costs little. */
+size_t kernels_start(bool with_blas);
+/* Whether the float kernels, or with f64 the double ones, use OpenBLAS. */
+bool kernels_need_blas(bool f64);
+
 /* The CPU's model name as the system gives it, and OpenBLAS's own description (version, core), for `plumb
  * info`. */
 const char *kernels_cpu_name(char *buffer, size_t size);

@@ -92,7 +92,7 @@ enum status cli_use_machine(struct invocation *invocation, const struct cli_mach
     struct error *error = &invocation->error;
     if (machine->gemm_given) kernels_use_gemm((enum gemm_kind)machine->gemm);
     bool automatic = machine->blas_core && strcmp(machine->blas_core, "auto") == 0;
-    bool with_blas = f64 || kernels_gemm_in_use() == GEMM_OPENBLAS;
+    bool with_blas = kernels_need_blas(f64);
     char **argv = invocation->argv - 1; /* with the program's name */
     enum status status = STATUS_OK;
     if (machine->blas_core && !automatic)

@@ -3,6 +3,7 @@
  * command, runs it, prints what it reports, and turns its status into the exit status (error.h). Nothing else
  * prints errors or exits.
  */
+#include "blas_core.h"
 #include "cli.h"
 #include "version.h"
 
@@ -86,6 +87,7 @@ static enum status finish_output(struct invocation *invocation, enum status stat
 
 int main(int argc, char **argv)
 {
+    blas_without_threads(argv);
     struct invocation invocation = {
         .argc = argc - 1,
         .argv = argv + 1,

@@ -11,6 +11,7 @@
 #include "memory_report.h"
 #include "run.h"
 
+#include "kernels/cpu.h"
 #include "sched/guidance.h"
 #include "sched/scheduler.h"
 
@@ -515,6 +516,10 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
     prepare(&run);
     if (options->memory) *options->memory = run.memory;
     if (run.f.status == STATUS_OK) run.f.status = arena_create(&run.f.arena, run.memory.arena, error);
+    if (run.f.status == STATUS_OK) {
+        size_t missing = kernels_start(kernels_need_blas(sizeof(real) == sizeof(double)));
+        if (missing > 0) run.f.status = error_memory(error, missing);
+    }
     if (run.f.status == STATUS_OK) {
         struct tensor image = draw(&run);
         to_pixels(&run, image, pictures);

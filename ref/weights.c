@@ -7,6 +7,8 @@
 #include "paths.h"
 #include "weights_files.h"
 
+#include "kernels/cpu.h"
+
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,8 +244,9 @@ static size_t first_nonfinite(const struct tensor *tensor)
 /* Of several, the first in the order of names is reported, whoever finds it. */
 static enum status check_finite(const struct weights *w, struct error *error)
 {
-    size_t worst = SIZE_MAX;
-#pragma omp parallel for schedule(dynamic) reduction(min : worst)
+    size_t worst = SIZE_MAX, missing = kernels_start(false);
+    if (missing > 0) return error_memory(error, missing);
+#pragma omp parallel for schedule(dynamic) reduction(min : worst) num_threads(kernels_threads())
     for (size_t i = 0; i < w->count; i++)
         if (w->items[i].taken && i < worst &&
             first_nonfinite(w->items[i].tensor) < tensor_count(w->items[i].tensor))
