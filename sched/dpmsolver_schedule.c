@@ -127,6 +127,7 @@ static enum status spaced_or_custom(const struct scheduler *scheduler, const str
             .steps_offset = scheduler->config->steps_offset,
             .extra_point = true,
             .ascending = rules->inverse,
+            .no_extra_step = scheduler->semantics == SEMANTICS_DOCUMENTED,
         };
         return timesteps_spaced(&spacing, timesteps, count, error);
     }

@@ -257,8 +257,7 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
     real *noise = malloc(input->batch * input->sample_size * sizeof *noise);
     if (!noise) return error_memory(error, input->batch * input->sample_size * sizeof *noise);
     whole.noise = noise;
-    status =
-        scheduler_make_noise(scheduler, input->timestep, input->batch, input->sample_size, noise, error);
+    status = scheduler_make_noise(scheduler, input->timestep, input->batch, input->sample_size, noise, error);
     if (status == STATUS_OK)
         status = solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
     free(noise);

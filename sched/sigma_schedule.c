@@ -81,6 +81,7 @@ static enum status spaced_or_custom(const struct scheduler *scheduler, const str
             .num_inference_steps = request->num_inference_steps,
             .steps_offset = scheduler->config->steps_offset,
             .fractional = true,
+            .no_extra_step = scheduler->semantics == SEMANTICS_DOCUMENTED,
         };
         return timesteps_spaced(&spacing, timesteps, count, error);
     }

@@ -364,6 +364,87 @@ START_TEST(stepping_along_the_list)
 }
 END_TEST
 
+/* np.arange's step too many, which is timestep -1. */
+START_TEST(one_step_too_many)
+{
+    static const char *const classes[] = {"DDIM", "DDIMInverse", "DDPM", "PNDM", "EulerDiscrete",
+        "EulerAncestralDiscrete", "HeunDiscrete", "LMSDiscrete", "DPMSolverMultistep", "DEISMultistep",
+        "UniPCMultistep"};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        char config[160];
+        size_t counts[2];
+        snprintf(config, sizeof config,
+            "{\"_class_name\": \"%sScheduler\", \"timestep_spacing\": \"trailing\", \"skip_prk_steps\": "
+            "true}",
+            classes[i]);
+        for (int semantics = 0; semantics < 2; semantics++) {
+            struct scheduler *scheduler = need_scheduler(config, 61, (enum semantics)semantics);
+            double lowest = 1000;
+            for (size_t t = 0; t < scheduler->num_timesteps; t++)
+                lowest = fmin(lowest, scheduler->timesteps[t]);
+            ck_assert_msg(lowest == (semantics == SEMANTICS_DOCUMENTED ? 15 : -1), "%s: %g", config, lowest);
+            counts[semantics] = scheduler->num_timesteps;
+            scheduler_free(scheduler);
+        }
+        ck_assert_uint_gt(counts[SEMANTICS_DIFFUSERS], counts[SEMANTICS_DOCUMENTED]);
+    }
+}
+END_TEST
+
+/* The first step of DDPM with fixed_large_log, and with fixed_large, whose root of the variance it means. */
+START_TEST(root_of_a_logarithm)
+{
+    static const char *const types[] = {"fixed_large_log", "fixed_large_log", "fixed_large"};
+    float samples[3][SIZE];
+    for (int k = 0; k < 3; k++) {
+        char config[96];
+        snprintf(config, sizeof config, "{\"_class_name\": \"DDPMScheduler\", \"variance_type\": \"%s\"}",
+            types[k]);
+        struct scheduler *scheduler =
+            need_scheduler(config, 10, k == 1 ? SEMANTICS_DOCUMENTED : SEMANTICS_DIFFUSERS);
+        memcpy(samples[k], quantiles, sizeof quantiles);
+        const struct step_input input = {.timestep = scheduler->timesteps[0],
+            .model_output = quantiles,
+            .model_output_size = SIZE,
+            .sample = quantiles,
+            .batch = 1,
+            .sample_size = SIZE,
+            .noise = quantiles,
+            .options = STEP_OPTIONS_DEFAULT};
+        take_step(scheduler, &input, samples[k]);
+        scheduler_free(scheduler);
+    }
+    for (int j = 0; j < SIZE; j++) {
+        ck_assert(isnan(samples[0][j]));
+        ck_assert_double_eq_tol((double)samples[1][j], (double)samples[2][j], 1e-6);
+    }
+}
+END_TEST
+
+/* Custom timesteps of which strength leaves two: whether their last step draws. */
+START_TEST(last_of_a_cut_list)
+{
+    static const double timesteps[] = {999, 759, 499, 259};
+    static const char *const configs[] = {
+        "{\"_class_name\": \"LCMScheduler\"}", "{\"_class_name\": \"TCDScheduler\"}"};
+    for (int k = 0; k < 4; k++) {
+        const enum semantics semantics = k / 2 ? SEMANTICS_DOCUMENTED : SEMANTICS_DIFFUSERS;
+        struct scheduler *scheduler = need_scheduler(configs[k % 2], 4, semantics);
+        const struct schedule_request request = {
+            .timesteps = timesteps, .num_timesteps = 4, .has_strength = true, .strength = 0.5};
+        struct step_options options = STEP_OPTIONS_DEFAULT;
+        ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, NULL), STATUS_OK);
+        ck_assert_uint_eq(scheduler->num_timesteps, 2);
+        ck_assert_double_eq(scheduler->timesteps[0], 499);
+        ck_assert(scheduler_needs_noise(scheduler, 499, &options));
+        ck_assert_int_eq(scheduler_needs_noise(scheduler, 259, &options), semantics == SEMANTICS_DIFFUSERS);
+        options.eta = 0;
+        ck_assert_int_eq(scheduler_needs_noise(scheduler, 499, &options), k % 2 == 0); /* gamma 0 draws not */
+        scheduler_free(scheduler);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stochastic classes");
@@ -371,6 +452,9 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, mean_and_variance, 0, sizeof statistics / sizeof *statistics);
     tcase_add_test(tcase, ddpm_is_ddim_at_eta_1);
+    tcase_add_test(tcase, one_step_too_many);
+    tcase_add_test(tcase, root_of_a_logarithm);
+    tcase_add_test(tcase, last_of_a_cut_list);
     tcase_add_loop_test(tcase, stepping_along_the_list, 0, sizeof departures / sizeof *departures);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
