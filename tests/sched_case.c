@@ -1,6 +1,6 @@
 #include "sched_case.h"
-#include "recorded_call.h"
 #include "sched/real.h"
+#include "sched/call_arguments.h"
 #include "sched/scheduler.h"
 #include "support.h"
 
@@ -277,8 +277,9 @@ static bool open_step(const struct run *run, const char *prefix, size_t i, struc
         .batch = batch,
         .sample_size = n / batch,
         .noise = step->inputs[2],
-        .options = recorded_step_options(cJSON_GetObjectItemCaseSensitive(run->json, "step_kwargs")),
     };
+    const cJSON *arguments = cJSON_GetObjectItemCaseSensitive(run->json, "step_kwargs");
+    ck_assert_int_eq(step_options_read(arguments, &step->input.options, NULL), STATUS_OK);
     return true;
 }
 
@@ -422,13 +423,14 @@ static void check_add_noise(struct run *run)
 static enum status start(struct run *run, struct error *error)
 {
     int64_t begin_index = -1;
-    struct recorded_request recorded =
-        recorded_request(cJSON_GetObjectItemCaseSensitive(run->json, "set_timesteps"));
-    enum status status = scheduler_set_timesteps(run->scheduler, &recorded.request, NULL, error);
+    struct owned_request owned;
+    enum status status =
+        schedule_request_read(cJSON_GetObjectItemCaseSensitive(run->json, "set_timesteps"), &owned, error);
+    if (status == STATUS_OK) status = scheduler_set_timesteps(run->scheduler, &owned.request, NULL, error);
     if (status == STATUS_OK)
         status = json_get_int(run->json, "begin_index", 0, INT32_MAX, &begin_index, NULL, error);
     scheduler_set_begin_index(run->scheduler, (int)begin_index);
-    recorded_request_free(&recorded);
+    schedule_request_free(&owned);
     return status;
 }
 

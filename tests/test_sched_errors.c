@@ -3,8 +3,8 @@
  * which was executed): what it refuses is refused here, by the same call and for the same reason; what it
  * accepts is accepted, with the same timesteps and sigmas.
  */
-#include "recorded_call.h"
 #include "sched/generator.h"
+#include "sched/call_arguments.h"
 #include "sched/scheduler.h"
 #include "support.h"
 
@@ -43,9 +43,10 @@ static enum status create(const char *class_name, const cJSON *options, struct s
 
 static enum status set_timesteps(struct scheduler *scheduler, const cJSON *arguments, struct error *error)
 {
-    struct recorded_request recorded = recorded_request(arguments);
-    enum status status = scheduler_set_timesteps(scheduler, &recorded.request, NULL, error);
-    recorded_request_free(&recorded);
+    struct owned_request owned;
+    enum status status = schedule_request_read(arguments, &owned, error);
+    if (status == STATUS_OK) status = scheduler_set_timesteps(scheduler, &owned.request, NULL, error);
+    schedule_request_free(&owned);
     return status;
 }
 
@@ -84,7 +85,8 @@ static enum status step_at(struct scheduler *scheduler, double timestep, struct 
 static enum status loop(
     struct scheduler *scheduler, const cJSON *arguments, const cJSON *result, struct error *error)
 {
-    const struct step_options options = recorded_step_options(arguments);
+    struct step_options options;
+    ck_assert_int_eq(step_options_read(arguments, &options, NULL), STATUS_OK);
     real sample[PICTURE];
     for (size_t i = 0; i < PICTURE; i++) sample[i] = (real)scheduler->init_noise_sigma;
     /* Before set_timesteps PNDM has no timesteps, and the loop would not begin. */
