@@ -52,7 +52,7 @@ static double time_of(const struct bench_task *task, enum bench_clock clock, int
 static struct bench_result measure(
     struct bench_meter *meter, const struct bench_timing *timing, const struct bench_task *task)
 {
-    double seconds[MOST_REPEATS], gemm[MOST_REPEATS], roof[MOST_REPEATS];
+    double seconds[MOST_REPEATS] = {0}, gemm[MOST_REPEATS] = {0}, roof[MOST_REPEATS] = {0};
     int repeats = timing->repeats < MOST_REPEATS ? timing->repeats : MOST_REPEATS;
     double first = time_of(task, timing->clock, 1); /* memory is touched, weights are packed */
     first = fmin(first, time_of(task, timing->clock, first < 1 ? 1 : 0 /* long ones once */));
