@@ -6,6 +6,7 @@
 #   make bench-peer  PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
 #   make install     PREFIX=/usr/local, DESTDIR=
 #   make sanitize    every test again under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
 #   make lint        formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
 #   make format      clang-format over the tree
 #   make clean
@@ -17,8 +18,9 @@ DESTDIR ?=
 # --- Packages ------------------------------------------------------------------------------------------------------
 PKGS := openblas libcjson libpng zlib libutf8proc
 TEST_PKGS := check
+PKG_CONFIG ?= pkg-config
 DEBIAN_PACKAGES := gcc libc6-dev pkg-config libopenblas-dev libcjson-dev libpng-dev zlib1g-dev libutf8proc-dev check
-READY := $(shell pkg-config --exists $(PKGS) $(TEST_PKGS) 2>/dev/null && command -v $(CC) >/dev/null && echo yes)
+READY := $(shell $(PKG_CONFIG) --exists $(PKGS) $(TEST_PKGS) 2>/dev/null && command -v $(CC) >/dev/null && echo yes)
 NEEDS_NOTHING := clean format help
 GOALS := $(filter-out $(NEEDS_NOTHING),$(or $(MAKECMDGOALS),all))
 
@@ -45,9 +47,9 @@ OPTIMISE ?= -O2 -g
 SANITIZE ?=
 OPENMP ?= -fopenmp
 
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS := $(shell pkg-config --libs $(PKGS))
-TEST_LIBS := $(shell pkg-config --libs $(TEST_PKGS))
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS))
 CPPFLAGS += -D_GNU_SOURCE -I. -MMD -MP
 ALL_CFLAGS = -std=c17 $(WARNINGS) $(NUMERICS) $(OPTIMISE) $(SANITIZE) $(OPENMP) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(SANITIZE) $(OPENMP) $(LDFLAGS)
@@ -138,7 +140,7 @@ $(BUILD)/%.a:
 # Only what the header declares is seen from outside.
 $(SCHED_SHARED): $(SCHED_OBJECTS) sched/plumb_sched.map
 	$(call quiet,LD) $(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=sched/plumb_sched.map \
-	    $(SCHED_OBJECTS) $(shell pkg-config --libs libcjson) -lm -o $@
+	    $(SCHED_OBJECTS) $(shell $(PKG_CONFIG) --libs libcjson) -lm -o $@
 
 $(EXAMPLES): $(BUILD)/%: %.c $(SCHED_SHARED)
 	@mkdir -p $(@D)
@@ -152,10 +154,21 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libplumb_tests.a $(LIBS)
 	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
 
 # --- Running -------------------------------------------------------------------------------------------------------
+# EMULATOR runs programs that were built for another processor.
+EMULATOR ?=
+ifneq ($(EMULATOR),)
+PLUMB_RUN := $(BUILD)/emulated/plumb
+$(PLUMB_RUN): $(BUILD)/plumb
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec $(EMULATOR) $(abspath $(BUILD))/plumb "$$@"\n' > $@ && chmod +x $@
+else
+PLUMB_RUN := $(BUILD)/plumb
+endif
+
 .PHONY: check
-check: $(BUILD)/plumb $(TESTS) $(EXAMPLES)
+check: $(PLUMB_RUN) $(TESTS) $(EXAMPLES)
 	@failed=; for test in $(TESTS); do \
-	    PLUMB=$(BUILD)/plumb PLUMB_GOLDEN=golden $$test || failed="$$failed $${test##*/}"; \
+	    PLUMB=$(PLUMB_RUN) PLUMB_GOLDEN=golden $(EMULATOR) $$test || failed="$$failed $${test##*/}"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
 	echo "Every test of $(words $(TESTS)) suites passed."
@@ -166,6 +179,21 @@ PEER_PYTHON ?= /usr/bin/python3
 .PHONY: bench-peer
 bench-peer: $(BUILD)/plumb
 	@$(PEER_PYTHON) tests/bench_peer.py --plumb $(BUILD)/plumb $(PEER)
+
+# AArch64 with Debian's cross compiler and arm64 libraries, under qemu: what depends on the processor.
+AARCH64_TESTS := kernels elementary sched_golden sched_tables convergence generators \
+    generator_definitions hash
+AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user $(addsuffix :arm64,libgomp1 libopenblas-dev \
+    libcjson-dev libpng-dev zlib1g-dev libutf8proc-dev check)
+AARCH64_PKG_CONFIG := env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+.PHONY: check-aarch64
+check-aarch64:
+	@command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null && \
+	    $(AARCH64_PKG_CONFIG) --exists $(PKGS) $(TEST_PKGS) || { \
+	    echo "make check-aarch64 needs Debian's cross compiler, qemu and the arm64 libraries:" >&2; \
+	    echo "  dpkg --add-architecture arm64 && apt-get update && apt-get install $(AARCH64_PACKAGES)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc PKG_CONFIG='$(AARCH64_PKG_CONFIG)' \
+	    EMULATOR=qemu-aarch64 EXAMPLES= TESTS='$(AARCH64_TESTS:%=$(BUILD)/aarch64/tests/test_%)' check
 
 .PHONY: demo
 demo: $(BUILD)/plumb

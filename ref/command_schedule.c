@@ -3,6 +3,7 @@
 #include "schedule_columns.h"
 #include "schedule_plot.h"
 #include "schedule_table.h"
+#include "timestep_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ enum { DIFFUSERS, F64, BOTH }; /* the choices of --arithmetic */
 struct arguments {
     cJSON *settings;
     int64_t steps;
-    bool has_steps, with_coefficients;
+    bool has_steps, with_coefficients, tables;
     struct cli_numbers timesteps, sigmas;
     int format, arithmetic, semantics;
     const char *plot;
@@ -91,6 +92,12 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .help = "also what each step multiplies the sample, the model's outputs and the noise with; [-1] "
                     "is one "
                     "step earlier"},
+        {.name = "tables",
+            .kind = CLI_FLAG,
+            .value = &arguments->tables,
+            .help =
+                "no SCHEDULER: the timesteps of every class, spacing and kind of sigmas for many counts of "
+                "steps, in the format of golden/timesteps.txt"},
         {.name = "plot",
             .kind = CLI_STRING,
             .value = &arguments->plot,
@@ -111,9 +118,13 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     if (status != STATUS_OK || invocation->helped) return status;
     if (arguments->list && arguments->format != SCHEDULE_AS_TABLE && arguments->format != SCHEDULE_AS_JSON)
         return error_input(&invocation->error, "--list is written as a table or as json");
-    if (arguments->list) return STATUS_OK;
+    if (arguments->tables && invocation->positional_count > 0)
+        return error_input(
+            &invocation->error, "--tables is about all classes: leave out %s", invocation->positionals[0]);
+    if (arguments->list || arguments->tables) return STATUS_OK;
     if (invocation->positional_count == 0)
-        return error_input(&invocation->error, "too few arguments: SCHEDULER is missing; see plumb schedule --help");
+        return error_input(
+            &invocation->error, "too few arguments: SCHEDULER is missing; see plumb schedule --help");
     int ways = arguments->has_steps + (arguments->timesteps.count > 0) + (arguments->sigmas.count > 0);
     if (ways > 1)
         return error_input(
@@ -202,6 +213,8 @@ enum status command_schedule(struct invocation *invocation)
     if (status == STATUS_OK && !invocation->helped && arguments.list) {
         status = class_list_write(invocation->positionals, invocation->positional_count,
             arguments.format == SCHEDULE_AS_JSON, invocation->out, &invocation->error);
+    } else if (status == STATUS_OK && !invocation->helped && arguments.tables) {
+        status = timestep_tables_write(invocation->out, &invocation->error);
     } else if (status == STATUS_OK && !invocation->helped) {
         size_t count = invocation->positional_count;
         cJSON **configs = calloc(count, sizeof *configs);
