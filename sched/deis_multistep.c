@@ -132,7 +132,7 @@ static void update(int order, struct level t, const struct level *s, const real 
     size_t n, real *x_t)
 {
     if (order == 1) {
-        const struct dpm_coefficients c = dpm_coefficients_of(DPMSOLVER, t, s[0], false);
+        const struct dpm_coefficients c = dpm_coefficients_of(DPMSOLVER, t, s[0], false, false);
         for (size_t i = 0; i < n; i++) x_t[i] = c.sample * sample[i] + c.d0 * m[0][i];
         return;
     }

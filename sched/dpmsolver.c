@@ -145,7 +145,7 @@ enum status dpm_check_final_sigma(const struct dpm_config *config, struct error 
 }
 
 struct dpm_coefficients dpm_coefficients_of(
-    enum dpm_algorithm algorithm, struct level t, struct level s, bool midpoint)
+    enum dpm_algorithm algorithm, struct level t, struct level s, bool midpoint, bool documented)
 {
     real h = t.lambda - s.lambda;
     real two = 2, half = (real)0.5;
@@ -172,7 +172,7 @@ struct dpm_coefficients dpm_coefficients_of(
         c.sample = t.sigma / s.sigma * real_exp(-h);
         c.d0 = t.alpha * phi;
         c.d1 = midpoint ? half * (t.alpha * phi) : t.alpha * (phi / (-two * h) + 1);
-        c.d2 = t.alpha * ((phi - two * h) / ((two * h) * (two * h)) - half);
+        c.d2 = t.alpha * ((phi - two * h) / ((two * h) * (two * h)) + (documented ? half : -half));
         c.noise = t.sigma * real_sqrt(phi);
         break;
     }
@@ -181,6 +181,7 @@ struct dpm_coefficients dpm_coefficients_of(
         c.sample = t.alpha / s.alpha;
         c.d0 = -(two * (t.sigma * phi));
         c.d1 = midpoint ? -(t.sigma * phi) : -(two * (t.sigma * (phi / h - 1)));
+        c.d2 = -(two * (t.sigma * ((phi - h) / (h * h) - half))); /* documented semantics only */
         c.noise = t.sigma * real_sqrt(real_exp(two * h) - 1);
         break;
     }

@@ -110,16 +110,21 @@ enum status dpm_check_final_sigma(const struct dpm_config *config, struct error 
  *     x_t = alpha_t/alpha_s x_s - sigma_t (e^h - 1) D0 - sigma_t ((e^h - 1)/h - 1) D1
  *                               - sigma_t ((e^h - 1 - h)/h^2 - 1/2) D2 - ...
  *
- * for one that predicts the noise. The SDE variants have 2h in the place of h and add noise; sde-dpmsolver
- * has no d2. */
+ * for one that predicts the noise. The SDE variants have 2h in the place of h and add noise: for the data
+ *
+ *     x_t = sigma_t/sigma_s e^-h x_s + alpha_t (1 - e^-2h) D0 + alpha_t (1 - (1 - e^-2h)/2h) D1
+ *                               + alpha_t ((1 - e^-2h - 2h)/(2h)^2 + 1/2) D2 + ... + noise
+ *
+ * where diffusers has -1/2 in the last coefficient, which does not vanish with h. */
 struct dpm_coefficients {
     real sample, d0, d1, d2, noise;
 };
 
-/* `midpoint` takes half of d0 in the place of d1. Diffusers writes e^h - 1 so, not as expm1. */
+/* `midpoint` takes half of d0 in the place of d1; `documented` is the exact solution's d2 of sde-dpmsolver++.
+ * Diffusers writes e^h - 1 so, not as expm1. */
 #define dpm_coefficients_of REAL_NAME(dpm_coefficients_of)
 struct dpm_coefficients dpm_coefficients_of(
-    enum dpm_algorithm algorithm, struct level t, struct level s, bool midpoint);
+    enum dpm_algorithm algorithm, struct level t, struct level s, bool midpoint, bool documented);
 
 /* The order of a multistep update with `left` steps to go (1: the last), where `taken` outputs of steps
  * before are there: the configured order, less where there is no history yet, and, with lower_order_final and

@@ -12,9 +12,10 @@
  * and the ones before it.
  *
  * Known deviations of diffusers: for D2 it takes the second divided difference, which tends to half of what
- * the formula needs, so that order 3 has a smaller error than order 2 but converges no faster (documented
- * semantics take it whole); there is no update of order 3 for `sde-dpmsolver`; a first timestep that is not
- * on the schedule counts as the last one.
+ * the formula needs, so that order 3 has a smaller error than order 2 but converges no faster; the update of
+ * order 3 of `sde-dpmsolver++` has a wrong sign (dpmsolver.h), that of `sde-dpmsolver` is missing (documented
+ * semantics: the exact solution's terms for all). A first timestep that is not on the schedule counts as the
+ * last one.
  */
 #include "dpmsolver_multistep.h"
 #include "real.h"
@@ -62,15 +63,22 @@ void dpm_multistep_warn(const struct scheduler *scheduler, struct warnings *warn
             algorithm_name(state->algorithm));
 }
 
+/* Diffusers has no update of order 3 for sde-dpmsolver, and the inverse hands its own of sde-dpmsolver++ no
+ * noise. */
+static int highest_order(const struct scheduler *scheduler, const struct dpm_schedule_rules *schedule_rules)
+{
+    const struct dpm_multistep_state *state = scheduler->state;
+    const bool lacks_third =
+        state->algorithm == SDE_DPMSOLVER || (schedule_rules->inverse && dpm_is_stochastic(state->algorithm));
+    return lacks_third && scheduler->semantics == SEMANTICS_DIFFUSERS ? 2 : MAX_DPM_ORDER;
+}
+
 enum status dpm_multistep_create(struct scheduler *scheduler, const struct dpm_schedule_rules *schedule_rules,
     struct warnings *warnings, struct error *error)
 {
     struct dpm_multistep_state *state = scheduler->state;
     enum status status = dpm_find_algorithm(dpm_config_of(scheduler), true, &state->algorithm, error);
-    /* Neither class has an update of order 3 for sde-dpmsolver, and the inverse hands its own no noise. */
-    const bool lacks_third =
-        state->algorithm == SDE_DPMSOLVER || (schedule_rules->inverse && dpm_is_stochastic(state->algorithm));
-    state->highest_order = lacks_third ? 2 : MAX_DPM_ORDER;
+    state->highest_order = highest_order(scheduler, schedule_rules);
     if (status == STATUS_OK) status = dpm_create_schedule(scheduler, schedule_rules, warnings, error);
     if (status == STATUS_OK) dpm_multistep_warn(scheduler, warnings);
     return status;
@@ -81,8 +89,11 @@ enum status dpm_multistep_set_timesteps(struct scheduler *scheduler,
     struct warnings *warnings, struct error *error)
 {
     enum status status = dpm_make_schedule(scheduler, schedule_rules, request, warnings, error);
-    if (status == STATUS_OK) dpm_multistep_reset(scheduler);
-    return status;
+    if (status != STATUS_OK) return status;
+    struct dpm_multistep_state *state = scheduler->state;
+    state->highest_order = highest_order(scheduler, schedule_rules);
+    dpm_multistep_reset(scheduler);
+    return STATUS_OK;
 }
 
 void dpm_multistep_reset(struct scheduler *scheduler)
@@ -116,8 +127,8 @@ size_t dpm_multistep_memory(void *state, struct state_memory memory[MAX_STATE_ME
 struct update {
     enum dpm_algorithm algorithm;
     int order;
-    bool midpoint; /* of order 2 */
-    bool whole_d2; /* documented semantics: D2 is the second derivative, not half of it */
+    bool midpoint;   /* of order 2 */
+    bool documented; /* D2 is the second derivative, not half of it, and has its exact coefficient */
     struct level t, s[MAX_DPM_ORDER];
     const real *m[MAX_DPM_ORDER]; /* [n] each: the converted output at s[0], and of the steps before */
     const real *sample, *noise;   /* [n]; noise may be NULL */
@@ -128,13 +139,13 @@ struct update {
 static void update(const struct update *u, real *x_t)
 {
     const struct dpm_coefficients c =
-        dpm_coefficients_of(u->algorithm, u->t, u->s[0], u->midpoint && u->order < 3);
+        dpm_coefficients_of(u->algorithm, u->t, u->s[0], u->midpoint && u->order < 3, u->documented);
     const real *const *m = u->m;
     const real h = u->t.lambda - u->s[0].lambda;
     const real r0 = u->order > 1 ? (u->s[0].lambda - u->s[1].lambda) / h : 0;
     const real r1 = u->order > 2 ? (u->s[1].lambda - u->s[2].lambda) / h : 0;
     const real by_r0 = 1 / r0, by_r1 = 1 / r1, share = r0 / (r0 + r1);
-    const real by_sum = (u->whole_d2 ? 2 : 1) * (1 / (r0 + r1));
+    const real by_sum = (u->documented ? 2 : 1) * (1 / (r0 + r1));
     for (size_t i = 0; i < u->n; i++) {
         real x = c.sample * u->sample[i] + c.d0 * m[0][i];
         if (u->order == 2) x += c.d1 * (by_r0 * (m[0][i] - m[1][i]));
@@ -179,7 +190,7 @@ static struct update update_of(const struct dpm_multistep_terms *terms, const st
         .algorithm = state->algorithm,
         .order = order,
         .midpoint = !option_is(config->solver_type, "heun"),
-        .whole_d2 = scheduler->semantics == SEMANTICS_DOCUMENTED,
+        .documented = scheduler->semantics == SEMANTICS_DOCUMENTED,
         .t = terms->level(scheduler, scheduler->sigmas[index + 1]),
         .sample = input->sample,
         .noise = dpm_is_stochastic(state->algorithm) ? input->noise : NULL,

@@ -4,9 +4,10 @@
  * the spacing says, and bring timesteps of their own, found from the sigmas; so do flow sigmas. Timesteps are
  * integers: those of Karras and Lu are rounded, the others are cut.
  *
- * Documented semantics differ in two things: timesteps found from sigmas are always rounded; and where the
- * kind's last sigma is also the final one, the kind has N + 1 sigmas over the same range, so that every step
- * has a length, where diffusers repeats the last and its last step does nothing.
+ * Documented semantics differ in two things: timesteps found from sigmas are the nearest of training; and
+ * where the kind's last sigma is also the final one, the kind has N + 1 sigmas over the same range, or flow's
+ * N go on to its smallest of training, so that every step has a length, where diffusers repeats the last and
+ * its last step does nothing.
  */
 #include "dpmsolver_schedule.h"
 #include "real.h"
@@ -156,6 +157,27 @@ static double cut_to_integer(double t)
     return PLUMB_REAL_IS_DOUBLE && fabs(t - nearest) < 1e-9 ? nearest : timestep_truncated(t);
 }
 
+/* Whether a kind of sigmas has one more, where the last step ends: documented semantics, unless that is 0. */
+static bool goes_on_to_last(const struct scheduler *scheduler, const struct dpm_schedule_rules *rules)
+{
+    return scheduler->semantics == SEMANTICS_DOCUMENTED &&
+           (rules->final_sigma == FINAL_REPEATED ||
+               option_is(scheduler->config->final_sigmas_type, "sigma_min"));
+}
+
+/* N flow sigmas; where they go on to a last one (points = N + 1), that is the smallest of training, 1/T
+ * shifted, and for the inverse they rise. */
+static void fill_flow(
+    const struct scheduler *scheduler, const struct dpm_schedule_rules *rules, size_t points, double *sigmas)
+{
+    const int T = scheduler->num_train_timesteps;
+    const double shift = dpm_config_of(scheduler)->flow_shift.value, smallest = 1.0 / T;
+    const bool goes_on = goes_on_to_last(scheduler, rules);
+    sigmas_flow(T, shift, goes_on ? points - 1 : points, sigmas);
+    if (goes_on) sigmas[points - 1] = shift * smallest / (1 + (shift - 1) * smallest);
+    if (goes_on && rules->inverse) reverse_numbers(sigmas, points);
+}
+
 /* `points` sigmas of the `kind`, in the order of the run. */
 static enum status fill_sigma_kind(const struct scheduler *scheduler, const struct dpm_schedule_rules *rules,
     const struct sigma_table *table, const char *kind, size_t points, double *sigmas, struct error *error)
@@ -168,8 +190,7 @@ static enum status fill_sigma_kind(const struct scheduler *scheduler, const stru
     } else if (strcmp(kind, "use_flow_sigmas") == 0) {
         if (!config->flow_shift.given)
             return error_input(error, "flow_shift: expected a number with use_flow_sigmas = true, got null");
-        sigmas_flow(scheduler->num_train_timesteps, config->flow_shift.value, points, sigmas);
-        if (rules->inverse && scheduler->semantics == SEMANTICS_DOCUMENTED) reverse_numbers(sigmas, points);
+        fill_flow(scheduler, rules, points, sigmas);
     } else {
         const double end = sigma_range_end(
             scheduler, &common->sigma_min, &common->inherited_sigma_min, (double)table->sigmas[to]);
@@ -188,8 +209,9 @@ static double kind_timestep(const struct scheduler *scheduler, const struct dpm_
     const bool karras = strcmp(kind, "use_karras_sigmas") == 0 || strcmp(kind, "use_lu_lambdas") == 0;
     const bool cosine = option_is(scheduler->config->beta_schedule, "squaredcos_cap_v2");
     const double t = flow ? sigma * scheduler->num_train_timesteps : sigma_to_t(table, sigma);
-    const bool rounded = karras && !(cosine && rules->cuts_cosine);
-    return rounded || scheduler->semantics == SEMANTICS_DOCUMENTED ? nearbyint(t) : t;
+    if (scheduler->semantics == SEMANTICS_DOCUMENTED)
+        return fmin(nearbyint(t), scheduler->num_train_timesteps - 1);
+    return karras && !(cosine && rules->cuts_cosine) ? nearbyint(t) : t;
 }
 
 /* Of equal timesteps the first stays: np.unique, in the order of the list. Those beyond all that were seen
@@ -230,44 +252,53 @@ static enum status find_final_sigma(const struct scheduler *scheduler, const str
     return status;
 }
 
-/* Replaces or completes *timesteps, and makes the sigmas of them and the final one: [*num_sigmas], allocated.
- */
+/* A schedule while it is made. */
+struct schedule {
+    double *timesteps;
+    real *sigmas;
+    size_t count, num_sigmas;
+};
+
+/* Room for n timesteps and the sigmas behind them. */
+static enum status make_room(struct schedule *schedule, size_t n, double **numbers, struct error *error)
+{
+    const size_t room = (n > schedule->count ? n : schedule->count) + 1;
+    double *larger = realloc(schedule->timesteps, room * sizeof *larger);
+    if (larger) schedule->timesteps = larger;
+    *numbers = malloc(room * sizeof **numbers);
+    schedule->sigmas = malloc(room * sizeof *schedule->sigmas);
+    if (larger && *numbers && schedule->sigmas) return STATUS_OK;
+    return error_memory(error, room * sizeof *larger);
+}
+
+/* Replaces or completes the timesteps of `schedule`, and makes the sigmas of them and the final one. */
 static enum status make_sigmas(const struct scheduler *scheduler, const struct dpm_schedule_rules *rules,
-    double **timesteps, size_t *count, real **sigmas, size_t *num_sigmas, size_t num_inference_steps,
-    struct error *error)
+    size_t num_inference_steps, struct schedule *schedule, struct error *error)
 {
     const char *kind = sigma_kind(dpm_config_of(scheduler));
-    const bool to_zero =
-        rules->final_sigma != FINAL_REPEATED && option_is(scheduler->config->final_sigmas_type, "zero");
-    const size_t n = kind ? num_inference_steps : *count;
-    const bool goes_on = kind && !to_zero && scheduler->semantics == SEMANTICS_DOCUMENTED;
-    const size_t room = (n > *count ? n : *count) + 1;
+    const size_t n = kind ? num_inference_steps : schedule->count;
+    const bool goes_on = kind && goes_on_to_last(scheduler, rules);
+    /* There is no last sigma of none to repeat. */
+    const bool has_final = n > 0 || !kind || option_is(scheduler->config->final_sigmas_type, "zero");
     struct sigma_table table = {0};
     double *numbers = NULL;
     real last = 0;
     enum status status = sigma_table_create(scheduler, &table, error);
-    if (status != STATUS_OK) goto done;
-
-    numbers = malloc(room * sizeof *numbers);
-    *sigmas = malloc(room * sizeof **sigmas);
-    double *larger = realloc(*timesteps, room * sizeof *larger);
-    if (larger) *timesteps = larger;
-    if (!numbers || !*sigmas || !larger) {
-        status = error_memory(error, room * sizeof *numbers);
-        goto done;
-    }
-    if (kind) status = fill_sigma_kind(scheduler, rules, &table, kind, goes_on ? n + 1 : n, numbers, error);
-    for (size_t i = 0; !kind && i < n; i++) numbers[i] = sigma_table_interpolate(&table, (*timesteps)[i]);
-    if (status == STATUS_OK && (n || !kind || to_zero))
+    if (status == STATUS_OK) status = make_room(schedule, n, &numbers, error);
+    if (status == STATUS_OK && kind)
+        status = fill_sigma_kind(scheduler, rules, &table, kind, goes_on ? n + 1 : n, numbers, error);
+    for (size_t i = 0; status == STATUS_OK && !kind && i < n; i++)
+        numbers[i] = sigma_table_interpolate(&table, schedule->timesteps[i]);
+    if (status == STATUS_OK && has_final)
         status = find_final_sigma(scheduler, rules, kind, goes_on, numbers, n, &last, error);
     if (status != STATUS_OK) goto done;
 
-    for (size_t i = 0; i < n; i++) (*sigmas)[i] = (real)numbers[i];
-    (*sigmas)[n] = last;
-    *num_sigmas = n + (n || !kind || to_zero ? 1 : 0); /* there is no last sigma of none to repeat */
+    for (size_t i = 0; i < n; i++) schedule->sigmas[i] = (real)numbers[i];
+    schedule->sigmas[n] = last;
+    schedule->num_sigmas = n + has_final;
+    schedule->count = n;
     for (size_t i = 0; kind && i < n; i++)
-        (*timesteps)[i] = kind_timestep(scheduler, rules, &table, kind, numbers[i]);
-    *count = n;
+        schedule->timesteps[i] = kind_timestep(scheduler, rules, &table, kind, numbers[i]);
 
 done:
     sigma_table_free(&table);
@@ -309,27 +340,25 @@ enum status dpm_make_schedule(struct scheduler *scheduler, const struct dpm_sche
     const struct schedule_request *request, struct warnings *warnings, struct error *error)
 {
     struct dpm_config *config = dpm_config_of(scheduler);
-    double *timesteps = NULL;
-    real *sigmas = NULL;
-    size_t count = 0, num_sigmas = 0;
+    struct schedule schedule = {0};
     enum status status = take_mu(config, request, error);
     if (status == STATUS_OK) status = check_request(scheduler, rules, request, error);
-    if (status == STATUS_OK) status = spaced_or_custom(scheduler, rules, request, &timesteps, &count, error);
-    const size_t steps = request->timesteps ? count : (size_t)request->num_inference_steps;
     if (status == STATUS_OK)
-        status = make_sigmas(scheduler, rules, &timesteps, &count, &sigmas, &num_sigmas, steps, error);
+        status = spaced_or_custom(scheduler, rules, request, &schedule.timesteps, &schedule.count, error);
+    const size_t steps = request->timesteps ? schedule.count : (size_t)request->num_inference_steps;
+    if (status == STATUS_OK) status = make_sigmas(scheduler, rules, steps, &schedule, error);
     if (status != STATUS_OK) {
-        free(timesteps);
-        free(sigmas);
+        free(schedule.timesteps);
+        free(schedule.sigmas);
         return status;
     }
     warn_of_unused(config, scheduler_name(scheduler), warnings);
     if (request->timesteps && sigma_kind(config))
         warnings_add(warnings, "the numbers in timesteps are ignored by %s where %s is true, only counted",
             scheduler_name(scheduler), sigma_kind(config));
-    finish_timesteps(scheduler, rules, timesteps, &count);
-    scheduler_take_timesteps(scheduler, timesteps, count, TIMESTEP_INT64);
-    scheduler_take_sigmas(scheduler, sigmas, num_sigmas);
-    scheduler->num_inference_steps = (int)count;
+    finish_timesteps(scheduler, rules, schedule.timesteps, &schedule.count);
+    scheduler_take_timesteps(scheduler, schedule.timesteps, schedule.count, TIMESTEP_INT64);
+    scheduler_take_sigmas(scheduler, schedule.sigmas, schedule.num_sigmas);
+    scheduler->num_inference_steps = (int)schedule.count;
     return STATUS_OK;
 }

@@ -18,8 +18,9 @@
  * which set_timesteps turns on where the count, or a step to sigma 0, needs it. A run that begins inside a
  * block takes lower orders until it is out of it.
  *
- * Known deviation of diffusers: predicted noise cannot be thresholded (its tensors do not fit); documented
- * semantics threshold it.
+ * Known deviations of diffusers: predicted noise cannot be thresholded (its tensors do not fit; documented
+ * semantics threshold it); the `heun` update of order 3 of sde-dpmsolver++ has a wrong sign (dpmsolver.h;
+ * documented semantics: the right one).
  */
 #include "dpmsolver_schedule.h"
 #include "real.h"
@@ -216,8 +217,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         s[i] = dpm_level(config, scheduler->sigmas[index - (size_t)i]);
         m[i] = history_at(&state->model_outputs, (size_t)i);
     }
-    const struct dpm_coefficients c =
-        dpm_coefficients_of(state->algorithm, t, s[order - 1], midpoint && order < 3);
+    const struct dpm_coefficients c = dpm_coefficients_of(state->algorithm, t, s[order - 1],
+        midpoint && order < 3, scheduler->semantics == SEMANTICS_DOCUMENTED);
     update(c, order, midpoint, t, s, m, history_at(&state->block_start, 0),
         dpm_is_stochastic(state->algorithm) ? input->noise : NULL, n, prev_sample);
     scheduler->step_index = (int)index + 1;
