@@ -5,6 +5,7 @@
  */
 #include "blas_core.h"
 #include "cli.h"
+#include "faults.h"
 #include "version.h"
 
 #include "sched/nearest.h"
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
     };
     /* A file that outgrows `ulimit -f` is a write that fails, not the program's end with half a file left. */
     signal(SIGXFSZ, SIG_IGN);
+    faults_handle();
     enum status status = dispatch(&invocation);
     status = finish_output(&invocation, status);
     cli_show_warnings(&invocation);

@@ -1,5 +1,6 @@
 #include "output_file.h"
 
+#include "faults.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -55,7 +56,9 @@ static enum status open_temporary(struct output_file *file, struct error *error)
     int descriptor = -1;
     for (unsigned i = 0; descriptor < 0 && i < 1000; i++) {
         snprintf(file->temporary_path, size, "%s.partial-%ld-%u", file->path, (long)getpid(), i);
+        faults_partial(file->temporary_path);
         descriptor = open(file->temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor < 0) faults_forget_partial(file->temporary_path);
         if (descriptor < 0 && errno != EEXIST) break;
     }
     if (descriptor >= 0) file->stream = fdopen(descriptor, "wb");
@@ -64,6 +67,7 @@ static enum status open_temporary(struct output_file *file, struct error *error)
     if (descriptor >= 0) {
         close(descriptor);
         unlink(file->temporary_path);
+        faults_forget_partial(file->temporary_path);
     }
     free(file->temporary_path); /* there is no file of that name which is ours to remove */
     file->temporary_path = NULL;
@@ -130,6 +134,7 @@ enum status output_file_commit(struct output_file *file, struct error *error)
         status = error_file(error, file->path, "cannot be written", system_error);
     } else if (temporary) {
         sync_folder_of(file->path);
+        faults_forget_partial(file->temporary_path);
         free(file->temporary_path);
         file->temporary_path = NULL;
     }
@@ -141,6 +146,7 @@ void output_file_abandon(struct output_file *file)
 {
     if (file->stream) fclose(file->stream);
     if (file->temporary_path) unlink(file->temporary_path);
+    faults_forget_partial(file->temporary_path);
     free(file->temporary_path);
     free(file->path);
     *file = (struct output_file){0};

@@ -1,5 +1,6 @@
 #include "output_folder.h"
 
+#include "faults.h"
 #include "paths.h"
 
 #include <dirent.h>
@@ -32,7 +33,9 @@ static enum status make_partial(struct output_folder *folder, size_t size, struc
 {
     for (unsigned i = 0; i < 1000; i++) {
         snprintf(folder->partial, size, "%s.partial-%ld-%u", folder->path, (long)getpid(), i);
+        faults_partial(folder->partial);
         if (mkdir(folder->partial, 0777) == 0) return STATUS_OK;
+        faults_forget_partial(folder->partial);
         if (errno != EEXIST) break;
     }
     return error_file(error, folder->path, "cannot be written", errno);
@@ -40,6 +43,7 @@ static enum status make_partial(struct output_folder *folder, size_t size, struc
 
 static void forget(struct output_folder *folder)
 {
+    faults_forget_partial(folder->partial);
     free(folder->path);
     free(folder->partial);
     *folder = (struct output_folder){0};

@@ -3,6 +3,7 @@
  */
 #include "tensor_files.h"
 
+#include "faults.h"
 #include "paths.h"
 #include "output_file.h"
 
@@ -74,6 +75,7 @@ enum status tensor_set_map(struct tensor_set *set, const char *path, struct byte
         set->mapping_capacity = capacity;
     }
     *file = set->mappings[set->mapping_count++] = (struct bytes){address, size};
+    faults_mapped(address, size, path);
     return STATUS_OK;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "tensor_files.h"
 
+#include "faults.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,8 +32,10 @@ void tensor_set_free(struct tensor_set *set)
         free(set->metadata[i].key);
         free(set->metadata[i].value);
     }
-    for (size_t i = 0; i < set->mapping_count; i++)
+    for (size_t i = 0; i < set->mapping_count; i++) {
+        faults_forget_mapped(set->mappings[i].at);
         munmap((void *)(uintptr_t)set->mappings[i].at, set->mappings[i].size);
+    }
     free(set->entries);
     free(set->by_name);
     free(set->metadata);

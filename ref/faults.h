@@ -1,0 +1,32 @@
+/*
+ * What happens to files when the program is ended from outside, or when a file is cut short under its
+ * mapping.
+ *
+ * A mapped file that loses its end (overwritten, truncated, a network drive that is gone) raises SIGBUS where
+ * it is next read. Nobody can go on from there: the program says which file it was, removes what it has half
+ * written, and ends with the status of a machine that failed. SIGINT, SIGTERM and SIGHUP end it as they
+ * always do, but what is half written goes first.
+ *
+ * The registers are the program's, not a caller's: a signal has no other way to find them. Only
+ * faults_handle() changes what signals do, and only main() calls it.
+ */
+#ifndef REF_FAULTS_H
+#define REF_FAULTS_H
+
+#include <stddef.h>
+
+/* From now on those signals are handled. */
+void faults_handle(void);
+
+/* `path` is a file or a folder with all that is in it, which a commit has not named yet and which a signal
+ * removes; it stays the caller's, and must stay as it is until faults_forget_partial(). Register it before it
+ * is made. Of more than 64 at a time some are not removed. */
+void faults_partial(const char *path);
+void faults_forget_partial(const char *path);
+
+/* `size` bytes at `address` are the file `path`, which is copied. Where memory is out, a fault will not name
+ * it. */
+void faults_mapped(const void *address, size_t size, const char *path);
+void faults_forget_mapped(const void *address);
+
+#endif
