@@ -2,9 +2,15 @@
  * GroupNorm (Wu and He 2018, arXiv:1803.08494, eq. 2 to 7) and LayerNorm (Ba et al. 2016, arXiv:1607.06450,
  * eq. 4): y = (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance.
  *
- * Two passes in double: the mean, then the mean of (x - mean)^2, which does not cancel where the mean is
- * large against the deviation, as the mean of squares less the square of the mean does. The result is
- * computed in double too and rounded once; the passes are bound by memory, so this costs little.
+ * The statistics are in double and take one pass over the numbers: with d = x - pivot, the pivot being the
+ * first of them,
+ *
+ *   mean = pivot + sum(d) / n,  variance = (sum(d^2) - sum(d)^2 / n) / n
+ *
+ * (Chan, Golub and LeVeque 1983, Algorithms for computing the sample variance, on shifted data). The second
+ * difference cancels only where the pivot is far from the mean in units of the deviation, in the ratio
+ * 1 + (pivot - mean)^2 / variance; beyond 5 a second pass takes the mean as the pivot. The result is computed
+ * in double too and rounded once.
  */
 #include "real.h"
 
@@ -15,15 +21,26 @@
 
 #include <math.h>
 
+/* Elements that are normalised at a time, so that SiLU finds them still in L1: 16 KiB of float. */
+enum { PIECE = 4096 };
+
 struct statistics {
     double mean, inverse_deviation;
 };
 
 static struct statistics measure(const struct vector_set *vector, const real *x, size_t n, double eps)
 {
-    double mean = vector->sum(x, n) / (double)n;
-    double variance = vector->sum_squares(x, mean, n) / (double)n;
-    return (struct statistics){mean, 1 / sqrt(variance + eps)};
+    real pivot = x[0];
+    double offset = 0, variance = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        struct vector_moments d = vector->moments(x, pivot, n);
+        offset = d.sum / (double)n;
+        variance = (d.squares - d.sum * offset) / (double)n;
+        if (variance < 0) variance = 0; /* by rounding; a NaN stays */
+        if (pass == 1 || !(offset * offset > 4 * variance)) break;
+        pivot = (real)((double)pivot + offset);
+    }
+    return (struct statistics){(double)pivot + offset, 1 / sqrt(variance + eps)};
 }
 
 void kernel_group_norm(const real *x, size_t batch, size_t channels, size_t size, size_t groups, double eps,
@@ -43,9 +60,8 @@ void kernel_group_norm(const real *x, size_t batch, size_t channels, size_t size
             double shift = (double)bias[first + c] - group.mean * scale;
             const real *channel = x + offset + c * size;
             real *result = y + offset + c * size;
-            /* In pieces, so that SiLU finds the result still in the cache. */
-            for (size_t piece = 0; piece < tile_count(size, TILE_ELEMENTS); piece++) {
-                struct tile tile = tile_at(piece, size, TILE_ELEMENTS);
+            for (size_t piece = 0; piece < tile_count(size, PIECE); piece++) {
+                struct tile tile = tile_at(piece, size, PIECE);
                 size_t n = tile.end - tile.begin;
                 vector->affine(channel + tile.begin, scale, shift, n, result + tile.begin);
                 if (silu) vector->silu(result + tile.begin, n, result + tile.begin);

@@ -58,21 +58,15 @@ static void multiply_constant(const real *x, real factor, size_t n, real *y)
     for (size_t i = 0; i < n; i++) y[i] = x[i] * factor;
 }
 
-static double sum(const real *x, size_t n)
+static struct vector_moments moments(const real *x, real pivot, size_t n)
 {
-    double sums[VECTOR_SUMS] = {0};
-    for (size_t i = 0; i < n; i++) sums[i % VECTOR_SUMS] += (double)x[i];
-    return vector_fold(sums);
-}
-
-static double sum_squares(const real *x, double mean, size_t n)
-{
-    double sums[VECTOR_SUMS] = {0};
+    double sums[VECTOR_SUMS] = {0}, squares[VECTOR_SUMS] = {0};
     for (size_t i = 0; i < n; i++) {
-        double difference = (double)x[i] - mean;
-        sums[i % VECTOR_SUMS] += difference * difference;
+        double difference = (double)x[i] - (double)pivot;
+        sums[i % VECTOR_SUMS] += difference;
+        squares[i % VECTOR_SUMS] = fma(difference, difference, squares[i % VECTOR_SUMS]);
     }
-    return vector_fold(sums);
+    return (struct vector_moments){vector_fold(sums), vector_fold(squares)};
 }
 
 static void affine(const real *x, double scale, double shift, size_t n, real *y)
@@ -151,8 +145,7 @@ static const struct vector_set scalar = {
     .add = add,
     .add_constant = add_constant,
     .multiply_constant = multiply_constant,
-    .sum = sum,
-    .sum_squares = sum_squares,
+    .moments = moments,
     .affine = affine,
     .normalise = normalise,
     .column_maxima = column_maxima,

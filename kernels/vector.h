@@ -24,6 +24,10 @@
 
 enum { VECTOR_SUMS = 16 };
 
+struct vector_moments {
+    double sum, squares;
+};
+
 struct vector_set {
     /* The activations of kernels.h. kernels/elementary.h has the errors of the float ones. */
     void (*silu)(const real *x, size_t n, real *y);
@@ -38,9 +42,8 @@ struct vector_set {
     void (*add_constant)(const real *x, real term, size_t n, real *y);
     void (*multiply_constant)(const real *x, real factor, size_t n, real *y);
 
-    /* The sum of x, and of (x - mean)^2, in double. */
-    double (*sum)(const real *x, size_t n);
-    double (*sum_squares)(const real *x, double mean, size_t n);
+    /* The sum of x - pivot and that of (x - pivot)^2, both in double, the squares by fused multiply-adds. */
+    struct vector_moments (*moments)(const real *x, real pivot, size_t n);
     /* y = x * scale + shift, computed in double and rounded once to real. */
     void (*affine)(const real *x, double scale, double shift, size_t n, real *y);
     /* y[i] = (x[i] - mean) * scale * weight[i] + bias[i], computed in double and rounded once to real. */

@@ -101,66 +101,46 @@ static void multiply_constant(const float *x, float factor, size_t n, float *y)
     for (; i < n; i++) y[i] = x[i] * factor;
 }
 
-/* The partial sums of vector.h, in registers: vector j of a round of VECTOR_SUMS elements holds those of rank
- * j * VEC_WIDTH and up. */
-enum { ROUND = VECTOR_SUMS / VEC_WIDTH };
+/* The partial sums of vector.h, in registers: those of rank i * DOUBLES and up in vector i. */
+enum { DOUBLES = VEC_WIDTH / 2, SUM_VECTORS = VECTOR_SUMS / DOUBLES };
 
-struct partial_sums {
-    vec_double low[ROUND], high[ROUND];
-};
-
-ALWAYS_INLINE struct partial_sums no_sums(void)
+/* vector_fold() of vectors. */
+ALWAYS_INLINE double fold_vectors(vec_double sums[SUM_VECTORS])
 {
-    struct partial_sums sums;
-    for (size_t j = 0; j < ROUND; j++) sums.low[j] = sums.high[j] = vec_double_all(0);
-    return sums;
-}
-
-ALWAYS_INLINE void store_sums(const struct partial_sums *sums, double partial[VECTOR_SUMS])
-{
-    for (size_t j = 0; j < ROUND; j++) {
-        vec_double_store(partial + j * VEC_WIDTH, sums->low[j]);
-        vec_double_store(partial + j * VEC_WIDTH + VEC_WIDTH / 2, sums->high[j]);
+    for (size_t half = SUM_VECTORS / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) sums[i] += sums[i + half];
     }
+    return vec_double_fold(sums[0]);
 }
 
-static double sum(const float *x, size_t n)
+static struct vector_moments moments(const float *x, float pivot, size_t n)
 {
-    struct partial_sums sums = no_sums();
+    vec_double pivots = vec_double_all((double)pivot), sums[SUM_VECTORS], squares[SUM_VECTORS];
+    for (size_t j = 0; j < SUM_VECTORS; j++) sums[j] = squares[j] = vec_double_all(0);
     size_t i = 0;
     for (; i + VECTOR_SUMS <= n; i += VECTOR_SUMS) {
-        for (size_t j = 0; j < ROUND; j++) {
-            vec a = vec_load(x + i + j * VEC_WIDTH);
-            sums.low[j] += vec_low(a);
-            sums.high[j] += vec_high(a);
+        for (size_t j = 0; j < SUM_VECTORS; j += 2) {
+            vec a = vec_load(x + i + j * DOUBLES);
+            vec_double low = vec_low(a) - pivots, high = vec_high(a) - pivots;
+            sums[j] += low;
+            sums[j + 1] += high;
+            squares[j] = vec_double_fma(low, low, squares[j]);
+            squares[j + 1] = vec_double_fma(high, high, squares[j + 1]);
         }
     }
-    double partial[VECTOR_SUMS];
-    store_sums(&sums, partial);
-    for (; i < n; i++) partial[i % VECTOR_SUMS] += (double)x[i];
-    return vector_fold(partial);
-}
+    if (i == n) return (struct vector_moments){fold_vectors(sums), fold_vectors(squares)};
 
-static double sum_squares(const float *x, double mean, size_t n)
-{
-    struct partial_sums sums = no_sums();
-    vec_double means = vec_double_all(mean);
-    size_t i = 0;
-    for (; i + VECTOR_SUMS <= n; i += VECTOR_SUMS) {
-        for (size_t j = 0; j < ROUND; j++) {
-            vec a = vec_load(x + i + j * VEC_WIDTH);
-            vec_double low = vec_low(a) - means, high = vec_high(a) - means;
-            sums.low[j] += low * low;
-            sums.high[j] += high * high;
-        }
+    double partial_sums[VECTOR_SUMS], partial_squares[VECTOR_SUMS];
+    for (size_t j = 0; j < SUM_VECTORS; j++) {
+        vec_double_store(partial_sums + j * DOUBLES, sums[j]);
+        vec_double_store(partial_squares + j * DOUBLES, squares[j]);
     }
-    double partial[VECTOR_SUMS];
-    store_sums(&sums, partial);
     for (; i < n; i++) {
-        double difference = (double)x[i] - mean;
-        partial[i % VECTOR_SUMS] += difference * difference;
+        double difference = (double)x[i] - (double)pivot;
+        partial_sums[i % VECTOR_SUMS] += difference;
+        partial_squares[i % VECTOR_SUMS] = fma(difference, difference, partial_squares[i % VECTOR_SUMS]);
     }
-    return vector_fold(partial);
+    return (struct vector_moments){vector_fold(partial_sums), vector_fold(partial_squares)};
 }
 
 static void affine(const float *x, double scale, double shift, size_t n, float *y)
@@ -319,8 +299,7 @@ static const struct vector_set vector_loops = {
     .add = add,
     .add_constant = add_constant,
     .multiply_constant = multiply_constant,
-    .sum = sum,
-    .sum_squares = sum_squares,
+    .moments = moments,
     .affine = affine,
     .normalise = normalise,
     .column_maxima = column_maxima,

@@ -104,6 +104,17 @@ static inline vec_double vec_double_load(const double *x)
     return vld1q_f64(x);
 }
 
+static inline vec_double vec_double_fma(vec_double a, vec_double b, vec_double c)
+{
+    return vfmaq_f64(c, a, b);
+}
+
+/* The sum of the lanes: the last half added to the first, and so on. */
+static inline double vec_double_fold(vec_double a)
+{
+    return vgetq_lane_f64(a, 0) + vgetq_lane_f64(a, 1);
+}
+
 static inline void vec_double_store(double *y, vec_double a)
 {
     vst1q_f64(y, a);

@@ -103,6 +103,18 @@ static inline vec_double vec_double_load(const double *x)
     return _mm256_loadu_pd(x);
 }
 
+static inline vec_double vec_double_fma(vec_double a, vec_double b, vec_double c)
+{
+    return _mm256_fmadd_pd(a, b, c);
+}
+
+/* The sum of the lanes: the last half added to the first, and so on. */
+static inline double vec_double_fold(vec_double a)
+{
+    __m128d half = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(half) + _mm_cvtsd_f64(_mm_unpackhi_pd(half, half));
+}
+
 static inline void vec_double_store(double *y, vec_double a)
 {
     _mm256_storeu_pd(y, a);

@@ -103,6 +103,19 @@ static inline vec_double vec_double_load(const double *x)
     return _mm512_loadu_pd(x);
 }
 
+static inline vec_double vec_double_fma(vec_double a, vec_double b, vec_double c)
+{
+    return _mm512_fmadd_pd(a, b, c);
+}
+
+/* The sum of the lanes: the last half added to the first, and so on. */
+static inline double vec_double_fold(vec_double a)
+{
+    __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d quarter = _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
+    return _mm_cvtsd_f64(quarter) + _mm_cvtsd_f64(_mm_unpackhi_pd(quarter, quarter));
+}
+
 static inline void vec_double_store(double *y, vec_double a)
 {
     _mm512_storeu_pd(y, a);
