@@ -10,8 +10,9 @@
  *
  * Order: a tap is the sum over its rows from top to bottom, rounded; then of these over its columns from left
  * to right, rounded; then the convolution runs as every other, k over (input channel, 2x2 tap). Adding
- * weights first costs one or two roundings of a weight for each product and saves the roundings of the
- * products' sum: the error stays within twice that of the plain way (tests/kernel_products.c measures both).
+ * weights first costs one or two roundings of a weight for each product and saves those of the products'
+ * sums: the error is that of the plain way (0.98 of it in float, 1.03 in double for 256 channels, and never
+ * more than twice: tests/kernel_products.c measures both).
  */
 #include "real.h"
 

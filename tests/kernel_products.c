@@ -7,7 +7,10 @@
 #include "tests/kernel_check.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* OpenBLAS's products and our own are judged by the same bound, each equal over instruction sets and threads.
  */
@@ -163,6 +166,281 @@ START_TEST(nested)
 }
 END_TEST
 
+/* --- What follows a product, against the operators one after the other -------------------- */
+
+/* A weight in every stored type: the numbers of `w` rounded to what binary16 and bfloat16 both hold, so that
+ * all types store the same, each one byte off any alignment. */
+struct weight_copies {
+    unsigned char *bytes[4];
+    struct stored stored[4];
+};
+
+/* Eight bits of significand and a small exponent: exact in both half-width types. */
+static real coarse(real x)
+{
+    int exponent;
+    double fraction = frexp((double)x, &exponent);
+    return exponent < -12 ? 0 : (real)ldexp(rint(fraction * 128) / 128, exponent);
+}
+
+static uint16_t bf16_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static uint16_t f16_bits(float x)
+{
+    if (x == 0) return 0;
+    int exponent;
+    float fraction = frexpf(fabsf(x), &exponent); /* in [1/2, 1), 8 bits of it in use */
+    uint32_t significand = (uint32_t)(fraction * 2048) - 1024;
+    return (uint16_t)((x < 0 ? 0x8000u : 0) | (uint32_t)(exponent + 14) << 10 | significand);
+}
+
+static struct weight_copies copy_weight(real *w, size_t n)
+{
+    static const size_t sizes[4] = {4, 8, 2, 2}; /* in the order of enum stored_type */
+    struct weight_copies copies;
+    for (int type = 0; type < 4; type++) {
+        copies.bytes[type] = malloc(n * sizes[type] + 1);
+        ck_assert_ptr_nonnull(copies.bytes[type]);
+        copies.stored[type] = (struct stored){copies.bytes[type] + 1, (enum stored_type)type};
+    }
+    for (size_t i = 0; i < n; i++) {
+        w[i] = coarse(w[i]);
+        float single = (float)w[i];
+        double twice = (double)w[i];
+        uint16_t f16 = f16_bits(single), bf16 = bf16_bits(single);
+        memcpy(copies.bytes[STORED_F32] + 1 + 4 * i, &single, 4);
+        memcpy(copies.bytes[STORED_F64] + 1 + 8 * i, &twice, 8);
+        memcpy(copies.bytes[STORED_F16] + 1 + 2 * i, &f16, 2);
+        memcpy(copies.bytes[STORED_BF16] + 1 + 2 * i, &bf16, 2);
+    }
+    return copies;
+}
+
+static void free_copies(struct weight_copies *copies)
+{
+    for (int type = 0; type < 4; type++) free(copies->bytes[type]);
+}
+
+static real *numbers_for(size_t n)
+{
+    real *x = malloc(n * sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    return x;
+}
+
+/* The layer, then each operator alone; y: [rows, out] or, with GEGLU, [rows, out / 2]. */
+static void separate_linear(const struct linear_shape *shape, const real *x, struct stored w,
+    const real *bias, const real *residual, real *y)
+{
+    struct linear_shape plain = *shape;
+    plain.after = LINEAR_PLAIN;
+    size_t n = shape->rows * shape->out;
+    real *product = numbers_for(n), *scratch = numbers_for(kernel_linear_scratch(&plain));
+    kernel_linear(&plain, x, w, bias, NULL, product, scratch);
+    switch (shape->after) {
+    case LINEAR_PLAIN: memcpy(y, product, n * sizeof *y); break;
+    case LINEAR_GELU: kernel_gelu(product, n, y); break;
+    case LINEAR_QUICK_GELU: kernel_quick_gelu(product, n, y); break;
+    case LINEAR_GEGLU:
+        n /= 2;
+        kernel_geglu(product, shape->rows, shape->out / 2, y);
+        break;
+    }
+    if (residual != NULL) kernel_add(residual, y, n, y);
+    free(product), free(scratch);
+}
+
+static const size_t after_sizes[][3] = {
+    {1, 7, 2}, {7, 33, 34}, {77, 300, 130}, {530, 40, 700}, {15, 257, 66}, {33, 1024, 96}};
+enum { AFTER_SIZES = sizeof after_sizes / sizeof *after_sizes };
+
+static void check_linear_after(struct linear_shape shape)
+{
+    size_t n = shape.rows * shape.out / (shape.after == LINEAR_GEGLU ? 2 : 1);
+    real *x = make_input(INPUT_NORMAL, 1, shape.rows * shape.in),
+         *bias = make_input(INPUT_NORMAL, 2, shape.out);
+    real *w = make_input(INPUT_NORMAL, 3, shape.in * shape.out), *residual = make_input(INPUT_NORMAL, 4, n);
+    real *want = numbers_for(n), *y = numbers_for(n);
+    struct weight_copies copies = copy_weight(w, shape.in * shape.out);
+    struct kernel_run run = {.name = "linear and what follows", .n = n, .seed = (unsigned)shape.out};
+    separate_linear(&shape, x, (struct stored){w, own_type}, bias, residual, want);
+    for (int type = 0; type < 4; type++) {
+        for (int threads = 1; threads <= 3; threads += 2) {
+            kernels_set_threads(threads);
+            real *scratch = numbers_for(kernel_linear_scratch(&shape));
+            kernel_linear(&shape, x, copies.stored[type], bias, residual, y, scratch);
+            check_equal_bits(&run, "apart from its residual", y, want);
+            memcpy(y, residual, n * sizeof *y);
+            kernel_linear(&shape, x, copies.stored[type], bias, y, y, scratch);
+            check_equal_bits(&run, "over its residual", y, want);
+            free(scratch);
+        }
+    }
+    free_copies(&copies);
+    free(x), free(bias), free(w), free(residual), free(want), free(y);
+}
+
+/* Each kind of product in each instruction set. */
+static void for_all_products(void (*check)(size_t), size_t argument)
+{
+    for (enum gemm_kind kind = GEMM_OPENBLAS; kind < GEMM_KINDS; kind++) {
+        kernels_use_gemm(kind);
+        for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++)
+            if (kernels_use(set)) check(argument);
+    }
+    kernels_use(kernels_best());
+}
+
+/* OpenBLAS's bits depend on the size of a tile, which with GEGLU is another one. */
+static void check_linear_size(size_t i)
+{
+    bool portable = sizeof(real) == sizeof(float) && kernels_gemm_in_use() == GEMM_PORTABLE;
+    for (enum linear_after after = LINEAR_PLAIN; after <= (portable ? LINEAR_GEGLU : LINEAR_QUICK_GELU);
+         after++)
+        check_linear_after(
+            (struct linear_shape){after_sizes[i][0], after_sizes[i][1], after_sizes[i][2], after});
+}
+
+START_TEST(linear_then_what_follows)
+{
+    for_all_products(check_linear_size, (size_t)_i);
+}
+END_TEST
+
+static void check_conv2d_after(size_t i)
+{
+    const struct conv2d_shape *s = &conv2d_shapes[i];
+    size_t in = s->batch * s->in_channels * s->in_height * s->in_width;
+    size_t planes = s->batch * s->out_channels, size = conv2d_out_height(s) * conv2d_out_width(s);
+    size_t n = planes * size, weights = s->out_channels * s->in_channels * s->kernel_height * s->kernel_width;
+    real *x = make_input(INPUT_NORMAL, 1, in), *w = make_input(INPUT_NORMAL, 2, weights);
+    real *bias = make_input(INPUT_NORMAL, 3, s->out_channels), *shift = make_input(INPUT_NORMAL, 4, planes);
+    real *residual = make_input(INPUT_NORMAL, 5, n), *want = numbers_for(n), *y = numbers_for(n);
+    struct weight_copies copies = copy_weight(w, weights);
+    struct kernel_run run = {.name = "conv2d and what follows", .n = n, .seed = (unsigned)i};
+    kernels_set_threads(2);
+    real *scratch = numbers_for(kernel_conv2d_scratch(s));
+    kernel_conv2d(s, x, (struct stored){w, own_type}, bias, NULL, NULL, want, scratch);
+    kernel_add_channels(want, shift, s->batch, s->out_channels, size);
+    kernel_add(residual, want, n, want);
+    for (int type = 0; type < 4; type++) {
+        kernel_conv2d(s, x, copies.stored[type], bias, shift, residual, y, scratch);
+        check_equal_bits(&run, "apart from its residual", y, want);
+        memcpy(y, residual, n * sizeof *y);
+        kernel_conv2d(s, x, copies.stored[type], bias, shift, y, y, scratch);
+        check_equal_bits(&run, "over its residual", y, want);
+    }
+    free_copies(&copies);
+    free(x), free(w), free(bias), free(shift), free(residual), free(want), free(y), free(scratch);
+}
+
+START_TEST(conv2d_then_what_follows)
+{
+    for_all_products(check_conv2d_after, (size_t)_i);
+}
+END_TEST
+
+/* --- Enlargement and convolution in one ---------------------------------------------------- */
+
+static const struct conv2d_shape doubled_shapes[] = {{1, 1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 1},
+    {2, 7, 5, 3, 9, 3, 3, 1, 1, 1, 1, 1}, {1, 64, 8, 8, 33, 3, 3, 1, 1, 1, 1, 1},
+    {2, 70, 16, 17, 20, 3, 3, 1, 1, 1, 1, 1}, {1, 130, 33, 18, 40, 3, 3, 1, 1, 1, 1, 1}};
+enum { DOUBLED_SHAPES = sizeof doubled_shapes / sizeof *doubled_shapes };
+
+static size_t scratch_doubled(const struct kernel_run *run)
+{
+    return kernel_upsample_conv2d_scratch(run->shape);
+}
+
+static void call_doubled(const struct kernel_run *run, real *y, real *scratch)
+{
+    struct stored w = {run->inputs[1], own_type};
+    kernel_upsample_conv2d(run->shape, run->inputs[0], w, run->inputs[2], y, scratch);
+}
+
+static struct conv2d_shape enlarged(const struct conv2d_shape *s)
+{
+    struct conv2d_shape large = *s;
+    large.in_height *= 2;
+    large.in_width *= 2;
+    return large;
+}
+
+/* The twin enlarges and convolves; each kernel, ours and the plain two, must keep the bound of a product of
+ * K = 9 C, for which the four sums of the weights' roundings leave room. */
+static void check_doubled(const struct conv2d_shape *s, enum input_kind kind, unsigned seed)
+{
+    struct conv2d_shape large = enlarged(s);
+    size_t planes = s->batch * s->in_channels, in = planes * s->in_height * s->in_width;
+    const struct kernel_run run = {.kind = kind,
+        .seed = seed,
+        .shape = s,
+        .n = s->batch * s->out_channels * large.in_height * large.in_width,
+        .call = call_doubled,
+        .scratch = scratch_doubled};
+    struct kernel_case c;
+    case_begin(&c, &run, "upsample_conv2d [%zu, %zu, %zu, %zu] to %zu", s->batch, s->in_channels,
+        s->in_height, s->in_width, s->out_channels);
+    case_input(&c, kind, in);
+    case_input(&c, kind, s->out_channels * s->in_channels * 9);
+    case_input(&c, INPUT_NORMAL, s->out_channels);
+    exact *x = malloc(4 * in * sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    for (size_t i = 0; i < 4 * in; i++) {
+        size_t plane = i / (4 * s->in_height * s->in_width), row = i / large.in_width % large.in_height / 2;
+        x[i] = c.exacts[0][(plane * s->in_height + row) * s->in_width + i % large.in_width / 2];
+    }
+    twin_conv2d(&large, x, c.exacts[1], c.exacts[2], c.want, c.bound);
+    for (size_t i = 0; i < run.n; i++) c.bound[i] = product_bound(kind, 9 * s->in_channels, c.bound[i]);
+    free(x);
+    check_both_products(&c);
+}
+
+START_TEST(upsample_conv2d)
+{
+    /* Infinite numbers of both signs under one sum of weights are left out: w0 x + w1 x is NaN where
+     * (w0 + w1) x is infinite. */
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        if (kind != INPUT_INFINITE)
+            check_doubled(&doubled_shapes[_i], (enum input_kind)kind, 500 + 100 * (unsigned)_i);
+}
+END_TEST
+
+/* The root mean square of the error over many outputs, as a share of the plain way's: at most 2. */
+START_TEST(upsample_conv2d_accuracy)
+{
+    const struct conv2d_shape shape = {1, 256, 12, 12, 24, 3, 3, 1, 1, 1, 1, 1}, large = enlarged(&shape);
+    size_t in = 256 * 144, weights = 24 * 256 * 9, n = 24 * 4 * 144;
+    real *x = make_input(INPUT_NORMAL, 1, in), *w = make_input(INPUT_NORMAL, 2, weights);
+    real *wide = numbers_for(4 * in), *y = numbers_for(n), *plain = numbers_for(n);
+    real *scratch = numbers_for(kernel_upsample_conv2d_scratch(&shape) + kernel_conv2d_scratch(&large));
+    struct stored stored = {w, own_type};
+    kernel_upsample_nearest(x, 256, 12, 12, 24, 24, wide);
+    kernel_conv2d(&large, wide, stored, NULL, NULL, NULL, plain, scratch);
+    kernel_upsample_conv2d(&shape, x, stored, NULL, y, scratch);
+
+    exact *exact_x = make_exact(wide, 4 * in), *exact_w = make_exact(w, weights);
+    exact *want = calloc(n, sizeof *want), *size = calloc(n, sizeof *size);
+    ck_assert(want != NULL && size != NULL);
+    twin_conv2d(&large, exact_x, exact_w, NULL, want, size);
+    exact ours = 0, plains = 0;
+    for (size_t i = 0; i < n; i++) {
+        ours += ((exact)y[i] - want[i]) * ((exact)y[i] - want[i]);
+        plains += ((exact)plain[i] - want[i]) * ((exact)plain[i] - want[i]);
+    }
+    printf("enlargement with its convolution: %.2Lf of the plain way's error (%s)\n", sqrtl(ours / plains),
+        sizeof(real) == sizeof(double) ? "double" : "float");
+    ck_assert_msg(ours <= 4 * plains, "the error is %.2Lf of the plain way's", sqrtl(ours / plains));
+    free(x), free(w), free(wide), free(y), free(plain), free(scratch);
+    free(exact_x), free(exact_w), free(want), free(size);
+}
+END_TEST
+
 TCase *kernel_products_tcase(void)
 {
     TCase *tcase = tcase_create(PLUMB_REAL_IS_DOUBLE ? "products, double" : "products, float");
@@ -170,5 +448,9 @@ TCase *kernel_products_tcase(void)
     tcase_add_loop_test(tcase, linear, 0, LINEAR_SHAPES);
     tcase_add_loop_test(tcase, conv2d, 0, CONV2D_SHAPES);
     tcase_add_test(tcase, nested);
+    tcase_add_loop_test(tcase, linear_then_what_follows, 0, AFTER_SIZES);
+    tcase_add_loop_test(tcase, conv2d_then_what_follows, 0, CONV2D_SHAPES);
+    tcase_add_loop_test(tcase, upsample_conv2d, 0, DOUBLED_SHAPES);
+    tcase_add_test(tcase, upsample_conv2d_accuracy);
     return tcase;
 }

@@ -226,6 +226,57 @@ static void convolutions(void)
     check_conv2d(5, 1, 2, 2);
 }
 
+/* A layer and what follows it in one: the bits of the two operators one after the other. */
+static void check_same(struct tensor a, struct tensor b)
+{
+    ck_assert(tensor_same_shape(&a, &b));
+    ck_assert_int_eq(memcmp(a.data, b.data, tensor_bytes(&a)), 0);
+}
+
+static void layers_and_what_follows(void)
+{
+    struct forward f = begin();
+    struct tensor x = numbers(&f, 3, (int64_t[]){2, 3, 5}, 1), onto = numbers(&f, 3, (int64_t[]){2, 3, 4}, 2);
+    struct linear layer = {
+        .weight = numbers(&f, 2, (int64_t[]){4, 5}, 3), .bias = numbers(&f, 1, (int64_t[]){4}, 4)};
+    struct tensor y = linear(&f, x, &layer);
+    check_same(linear_gelu(&f, x, &layer), gelu(&f, y));
+    check_same(linear_quick_gelu(&f, x, &layer), quick_gelu(&f, y));
+    check_same(linear_geglu(&f, x, &layer), geglu(&f, y));
+    struct tensor sum = add(&f, onto, y), same = linear_onto(&f, x, &layer, onto);
+    ck_assert_ptr_eq(same.data, onto.data);
+    check_same(same, sum);
+
+    struct tensor picture = numbers(&f, 4, (int64_t[]){2, 3, 5, 4}, 5),
+                  shift = numbers(&f, 2, (int64_t[]){2, 2}, 6);
+    struct tensor residual = numbers(&f, 4, (int64_t[]){2, 2, 5, 4}, 7);
+    struct conv2d conv = {
+        numbers(&f, 4, (int64_t[]){2, 3, 3, 3}, 8), numbers(&f, 1, (int64_t[]){2}, 9), 1, 1, 1, 1, 1};
+    y = conv2d(&f, picture, &conv);
+    sum = add(&f, residual, y);
+    check_same(conv2d_added(&f, picture, &conv, residual), sum);
+    same = conv2d_onto(&f, picture, &conv, residual);
+    ck_assert_ptr_eq(same.data, residual.data);
+    check_same(same, sum);
+    check_same(conv2d_shifted(&f, picture, &conv, shift), add_channels(&f, y, shift));
+    /* Quarters: no sum rounds, in whatever order it is taken. */
+    check_same(
+        conv2d_of_doubled(&f, picture, &conv), conv2d(&f, upsample_nearest(&f, picture, 10, 8), &conv));
+
+    struct tensor narrow = numbers(&f, 3, (int64_t[]){2, 3, 3}, 10);
+    linear_onto(&f, x, &layer, narrow);
+    ck_assert_int_eq(f.status, STATUS_BAD_INPUT);
+    f.status = STATUS_OK;
+    conv2d_onto(&f, picture, &conv, picture);
+    ck_assert_int_eq(f.status, STATUS_BAD_INPUT);
+    f.status = STATUS_OK;
+    conv.stride = 2;
+    conv2d_of_doubled(&f, picture, &conv);
+    ck_assert_int_eq(f.status, STATUS_BAD_INPUT);
+    f.status = STATUS_OK;
+    end(&f);
+}
+
 /* One group's mean is 0 and its variance 1 but for eps; then weight and bias of each channel; then SiLU. */
 static void norms(void)
 {
@@ -449,6 +500,8 @@ static void resamplers(void)
     struct tensor smaller = downsample_forward(&f, &down, x);
     check_shape(smaller, 4, (int64_t[]){1, 2, 3, 2});
     struct tensor expected = conv2d(&f, upsample_nearest(&f, smaller, 5, 4), &up.conv);
+    struct tensor twice = upsample_forward(&f, &up, downsample_forward(&f, &down, x), 6, 4);
+    check_shape(twice, 4, (int64_t[]){1, 2, 6, 4});
     struct tensor larger = upsample_forward(&f, &up, smaller, 5, 4);
     check_shape(larger, 4, (int64_t[]){1, 2, 5, 4});
     ck_assert_int_eq(memcmp(larger.data, expected.data, tensor_bytes(&expected)), 0);
@@ -497,6 +550,7 @@ const struct layer_check LAYER_CHECKS[] = {
     {"modules", modules},
     {"linear", linear_layers},
     {"conv2d", convolutions},
+    {"layers and what follows", layers_and_what_follows},
     {"norms", norms},
     {"attention", attentions},
     {"activations", activations},
