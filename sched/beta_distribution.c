@@ -5,7 +5,9 @@
  *
  * has only positive terms for b <= 1, so nothing cancels, and for x <= 1/2 each is less than half of the one
  * before. Above 1/2 the symmetry I_x(a, b) = 1 - I_{1-x}(b, a) brings x down. The inverse is Newton's method
- * on the same half, where the function is concave.
+ * on the same half, where the function is concave: with the C library's quick pow() until nine digits stand,
+ * which are then cut to 30 bits, so that another library's last bits cannot show, and one step with the
+ * rounded one.
  */
 #include "beta_distribution.h"
 #include "rounded_math.h"
@@ -13,47 +15,76 @@
 #include <math.h>
 #include <stdbool.h>
 
-static double beta_function(double a, double b)
+struct beta_distribution beta_distribution(double a, double b)
 {
-    return (double)(tgammal(a) * tgammal(b) / tgammal((long double)a + b));
+    struct beta_distribution d = {
+        .a = a, .b = b, .beta = (double)(tgammal(a) * tgammal(b) / tgammal((long double)a + b))};
+    d.at_half = beta_cdf(&d, 0.5);
+    return d;
 }
 
-/* I_x(a, b) for 0 <= x <= 1/2. */
-static double lower_half(double x, double a, double b)
+/* The same distribution seen from the other end: of 1 - x. */
+static struct beta_distribution mirrored(const struct beta_distribution *d)
 {
-    double product = 1, sum = 1 / a;
+    return (struct beta_distribution){.a = d->b, .b = d->a, .beta = d->beta, .at_half = 1 - d->at_half};
+}
+
+/* I_x(a, b) for 0 <= x <= 1/2, from x^a. */
+static double lower_half(const struct beta_distribution *d, double x, double x_to_a)
+{
+    double product = 1, sum = 1 / d->a;
     for (int n = 1; n < 200; n++) {
-        product *= (n - b) / n * x;
-        double term = product / (a + n);
+        product *= (n - d->b) / n * x;
+        double term = product / (d->a + n);
         sum += term;
         if (term < sum * 1e-17) break;
     }
-    return rounded_pow(x, a) * sum / beta_function(a, b);
+    return x_to_a * sum / d->beta;
 }
 
-double beta_cdf(double x, double a, double b)
+double beta_cdf(const struct beta_distribution *d, double x)
 {
-    return x <= 0.5 ? lower_half(x, a, b) : 1 - lower_half(1 - x, b, a);
+    if (x <= 0.5) return lower_half(d, x, rounded_pow(x, d->a));
+    const struct beta_distribution other = mirrored(d);
+    return 1 - lower_half(&other, 1 - x, rounded_pow(1 - x, other.a));
+}
+
+/* One of Newton's steps towards the x with I_x(a, b) = q. An error of the derivative only slows it down. */
+static double approach(const struct beta_distribution *d, double q, double x, double x_to_a)
+{
+    double density = x_to_a / x * pow(1 - x, d->b - 1) / d->beta;
+    double next = fmin(x - (lower_half(d, x, x_to_a) - q) / density, 0.5);
+    return next > 0 ? next : x / 2;
+}
+
+/* x with 30 bits. */
+static double cut(double x)
+{
+    int exponent;
+    double fraction = frexp(x, &exponent);
+    return ldexp(rint(ldexp(fraction, 30)), exponent - 30);
 }
 
 /* The x <= 1/2 with I_x(a, b) = q. In y = x^a the function is I = y (1/a + O(x)) / B: nearly a straight line,
  * on which Newton's steps converge from the line's own solution. */
-static double invert_lower_half(double q, double a, double b)
+static double invert_lower_half(const struct beta_distribution *d, double q)
 {
     if (q <= 0) return 0;
-    double x = fmin(rounded_pow(q * a * beta_function(a, b), 1 / a), 0.5);
+    double x = fmin(pow(q * d->a * d->beta, 1 / d->a), 0.5);
+    if (!(x > 0)) return 0;
     for (int i = 0; i < 60; i++) {
-        double density = rounded_pow(x, a - 1) * rounded_pow(1 - x, b - 1) / beta_function(a, b);
-        double next = fmin(x - (lower_half(x, a, b) - q) / density, 0.5);
-        if (!(next > 0)) next = x / 2;
-        if (fabs(next - x) <= 1e-16 * x) return next;
+        double next = approach(d, q, x, pow(x, d->a));
+        bool near = fabs(next - x) <= 1e-5 * x; /* so the next is within 1e-10 */
         x = next;
+        if (near) break;
     }
-    return x;
+    x = cut(x);
+    return approach(d, q, x, rounded_pow(x, d->a));
 }
 
-double beta_ppf(double q, double a, double b)
+double beta_quantile(const struct beta_distribution *d, double q)
 {
-    bool lower = q <= lower_half(0.5, a, b);
-    return lower ? invert_lower_half(q, a, b) : 1 - invert_lower_half(1 - q, b, a);
+    if (q <= d->at_half) return invert_lower_half(d, q);
+    const struct beta_distribution other = mirrored(d);
+    return 1 - invert_lower_half(&other, 1 - q);
 }

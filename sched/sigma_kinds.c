@@ -53,9 +53,10 @@ void sigmas_exponential(double sigma_min, double sigma_max, size_t n, double *si
 
 void sigmas_beta(double sigma_min, double sigma_max, size_t n, double *sigmas)
 {
+    const struct beta_distribution distribution = beta_distribution(0.6, 0.6);
     numpy_linspace(0, 1, n, sigmas);
     for (size_t i = 0; i < n; i++)
-        sigmas[i] = sigma_min + beta_ppf(1 - sigmas[i], 0.6, 0.6) * (sigma_max - sigma_min);
+        sigmas[i] = sigma_min + beta_quantile(&distribution, 1 - sigmas[i]) * (sigma_max - sigma_min);
 }
 
 void sigmas_lu(double log_sigma_min, double log_sigma_max, size_t n, double *sigmas)
