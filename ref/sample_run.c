@@ -81,9 +81,13 @@ static enum status put_tables(struct sampling *s)
     if (status == STATUS_OK) status = put_list(s, "alphas", scheduler->alphas, trained);
     if (status == STATUS_OK) status = put_list(s, "alphas_cumprod", scheduler->alphas_cumprod, trained);
     if (status == STATUS_OK) status = put_list(s, "sigmas", scheduler->sigmas, scheduler->num_sigmas);
-    if (status == STATUS_OK && scheduler->alphas_cumprod && !scheduler->sigmas)
+    struct shown_table shown[MAX_SHOWN_TABLES];
+    const size_t tables = scheduler_shown_tables(scheduler, shown);
+    for (size_t i = 0; status == STATUS_OK && i < tables; i++) {
+        const int64_t length = (int64_t)shown[i].count;
         status =
-            put_numbers(s, "final_alpha_cumprod", dtype_of_real, 0, NULL, &scheduler->final_alpha_cumprod);
+            put_numbers(s, shown[i].name, dtype_of_real, shown[i].is_list ? 1 : 0, &length, shown[i].values);
+    }
     if (status == STATUS_OK)
         status = put_timesteps(s, "timesteps", scheduler->timesteps, scheduler->num_timesteps, 1);
     if (status != STATUS_OK) return status;

@@ -83,6 +83,7 @@ const struct solver REAL_NAME(ddim_solver) = {
         OPTION_TABLE_OF(integer_grid_options), OPTION_TABLE_OF(clipping_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct scheduler_config),
     .takes_eta = true,
+    .shown_tables = integer_steps_shown,
     .create = integer_steps_create_list,
     .set_timesteps = integer_steps_set,
     .needs_noise = needs_noise,

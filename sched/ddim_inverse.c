@@ -53,6 +53,12 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
     return status;
 }
 
+static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    tables[0] = (struct shown_table){"initial_alpha_cumprod", &scheduler->final_alpha_cumprod, 1, false};
+    return 1;
+}
+
 /* The timestep whose level the sample has that is stepped up to `timestep`; -1 at the first step. */
 static enum status begin_of_step(
     const struct scheduler *scheduler, double timestep, double *begin, struct error *error)
@@ -94,6 +100,7 @@ const struct solver REAL_NAME(ddim_inverse_solver) = {
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(integer_grid_options),
         OPTION_TABLE_OF(clipping_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct ddim_inverse_config),
+    .shown_tables = shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .step = step,

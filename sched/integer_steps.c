@@ -17,6 +17,12 @@ enum status integer_steps_create(struct scheduler *scheduler, struct warnings *w
     return STATUS_OK;
 }
 
+size_t integer_steps_shown(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    tables[0] = (struct shown_table){"final_alpha_cumprod", &scheduler->final_alpha_cumprod, 1, false};
+    return 1;
+}
+
 static void warn_of_options(const struct scheduler *scheduler, struct warnings *warnings)
 {
     const struct scheduler_config *config = scheduler->config;

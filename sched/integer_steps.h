@@ -10,6 +10,7 @@
 #include "solver.h"
 
 #define integer_steps_create REAL_NAME(integer_steps_create)
+#define integer_steps_shown REAL_NAME(integer_steps_shown)
 #define integer_steps_create_list REAL_NAME(integer_steps_create_list)
 #define integer_steps_grid REAL_NAME(integer_steps_grid)
 #define integer_steps_set REAL_NAME(integer_steps_set)
@@ -29,6 +30,9 @@ enum status integer_steps_create(struct scheduler *scheduler, struct warnings *w
  * effect and of a zero terminal SNR that epsilon is divided by. */
 enum status integer_steps_create_list(
     struct scheduler *scheduler, struct warnings *warnings, struct error *error);
+
+/* The shown_tables hook of the classes that have final_alpha_cumprod. */
+size_t integer_steps_shown(const struct scheduler *scheduler, struct shown_table *tables);
 
 /* The grid of `steps` timesteps that the options ask for: timesteps_spaced(). */
 enum status integer_steps_grid(

@@ -85,6 +85,7 @@ const struct solver REAL_NAME(lcm_solver) = {
     .takes_timesteps = true,
     .takes_strength = true,
     .second_output = "denoised",
+    .shown_tables = integer_steps_shown,
     .create = integer_steps_create_list,
     .set_timesteps = set_timesteps,
     .needs_noise = needs_noise,

@@ -282,6 +282,7 @@ const struct solver REAL_NAME(pndm_solver) = {
         OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct pndm_config),
     .state_size = sizeof(struct pndm_state),
+    .shown_tables = integer_steps_shown,
     .create = integer_steps_create,
     .set_timesteps = set_timesteps,
     .step = step,

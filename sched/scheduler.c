@@ -350,6 +350,11 @@ void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t cou
     scheduler->num_sigmas = count;
 }
 
+size_t scheduler_shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    return scheduler->solver->shown_tables ? scheduler->solver->shown_tables(scheduler, tables) : 0;
+}
+
 const char *scheduler_second_output(const struct scheduler *scheduler)
 {
     const char *name = scheduler->solver->second_output;

@@ -154,6 +154,20 @@ enum status scheduler_make_noise(struct scheduler *scheduler, double timestep, s
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error);
 
+/* A table that diffusers' class shows beside betas .. sigmas, under its name there: a number alone, or a
+ * list. */
+struct shown_table {
+    const char *name;
+    const real *values;
+    size_t count;
+    bool is_list;
+};
+enum { MAX_SHOWN_TABLES = 4 };
+
+/* Which there are: at most MAX_SHOWN_TABLES, whose numbers live as long as the schedule. Returns how many. */
+#define scheduler_shown_tables(...) REAL_NAME(scheduler_shown_tables)(__VA_ARGS__)
+size_t scheduler_shown_tables(const struct scheduler *scheduler, struct shown_table *tables);
+
 /* Predictor-corrector sampling: before each step the loop calls scheduler_correct() so many times, each with
  * a model output for the sample that it is given and always with noise. 0 for all classes but ScoreSdeVe. */
 #define scheduler_correct_steps(...) REAL_NAME(scheduler_correct_steps)(__VA_ARGS__)

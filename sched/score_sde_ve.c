@@ -110,6 +110,13 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
         request->has_sampling_eps ? request->sampling_eps : config_of(scheduler)->sampling_eps, error);
 }
 
+static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    const struct score_sde_ve_state *state = scheduler->state;
+    tables[0] = (struct shown_table){"discrete_sigmas", state->discrete_sigmas, state->count, true};
+    return 1;
+}
+
 /* --- Steps -------------------------------------------------------------------------------- */
 
 static bool needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *step_options)
@@ -208,6 +215,7 @@ const struct solver REAL_NAME(score_sde_ve_solver) = {
     .steps_unset = true,
     .second_output = "prev_sample_mean",
     .state_size = sizeof(struct score_sde_ve_state),
+    .shown_tables = shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .needs_noise = needs_noise,

@@ -90,6 +90,9 @@ struct solver {
     enum status (*step)(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
         real *pred_original_sample, struct error *error);
 
+    /* As scheduler_shown_tables(); NULL: there are none. */
+    size_t (*shown_tables)(const struct scheduler *scheduler, struct shown_table *tables);
+
     /* As scheduler_correct_steps() and scheduler_correct(); NULL: there are none. */
     int (*correct_steps)(const struct scheduler *scheduler);
     enum status (*correct)(

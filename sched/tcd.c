@@ -90,6 +90,7 @@ const struct solver REAL_NAME(tcd_solver) = {
     .takes_eta = true,
     .default_eta = 0.3,
     .second_output = "pred_noised_sample",
+    .shown_tables = integer_steps_shown,
     .create = integer_steps_create_list,
     .set_timesteps = set_timesteps,
     .needs_noise = needs_noise,

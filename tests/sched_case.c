@@ -141,6 +141,11 @@ static void check_tables(struct run *run)
     check_timesteps(run);
     check_table(
         run, "sigmas", scheduler->sigmas, scheduler->num_sigmas, run->limits->sigma_ulp, &totals->sigmas);
+    struct shown_table shown[MAX_SHOWN_TABLES];
+    const size_t count = scheduler_shown_tables(scheduler, shown);
+    for (size_t i = 0; i < count; i++)
+        check_table(
+            run, shown[i].name, shown[i].values, shown[i].count, run->limits->table_ulp, &totals->tables);
     double init = tensor_get_double(need_tensor(run->tensors, "init_noise_sigma"), 0);
     if (ulp_distance(scheduler->init_noise_sigma, init) > run->limits->sigma_ulp)
         complain(run, "init_noise_sigma: expected %.9g, got %.9g", init, scheduler->init_noise_sigma);
