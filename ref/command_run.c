@@ -3,6 +3,7 @@
  */
 #include "cli.h"
 #include "memory_report.h"
+#include "noise.h"
 #include "output_file.h"
 #include "pipeline.h"
 #include "png_file.h"
@@ -18,7 +19,7 @@ enum precision { PRECISION_F32, PRECISION_F64 };
 static const char *const precisions[] = {"f32", "f64", NULL};
 
 struct run_arguments {
-    const char *folder, *recipe_file, *scheduler, *out, *trace;
+    const char *folder, *recipe_file, *scheduler, *out, *trace, *noise_log;
     cJSON *keys;     /* what the command line says of the recipe */
     cJSON *settings; /* --set */
     int semantics;
@@ -99,6 +100,8 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
         key(arguments, "generator", CLI_KEY_STRING, "NAME", GENERATOR_NAMES " (numpy-pcg64)"),
         key(arguments, "latents", CLI_KEY_STRING, "F",
             "initial noise from a tensor file, in place of the first draw"),
+        key(arguments, "noise", CLI_KEY_STRING, "F",
+            "every draw from a set of tensors, such as another run's trace"),
         key(arguments, "variant", CLI_KEY_STRING, "NAME", "the checkpoint's variant, as in fp16"),
         {.name = "precision",
             .kind = CLI_CHOICE,
@@ -120,6 +123,11 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .value = &arguments->trace,
             .argument = "F.safetensors",
             .help = "every tensor of the run, under the names of golden/README.md; also .npz, or DIR/"},
+        {.name = "noise-log",
+            .kind = CLI_STRING,
+            .value = &arguments->noise_log,
+            .argument = "F.json",
+            .help = "who drew how many random numbers, when, and in which type"},
         {.name = "trace-modules",
             .kind = CLI_FLAG,
             .value = &arguments->trace_modules,
@@ -345,9 +353,10 @@ static enum status check_writable(const char *path, struct error *error)
 }
 
 static enum status check_outputs(
-    const char *out, const char *trace, const struct recipe *recipe, struct error *error)
+    const char *out, const struct run_arguments *arguments, const struct recipe *recipe, struct error *error)
 {
-    enum status status = trace ? check_writable(trace, error) : STATUS_OK;
+    enum status status = arguments->trace ? check_writable(arguments->trace, error) : STATUS_OK;
+    if (status == STATUS_OK && arguments->noise_log) status = check_writable(arguments->noise_log, error);
     size_t count = recipe->prompt.count * (size_t)recipe->num_images_per_prompt;
     for (size_t i = 0; out && i < count && status == STATUS_OK; i++) {
         char *path = picture_path(out, i, count);
@@ -375,13 +384,15 @@ static enum status run(
     struct pictures pictures = {0};
     struct progress progress = {.invocation = invocation};
     struct memory_plan memory = {0};
+    cJSON *log = NULL;
 
-    enum status status = check_outputs(out, arguments->trace, recipe, error);
+    enum status status = check_outputs(out, arguments, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
     if (status == STATUS_OK && arguments->trace) status = trace_create(&trace, error);
     if (status == STATUS_OK) {
         struct run_options options = {
             .trace = trace,
+            .noise_log = arguments->noise_log ? &log : NULL,
             .trace_modules = arguments->trace_modules,
             .progress = show_progress,
             .progress_context = &progress,
@@ -395,11 +406,13 @@ static enum status run(
     if (status == STATUS_OK && trace)
         status = put_metadata(trace, &pipeline, recipe, arguments->precision, error);
     if (status == STATUS_OK && trace) status = trace_write(trace, arguments->trace, error);
+    if (status == STATUS_OK && log) status = noise_log_write(log, arguments->noise_log, error);
     if (status == STATUS_OK && out) status = write_pictures(out, &pictures, recipe, error);
     if (status == STATUS_OK && (arguments->report_memory || invocation->messages_are_seen))
         report_memory(invocation->messages, &memory);
 
     free(pictures.pixels);
+    cJSON_Delete(log);
     trace_free(trace);
     pipeline_close(&pipeline);
     return status;

@@ -1,5 +1,6 @@
 #include "cli.h"
 #include "sample_plot.h"
+#include "noise.h"
 #include "sample_case.h"
 #include "version.h"
 
@@ -43,8 +44,9 @@ static enum status put_metadata(struct tensor_set *outputs, const struct sample_
 }
 
 static enum status run_case(struct invocation *invocation, const char *tensors, const char *out,
-    const char *arithmetic, const cJSON *settings)
+    const char *noise, const char *noise_log, const char *arithmetic, const cJSON *settings)
 {
+    cJSON *log = NULL;
     struct error *error = &invocation->error;
     enum status status;
     struct sample_case sample_case = {0};
@@ -53,6 +55,8 @@ static enum status run_case(struct invocation *invocation, const char *tensors, 
     status = sample_case_read(path, &sample_case, error);
     if (status == STATUS_OK)
         status = cli_merge(cJSON_GetObjectItemCaseSensitive(sample_case.json, "scheduler"), settings, error);
+    sample_case.noise = noise;
+    sample_case.noise_log = noise_log ? &log : NULL;
     if (status == STATUS_OK) status = tensor_set_open(tensors, &inputs, error);
     if (status == STATUS_OK) status = tensor_set_create(&outputs, error);
     if (status == STATUS_OK) {
@@ -62,8 +66,10 @@ static enum status run_case(struct invocation *invocation, const char *tensors, 
         error_prefix(error, status, "%s: ", path);
     }
     if (status == STATUS_OK) status = put_metadata(outputs, &sample_case, arithmetic, error);
+    if (status == STATUS_OK && log) status = noise_log_write(log, noise_log, error);
     if (status == STATUS_OK) status = tensor_set_write(outputs, out, error);
     if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", out);
+    cJSON_Delete(log);
     tensor_set_free(outputs);
     tensor_set_free(inputs);
     sample_case_free(&sample_case);
@@ -73,7 +79,7 @@ static enum status run_case(struct invocation *invocation, const char *tensors, 
 enum status command_sample(struct invocation *invocation)
 {
     static const char *const arithmetics[] = {"diffusers", "f64", NULL};
-    const char *tensors = NULL, *out = NULL;
+    const char *tensors = NULL, *out = NULL, *noise = NULL, *noise_log = NULL;
     int arithmetic = 0, semantics = 0;
     struct sample_plot plot = {.steps = 10, .seed = "0"};
     const struct cli_option options[] = {
@@ -87,6 +93,16 @@ enum status command_sample(struct invocation *invocation)
             .value = &out,
             .argument = "OUT.safetensors",
             .help = "where the results go"},
+        {.name = "noise",
+            .kind = CLI_STRING,
+            .value = &noise,
+            .argument = "F",
+            .help = "every draw from a set of tensors, such as another program's, in place of IN's"},
+        {.name = "noise-log",
+            .kind = CLI_STRING,
+            .value = &noise_log,
+            .argument = "F.json",
+            .help = "who drew how many random numbers, when, and in which type"},
         {.name = "arithmetic",
             .kind = CLI_CHOICE,
             .value = &arithmetic,
@@ -140,7 +156,7 @@ enum status command_sample(struct invocation *invocation)
     else if (invocation->positional_count > 1)
         status = error_input(error, "several schedulers go into a picture: add --plot P.png");
     else
-        status = run_case(invocation, tensors, out, arithmetics[arithmetic], plot.settings);
+        status = run_case(invocation, tensors, out, noise, noise_log, arithmetics[arithmetic], plot.settings);
 done:
     cJSON_Delete(plot.settings);
     return status;

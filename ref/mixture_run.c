@@ -133,7 +133,7 @@ static enum status take_step(struct scheduler *scheduler, const cJSON *config, s
         .sample_size = 2,
         .options = *options,
     };
-    if (scheduler_needs_noise(scheduler, timestep, options)) {
+    if (!scheduler_makes_noise(scheduler) && scheduler_needs_noise(scheduler, timestep, options)) {
         generator_normal_f64(generator, b->draw, n);
         for (size_t i = 0; i < n; i++) b->noise[i] = (real)b->draw[i];
         input.noise = b->noise;
@@ -168,6 +168,8 @@ enum status mixture_sample(const cJSON *config, const struct schedule_request *r
     }
     struct buffers b = {memory, memory + n, memory + 2 * n, memory + 3 * n, memory + 4 * n, draw};
     generator_normal_f64(generator, draw, n);
+    const uint64_t seed = (uint64_t)(fabs(draw[0]) * 0x1p40); /* of a noise that the class makes */
+    status = scheduler_seed_noise(scheduler, &seed, 1, error);
     for (size_t i = 0; i < n; i++) b.sample[i] = (real)(draw[i] * scheduler->init_noise_sigma);
     for (size_t step = 0; status == STATUS_OK && step < paths->steps; step++)
         status = take_step(

@@ -217,32 +217,50 @@ static void prepare_schedule(struct run *run)
 
 /* --- The noise ---------------------------------------------------------------------------- */
 
-static void open_generators(struct run *run)
+static void open_noise(struct run *run)
 {
     const struct recipe *r = run->recipe;
-    if (run->f.status != STATUS_OK) return;
-    run->generators = calloc(r->num_seeds, sizeof(struct generator *));
-    if (!run->generators)
-        run->f.status = error_memory(run->f.error, r->num_seeds * sizeof(struct generator *));
-    for (size_t i = 0; i < r->num_seeds && run->f.status == STATUS_OK; i++) {
-        run->f.status = generator_create(r->generator, r->seeds[i], &run->generators[i], run->f.error);
-        run->num_generators = i + 1;
-    }
+    struct forward *f = &run->f;
+    if (f->status == STATUS_OK)
+        f->status = noise_open(r->generator, r->seeds, r->num_seeds, r->noise, &run->noise, f->error);
+    if (f->status != STATUS_OK || !scheduler_makes_noise(run->scheduler)) return;
+    const uint64_t *seeds = NULL;
+    size_t count = 0;
+    f->status = noise_seeds(run->noise, &seeds, &count, f->error);
+    if (f->status == STATUS_OK) f->status = scheduler_seed_noise(run->scheduler, seeds, count, f->error);
 }
 
-/* One draw, [B, C, h, w]: one tensor from the one generator, or a picture from each. The draws are float32 in
- * both precisions, so that a double run starts from the very numbers of a single one. */
-static void draw_noise(struct run *run, struct tensor noise)
+/* One draw, [B, C, h, w]. */
+static void draw_noise(struct run *run, struct tensor noise, const struct noise_draw *draw)
 {
-    if (!forward_computes(&run->f)) return;
-    size_t count = tensor_count(&noise), each = count / run->num_generators;
-    float *draws = malloc(each * sizeof *draws);
-    if (!draws) run->f.status = error_memory(run->f.error, each * sizeof *draws);
-    for (size_t i = 0; draws && i < run->num_generators; i++) {
-        generator_normal_f32(run->generators[i], draws, each);
-        for (size_t k = 0; k < each; k++) ((real *)noise.data)[i * each + k] = (real)draws[k];
+    struct forward *f = &run->f;
+    const size_t count = tensor_count(&noise);
+    double *numbers = malloc(count * sizeof *numbers);
+    if (!numbers) f->status = error_memory(f->error, count * sizeof *numbers);
+    if (numbers) f->status = noise_next(run->noise, draw, numbers, f->error);
+    for (size_t i = 0; f->status == STATUS_OK && i < count; i++) ((real *)noise.data)[i] = (real)numbers[i];
+    free(numbers);
+}
+
+/* The noise of a step [B, C, h, w]: a draw, or what the scheduler makes for itself, unless the noise that is
+ * given has the step's. */
+static void find_noise(struct run *run, size_t step, struct tensor noise)
+{
+    struct forward *f = &run->f;
+    char who[32];
+    if (!forward_computes(f)) return;
+    snprintf(who, sizeof who, "step.%02zu.noise", step);
+    const double timestep = run->scheduler->timesteps[step];
+    const struct noise_draw draw = {who, true, timestep, &noise};
+    if (scheduler_makes_noise(run->scheduler) && !noise_is_given(run->noise, &draw)) {
+        const size_t batch = (size_t)run->batch;
+        f->status = scheduler_make_noise(
+            run->scheduler, timestep, batch, tensor_count(&noise) / batch, noise.data, f->error);
+        if (f->status == STATUS_OK) f->status = noise_note(run->noise, &draw, "scheduler", f->error);
+    } else {
+        draw_noise(run, noise, &draw);
     }
-    free(draws);
+    run_trace(run, noise, "%s", who);
 }
 
 /* The recipe's own latents in place of the first draw. */
@@ -283,8 +301,8 @@ static struct tensor initial_latents(struct run *run)
     struct tensor latents = forward_tensor(&run->f, 4, shape), noise = forward_tensor(&run->f, 4, shape);
     if (run->recipe->latents)
         read_latents(run, noise);
-    else
-        draw_noise(run, noise);
+    else if (forward_computes(&run->f))
+        draw_noise(run, noise, &(struct noise_draw){.who = "init_noise", .tensor = &noise});
     for (size_t i = 0; forward_computes(&run->f) && i < tensor_count(&noise); i++)
         ((real *)latents.data)[i] = ((real *)noise.data)[i] * (real)run->scheduler->init_noise_sigma;
     run_trace(run, noise, "init_noise");
@@ -358,10 +376,7 @@ static void denoise(
     double timestep = run->scheduler->timesteps[step];
     struct tensor noise = forward_tensor(f, latents.rank, latents.shape);
     bool noisy = forward_computes(f) && scheduler_needs_noise(run->scheduler, timestep, &options);
-    if (noisy) {
-        draw_noise(run, noise);
-        run_trace(run, noise, "step.%02zu.noise", step);
-    }
+    if (noisy) find_noise(run, step, noise);
     struct tensor prev_sample = forward_tensor(f, latents.rank, latents.shape);
     if (forward_computes(f)) {
         size_t sample_size = tensor_count(&latents) / (size_t)run->batch;
@@ -482,14 +497,13 @@ static void prepare(struct run *run)
 {
     check_inputs(run);
     prepare_schedule(run); /* t_1 > t_2 > ... > t_N */
-    open_generators(run);
+    open_noise(run);
     plan(run);
 }
 
 static void finish(struct run *run)
 {
-    for (size_t i = 0; i < run->num_generators; i++) generator_free(run->generators[i]);
-    free(run->generators);
+    noise_free(run->noise);
     scheduler_free(run->scheduler);
     arena_free(run->f.arena);
 }
@@ -524,6 +538,10 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
         struct tensor image = draw(&run);
         to_pixels(&run, image, pictures);
         if (options->memory) options->memory->in_use = memory_anonymous();
+    }
+    if (options->noise_log && run.f.status == STATUS_OK) {
+        *options->noise_log = noise_log(run.noise);
+        if (!*options->noise_log) run.f.status = error_memory(error, sizeof(cJSON));
     }
     finish(&run);
     if (run.f.status != STATUS_OK) {

@@ -71,6 +71,7 @@ struct memory_plan {
 
 struct run_options {
     struct trace *trace; /* NULL: nothing is kept */
+    cJSON **noise_log;   /* gets the log of the random numbers (noise.h), the caller's; NULL: not wanted */
     bool trace_modules;  /* also `act.*`: module outputs of the first step and of the positive prompt */
     /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
     void (*progress)(void *context, size_t step, size_t steps);

@@ -15,7 +15,7 @@ static const char *const known_keys[] = {"name", "description", "prompt", "promp
     "negative_prompt_2", "height", "width", "num_inference_steps", "timesteps", "sigmas", "denoising_end",
     "guidance_scale", "guidance_rescale", "eta", "clip_skip", "num_images_per_prompt", "original_size",
     "crops_coords_top_left", "target_size", "negative_original_size", "negative_crops_coords_top_left",
-    "negative_target_size", "seed", "generator", "latents", "variant", "scheduler"};
+    "negative_target_size", "seed", "generator", "latents", "noise", "variant", "scheduler"};
 /* Arguments of the Diffusers calls that have no meaning here, or are not built. */
 static const char *const refused_keys[] = {"prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds",
     "negative_pooled_prompt_embeds", "ip_adapter_image", "ip_adapter_image_embeds", "output_type",
@@ -253,6 +253,7 @@ enum status recipe_read(const cJSON *json, struct recipe *recipe, struct error *
     if (s == STATUS_OK) s = read_seeds(json, r, error);
     if (s == STATUS_OK) s = read_generator(json, r, error);
     if (s == STATUS_OK) s = read_string(json, "latents", &r->latents, error);
+    if (s == STATUS_OK) s = read_string(json, "noise", &r->noise, error);
     if (s == STATUS_OK) s = read_string(json, "variant", &r->variant, error);
     if (s == STATUS_OK) s = read_scheduler(json, r, error);
     if (s == STATUS_OK) s = keep_source(json, r, error);
@@ -279,6 +280,7 @@ void recipe_free(struct recipe *recipe)
     for (size_t i = 0; recipe->seeds && i < recipe->num_seeds; i++) free(recipe->seeds[i]);
     free(recipe->seeds);
     free(recipe->latents);
+    free(recipe->noise);
     free(recipe->variant);
     cJSON_Delete(recipe->scheduler);
     cJSON_Delete(recipe->source);

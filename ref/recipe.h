@@ -54,6 +54,7 @@ struct recipe {
     size_t num_seeds;
     enum generator_kind generator;
     char *latents; /* a tensor file with the initial noise, before init_noise_sigma; NULL: drawn */
+    char *noise;   /* a file with the draws (noise.h); NULL: the generator's */
     char *variant; /* "fp16"; NULL */
     cJSON
         *scheduler; /* overrides of the checkpoint's scheduler config, with or without `_class_name`; NULL */

@@ -4,6 +4,7 @@
 #ifndef REF_RUN_H
 #define REF_RUN_H
 
+#include "noise.h"
 #include "pipeline.h"
 #include "sched/scheduler.h"
 
@@ -22,9 +23,8 @@ struct run {
     int64_t height, width; /* in pixels */
 
     struct scheduler *scheduler;
-    size_t num_timesteps;          /* of the scheduler's, those that are run (denoising_end) */
-    struct generator **generators; /* one for the whole batch, or one a picture */
-    size_t num_generators;
+    size_t num_timesteps; /* of the scheduler's, those that are run (denoising_end) */
+    struct noise *noise;
 };
 
 /* What the UNet is told of the prompt. With guidance the negative half comes first, and R is twice the batch.

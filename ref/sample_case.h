@@ -20,6 +20,8 @@ struct sample_case {
     enum generator_kind generator; /* numpy-pcg64 where the case does not say */
     int begin_index;               /* -1: none */
     bool tables_only;
+    const char *noise; /* a file with the draws (noise.h), from the command line; NULL: the generator's */
+    cJSON **noise_log; /* gets the log of the draws, the caller's; NULL: not wanted */
 };
 
 /* Reads `scheduler`, `set_timesteps`, `step_kwargs`, `shape`, `seed`, `generator`, `begin_index` and

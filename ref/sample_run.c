@@ -1,7 +1,7 @@
 #include "sched/real.h"
 #include "sample_case.h"
 
-#include "sched/generator.h"
+#include "noise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,11 +17,11 @@ struct sampling {
     struct warnings *warnings;
     struct error *error;
     struct scheduler *scheduler;
-    struct generator *generator; /* NULL where the case has no seed */
+    struct noise *source;
     size_t n;
     real *memory; /* the six below: n elements each, model_output 2n */
     real *sample, *scaled_input, *prev_sample, *pred_original_sample, *noise, *model_output;
-    float *draw; /* [n] */
+    double *draw; /* [n] */
 };
 
 /* --- Reading and writing tensors ---------------------------------------------------------- */
@@ -109,19 +109,39 @@ static enum status get(struct sampling *s, const char *name, size_t count, real 
     return STATUS_OK;
 }
 
-/* A draw: the recorded tensor, or the generator's numbers. The stream moves on either way. */
-static enum status draw(struct sampling *s, const char *name, real *values)
+/* A draw of x_T or of a step's noise, [n]: of the file, if there is one (but x_T is no noise where it is
+ * recorded); else the recorded tensor `name`; else the generator's numbers. The stream moves on either way.
+ */
+static enum status draw(
+    struct sampling *s, const char *name, const struct noise_draw *draw, bool is_noise, real *values)
+{
+    const struct sample_case *c = s->sample_case;
+    bool found;
+    enum status status = get(s, name, s->n, values, &found);
+    if (status != STATUS_OK) return status;
+    if (found && !(c->noise && is_noise)) return noise_skip(s->source, draw, s->error);
+    if (!c->noise && !c->seed)
+        return error_input(s->error, "%s: not recorded, and the case has no seed to draw it with", name);
+    status = noise_next(s->source, draw, s->draw, s->error);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < s->n; i++) values[i] = (real)s->draw[i];
+    if (!c->noise)
+        warnings_add(s->warnings, "%s is not recorded: drawn with %s, seed %s", name,
+            generator_name(c->generator), c->seed);
+    return STATUS_OK;
+}
+
+/* The noise that the class makes for itself, where nothing else is given or recorded. */
+static enum status make_noise(
+    struct sampling *s, const char *name, const struct noise_draw *draw, const struct step_input *input)
 {
     bool found;
-    if (s->generator) generator_normal_f32(s->generator, s->draw, s->n);
-    enum status status = get(s, name, s->n, values, &found);
-    if (status != STATUS_OK || found) return status;
-    if (!s->generator)
-        return error_input(s->error, "%s: not recorded, and the case has no seed to draw it with", name);
-    for (size_t i = 0; i < s->n; i++) values[i] = (real)s->draw[i];
-    warnings_add(s->warnings, "%s is not recorded: drawn with %s, seed %s", name,
-        generator_name(s->sample_case->generator), s->sample_case->seed);
-    return STATUS_OK;
+    enum status status = get(s, name, s->n, s->noise, &found);
+    if (status != STATUS_OK) return status;
+    if (found) return noise_note(s->source, draw, "recorded", s->error);
+    status = scheduler_make_noise(
+        s->scheduler, input->timestep, input->batch, input->sample_size, s->noise, s->error);
+    return status == STATUS_OK ? noise_note(s->source, draw, "scheduler", s->error) : status;
 }
 
 /* --- The run ------------------------------------------------------------------------------ */
@@ -144,12 +164,22 @@ static enum status get_model_output(struct sampling *s, const char *prefix, size
     return status;
 }
 
-static enum status draw_noise(struct sampling *s, const char *prefix, struct step_input *input)
+static struct tensor shape_of_sample(const struct sampling *s)
+{
+    struct tensor shape = {.dtype = dtype_of_real, .rank = s->sample_case->rank};
+    for (int i = 0; i < shape.rank; i++) shape.shape[i] = s->sample_case->shape[i];
+    return shape;
+}
+
+static enum status find_noise(struct sampling *s, const char *prefix, struct step_input *input)
 {
     char name[96];
     snprintf(name, sizeof name, "%s.noise", prefix);
     input->noise = s->noise;
-    enum status status = draw(s, name, s->noise);
+    const struct tensor shape = shape_of_sample(s);
+    const struct noise_draw asked = {name, true, input->timestep, &shape};
+    const bool makes = scheduler_makes_noise(s->scheduler) && !noise_is_given(s->source, &asked);
+    enum status status = makes ? make_noise(s, name, &asked, input) : draw(s, name, &asked, true, s->noise);
     return status == STATUS_OK ? put_sample(s, prefix, "noise", s->noise) : status;
 }
 
@@ -173,7 +203,7 @@ static enum status run_corrections(struct sampling *s, size_t i, const struct st
         input.sample = s->sample;
         status = put_sample(s, prefix, "sample", s->sample);
         if (status == STATUS_OK) status = get_model_output(s, prefix, &input.model_output_size);
-        if (status == STATUS_OK) status = draw_noise(s, prefix, &input);
+        if (status == STATUS_OK) status = find_noise(s, prefix, &input);
         if (status == STATUS_OK) status = scheduler_correct(s->scheduler, &input, s->prev_sample, s->error);
         if (status == STATUS_OK) status = take_prev_sample(s, prefix);
     }
@@ -204,7 +234,7 @@ static enum status run_step(struct sampling *s, size_t i)
     }
     if (status == STATUS_OK) status = get_model_output(s, prefix, &input.model_output_size);
     if (status == STATUS_OK && scheduler_needs_noise(s->scheduler, input.timestep, &input.options))
-        status = draw_noise(s, prefix, &input);
+        status = find_noise(s, prefix, &input);
     if (status != STATUS_OK) return status;
 
     /* A class that returns nothing beside prev_sample leaves the NaNs alone. */
@@ -223,7 +253,9 @@ static enum status run_steps(struct sampling *s)
 {
     const struct sample_case *c = s->sample_case;
     bool found = tensor_set_find(s->inputs, "x_T") != NULL;
-    enum status status = draw(s, "x_T", s->sample);
+    const struct tensor shape = shape_of_sample(s);
+    const struct noise_draw asked = {.who = "init_noise", .tensor = &shape};
+    enum status status = draw(s, "x_T", &asked, false, s->sample);
     for (size_t e = 0; status == STATUS_OK && !found && e < s->n; e++)
         s->sample[e] *= (real)s->scheduler->init_noise_sigma;
     if (status == STATUS_OK) status = put_numbers(s, "x_T", dtype_of_real, c->rank, c->shape, s->sample);
@@ -295,8 +327,20 @@ static enum status allocate(struct sampling *s)
     real **places[] = {
         &s->sample, &s->scaled_input, &s->prev_sample, &s->pred_original_sample, &s->noise, &s->model_output};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) *places[i] = s->memory + i * s->n;
-    if (!s->sample_case->seed) return STATUS_OK;
-    return generator_create(s->sample_case->generator, s->sample_case->seed, &s->generator, s->error);
+    return STATUS_OK;
+}
+
+static enum status open_noise(struct sampling *s)
+{
+    const struct sample_case *c = s->sample_case;
+    const uint64_t *seeds = NULL;
+    size_t count = 0;
+    enum status status =
+        noise_open(c->generator, (char *const *)&c->seed, c->seed ? 1 : 0, c->noise, &s->source, s->error);
+    if (status != STATUS_OK || !scheduler_makes_noise(s->scheduler)) return status;
+    status = noise_seeds(s->source, &seeds, &count, s->error);
+    if (status == STATUS_OK) status = scheduler_seed_noise(s->scheduler, seeds, count, s->error);
+    return status;
 }
 
 enum status REAL_NAME(sample_case_run)(const struct sample_case *sample_case, const struct tensor_set *inputs,
@@ -313,11 +357,16 @@ enum status REAL_NAME(sample_case_run)(const struct sample_case *sample_case, co
     if (status == STATUS_OK && sample_case->begin_index >= 0)
         scheduler_set_begin_index(s.scheduler, sample_case->begin_index);
     if (status == STATUS_OK) status = put_tables(&s);
+    if (status == STATUS_OK) status = open_noise(&s);
     if (status == STATUS_OK && !sample_case->tables_only) status = allocate(&s);
     if (status == STATUS_OK && !sample_case->tables_only) status = run_steps(&s);
     if (status == STATUS_OK) status = run_add_noise(&s);
+    if (status == STATUS_OK && sample_case->noise_log) {
+        *sample_case->noise_log = noise_log(s.source);
+        if (!*sample_case->noise_log) status = error_memory(error, sizeof(cJSON));
+    }
     scheduler_free(s.scheduler);
-    generator_free(s.generator);
+    noise_free(s.source);
     free(s.memory);
     free(s.draw);
     return status;

@@ -116,6 +116,10 @@ static enum status create(struct scheduler *scheduler, struct warnings *warnings
     if (seed->given && !(seed->value >= 0 && seed->value <= 0x1p53 && seed->value == floor(seed->value)))
         return error_input(
             error, "noise_sampler_seed: expected null or an integer from 0 to 2^53, got %.17g", seed->value);
+    if (!seed->given)
+        warnings_add(warnings,
+            "noise_sampler_seed: not given; %s takes the run's seed, diffusers a random one",
+            scheduler_name(scheduler));
     enum status status = sigma_schedule_create(scheduler, warnings, error);
     if (status != STATUS_OK) return status;
     const struct schedule_request whole = {
