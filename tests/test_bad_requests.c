@@ -31,7 +31,7 @@ static const struct {
     {"tiny-sd", "--prompt a --precision f16", "--precision: expected one of f32, f64, got \"f16\""},
     {"tiny-sd", "--prompt a --threads 0", "--threads: expected an integer from 1 to 1024, got \"0\""},
     {"tiny-sd", "--prompt a --variant ''", "variant: expected a name such as \"fp16\", got \"\""},
-    {"tiny-sd", "--prompt a --generator cuda", "generator: expected numpy-pcg64, torch-cpu"},
+    {"tiny-sd", "--prompt a --generator cuda", "generator: expected numpy-pcg64, numpy-mt19937"},
 
     {"tiny-sd", "--prompt a --steps 0", "num_inference_steps: expected an integer from 1 to"},
     {"tiny-sd", "--prompt a --steps 2 --timesteps 900,500", "--steps, --timesteps, --sigmas: only one"},
