@@ -196,6 +196,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(cm_stochastic_iterative_solver) = {
     .class_name = "CMStochasticIterativeScheduler",
+    .equation = "f = c_skip x + c_out F;  x' = f + s_noise sqrt(sigma'^2 - sigma_min^2) z    (Song et al. "
+                "2023, arXiv:2303.01469, Algorithm 1)",
     .options = {OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct cm_config),
     .takes_timesteps = true,

@@ -85,6 +85,9 @@ static enum status make_noise(struct scheduler *scheduler, double timestep, size
 
 const struct solver REAL_NAME(cosine_dpmsolver_multistep_solver) = {
     .class_name = "CosineDPMSolverMultistepScheduler",
+    .equation =
+        "x' = (sigma'/sigma) e^-h x + (1 - e^-2h) (D + half its divided difference) + sigma' sqrt(1 - e^-2h) "
+        "z,  h = log(sigma/sigma')    (Lu et al. 2022, arXiv:2211.01095; z from a Brownian path)",
     .options = {OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct edm_config),
     .state_size = sizeof(struct dpm_multistep_state),

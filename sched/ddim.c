@@ -79,6 +79,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(ddim_solver) = {
     .class_name = "DDIMScheduler",
+    .equation = "x' = sqrt(a') x_0 + sqrt(1 - a' - s^2) epsilon + s z,  a = alphas_cumprod,  s = eta sqrt((1 "
+                "- a') / (1 - a)) sqrt(1 - a / a')    (Song et al. 2021, arXiv:2010.02502, eqs. 12 and 16)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(integer_grid_options), OPTION_TABLE_OF(clipping_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct scheduler_config),

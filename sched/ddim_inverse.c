@@ -97,6 +97,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(ddim_inverse_solver) = {
     .class_name = "DDIMInverseScheduler",
+    .equation = "x' = sqrt(a') x_0 + sqrt(1 - a') epsilon,  a = alphas_cumprod, towards more noise    (Song "
+                "et al. 2021, arXiv:2010.02502, eq. 12)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(integer_grid_options),
         OPTION_TABLE_OF(clipping_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct ddim_inverse_config),

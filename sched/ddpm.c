@@ -188,6 +188,9 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(ddpm_solver) = {
     .class_name = "DDPMScheduler",
+    .equation =
+        "x' = sqrt(a') b / (1 - a) x_0 + sqrt(1 - b) (1 - a') / (1 - a) x + s z,  a = alphas_cumprod,  b = 1 "
+        "- a / a',  s^2 by variance_type    (Ho et al. 2020, arXiv:2006.11239, eqs. 6, 7 and 15)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(integer_grid_options), OPTION_TABLE_OF(clipping_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct ddpm_config),

@@ -262,6 +262,9 @@ enum status dpm_multistep_step(struct scheduler *scheduler, const struct step_in
 
 const struct solver REAL_NAME(dpmsolver_multistep_solver) = {
     .class_name = "DPMSolverMultistepScheduler",
+    .equation = "x' = (sigma'/sigma) x - alpha' (e^-h - 1) D0 + c1 D1 + c2 D2,  h = lambda' - lambda, the D "
+                "from this output and the ones before    (Lu et al. 2022, arXiv:2211.01095; its "
+                "noise-predicting and stochastic relatives by algorithm_type)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(sigma_grid_options),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(dpm_flow_options),

@@ -41,6 +41,8 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
 
 const struct solver REAL_NAME(dpmsolver_multistep_inverse_solver) = {
     .class_name = "DPMSolverMultistepInverseScheduler",
+    .equation = "x' = (sigma'/sigma) x - alpha' (e^-h - 1) D0 + c1 D1 + c2 D2,  h = lambda' - lambda < 0    "
+                "(Lu et al. 2022, arXiv:2211.01095, towards more noise)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         {sigma_options, SIGMA_KINDS}, {sigma_grid_options, SIGMA_GRID},
         OPTION_TABLE_OF(inherited_sigma_options), {dpm_flow_options, FLOW_OPTIONS_WITHOUT_MU},

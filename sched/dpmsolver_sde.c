@@ -261,6 +261,9 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(dpmsolver_sde_solver) = {
     .class_name = "DPMSolverSDEScheduler",
+    .equation =
+        "x' = (sigma_down/sigma) x - (e^(t - t_down) - 1) D + sigma_up s_noise z,  t = -log sigma, by way of "
+        "the middle of log sigma    (Lu et al. 2022, arXiv:2211.01095; k-diffusion; z from a Brownian path)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, BETA_KINDS), OPTION_TABLE_OF(latent_beta_options),
         OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_OF(inherited_sigma_options),
         OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID), OPTION_TABLE_OF(options)},

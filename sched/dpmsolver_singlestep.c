@@ -227,6 +227,9 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(dpmsolver_singlestep_solver) = {
     .class_name = "DPMSolverSinglestepScheduler",
+    .equation =
+        "x' = (sigma'/sigma) x - alpha' (e^-h - 1) D0 + c1 D1 + c2 D2 from the block's first sample x,  h = "
+        "lambda' - lambda    (Lu et al. 2022, arXiv:2206.00927, Algorithms 1 and 2; arXiv:2211.01095)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(inherited_sigma_options),
         OPTION_TABLE_OF(dpm_flow_options), OPTION_TABLE_OF(dpm_lambda_options), OPTION_TABLE_OF(options)},

@@ -49,6 +49,8 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
 
 const struct solver REAL_NAME(edm_dpmsolver_multistep_solver) = {
     .class_name = "EDMDPMSolverMultistepScheduler",
+    .equation = "x' = (sigma'/sigma) x - (e^-h - 1) D0 + c1 D1 + c2 D2,  h = log(sigma/sigma'),  D = c_skip "
+                "x + c_out F    (Lu et al. 2022, arXiv:2211.01095; Karras et al. 2022, arXiv:2206.00364)",
     .options = {OPTION_TABLE_OF(edm_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct edm_config),

@@ -139,6 +139,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(edm_euler_solver) = {
     .class_name = "EDMEulerScheduler",
+    .equation = "x' = x + (sigma' - sigma) (x - D) / sigma,  D = c_skip x + c_out F    (Karras et al. 2022, "
+                "arXiv:2206.00364, Algorithm 2 without its correction)",
     .options = {OPTION_TABLE_OF(edm_options)},
     .config_size = sizeof(struct edm_config),
     .takes_sigmas = true,

@@ -72,6 +72,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(euler_ancestral_discrete_solver) = {
     .class_name = "EulerAncestralDiscreteScheduler",
+    .equation = "x' = x + (sigma_down - sigma) (x - x_0) / sigma + sigma_up z,  sigma_up^2 = sigma'^2 "
+                "(sigma^2 - sigma'^2) / sigma^2,  sigma_down^2 = sigma'^2 - sigma_up^2    (k-diffusion)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(sigma_grid_options)},
     .config_size = sizeof(struct scheduler_config),
     .steps_unset = true,

@@ -58,6 +58,8 @@ static enum status euler_step(struct scheduler *scheduler, const struct step_inp
 
 const struct solver REAL_NAME(euler_discrete_solver) = {
     .class_name = "EulerDiscreteScheduler",
+    .equation = "x' = x + (sigma' - sigma) (x - x_0) / sigma    (Karras et al. 2022, arXiv:2206.00364, "
+                "Algorithm 2 without its correction)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(sigma_options),
         OPTION_TABLE_OF(sigma_range_options), OPTION_TABLE_OF(sigma_grid_options),
         OPTION_TABLE_OF(euler_options)},

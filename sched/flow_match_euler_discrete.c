@@ -49,6 +49,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(flow_match_euler_discrete_solver) = {
     .class_name = "FlowMatchEulerDiscreteScheduler",
+    .equation = "x' = x + (sigma' - sigma) v    (Lipman et al. 2022, arXiv:2210.02747; Esser et al. 2024, "
+                "arXiv:2403.03206)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, 1), OPTION_TABLE_OF(flow_shift_options),
         OPTION_TABLE_OF(flow_match_options), OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(options)},

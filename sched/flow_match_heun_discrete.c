@@ -163,6 +163,8 @@ static enum status add_noise(struct scheduler *scheduler, const real *original_s
 
 const struct solver REAL_NAME(flow_match_heun_discrete_solver) = {
     .class_name = "FlowMatchHeunDiscreteScheduler",
+    .equation = "x_1 = x + (sigma' - sigma) v(x);  x' = x + (sigma' - sigma) (v(x) + v(x_1)) / 2    (Karras "
+                "et al. 2022, arXiv:2206.00364, Algorithm 2, on a flow)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, 1), OPTION_TABLE_OF(flow_shift_options)},
     .config_size = sizeof(struct flow_match_config),
     .state_size = sizeof(struct flow_heun_state),

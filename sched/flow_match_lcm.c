@@ -56,6 +56,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(flow_match_lcm_solver) = {
     .class_name = "FlowMatchLCMScheduler",
+    .equation =
+        "x' = (1 - sigma') (x - sigma v) + sigma' z    (Luo et al. 2023, arXiv:2310.04378, on a flow)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, 1), OPTION_TABLE_OF(flow_shift_options),
         OPTION_TABLE_OF(flow_match_options), OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(options)},

@@ -175,6 +175,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(heun_discrete_solver) = {
     .class_name = "HeunDiscreteScheduler",
+    .equation = "x_1 = x + (sigma' - sigma) d(x);  x' = x + (sigma' - sigma) (d(x) + d(x_1)) / 2,  d = (x - "
+                "x_0) / sigma    (Karras et al. 2022, arXiv:2206.00364, Algorithm 2)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, BETA_KINDS), OPTION_TABLE_OF(latent_beta_options),
         OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_OF(inherited_sigma_options),
         OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID), OPTION_TABLE_OF(options)},

@@ -138,6 +138,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(ipndm_solver) = {
     .class_name = "IPNDMScheduler",
+    .equation = "x' = alpha' (x - sigma e) / alpha + sigma' e,  e the Adams-Bashforth combination of the "
+                "last four epsilon    (Zhang and Chen 2023, arXiv:2204.13902, section 3.3)",
     .options = {OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct scheduler_config),
     .steps_unset = true,

@@ -50,6 +50,9 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
 
 const struct solver REAL_NAME(k_dpm_2_ancestral_discrete_solver) = {
     .class_name = "KDPM2AncestralDiscreteScheduler",
+    .equation =
+        "x_m = x + (sigma_m - sigma) d(x);  x' = x + (sigma_down - sigma) d(x_m) + sigma_up z,  sigma_m^2 = "
+        "sigma sigma_down,  d = (x - x_0) / sigma    (Karras et al. 2022, arXiv:2206.00364; k-diffusion)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, BETA_KINDS), OPTION_TABLE_OF(latent_beta_options),
         OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_OF(inherited_sigma_options),
         OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID)},

@@ -26,6 +26,8 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
 
 const struct solver REAL_NAME(k_dpm_2_discrete_solver) = {
     .class_name = "KDPM2DiscreteScheduler",
+    .equation = "x_m = x + (sigma_m - sigma) d(x);  x' = x + (sigma' - sigma) d(x_m),  sigma_m^2 = sigma "
+                "sigma',  d = (x - x_0) / sigma    (Karras et al. 2022, arXiv:2206.00364; k-diffusion)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, BETA_KINDS), OPTION_TABLE_OF(latent_beta_options),
         OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_OF(inherited_sigma_options),
         OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID)},

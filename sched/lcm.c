@@ -78,6 +78,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(lcm_solver) = {
     .class_name = "LCMScheduler",
+    .equation = "f = c_skip x + c_out x_0;  x' = sqrt(a') f + sqrt(1 - a') z,  a = alphas_cumprod    (Luo et "
+                "al. 2023, arXiv:2310.04378, Algorithm 3)",
     .options = {OPTION_TABLE_OF(distilled_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(distilled_clipping_options), OPTION_TABLE_OF(distilled_scaling_options),
         OPTION_TABLE_IGNORED(integer_grid_options, GRID_ONLY)},

@@ -119,6 +119,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(lms_discrete_solver) = {
     .class_name = "LMSDiscreteScheduler",
+    .equation = "x' = x + sum of c_k d_k,  d_k = (x - x_0) / sigma of k steps ago,  c_k the integral of its "
+                "Lagrange polynomial from sigma to sigma'    (k-diffusion)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID)},
     .config_size = sizeof(struct scheduler_config),

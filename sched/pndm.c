@@ -278,6 +278,9 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(pndm_solver) = {
     .class_name = "PNDMScheduler",
+    .equation = "x' = sqrt(a'/a) x - (a' - a) e / (a sqrt(1 - a') + sqrt(a (1 - a) a')),  a = "
+                "alphas_cumprod,  e the Runge-Kutta or Adams-Bashforth combination of epsilon    (Liu et al. "
+                "2022, arXiv:2202.09778, eqs. 9 to 13)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(integer_grid_options),
         OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct pndm_config),

@@ -208,6 +208,8 @@ static enum status add_noise(struct scheduler *scheduler, const real *original_s
 
 const struct solver REAL_NAME(score_sde_ve_solver) = {
     .class_name = "ScoreSdeVeScheduler",
+    .equation = "x' = x + (sigma^2 - sigma'^2) score + sqrt(sigma^2 - sigma'^2) z    (Song et al. 2021, "
+                "arXiv:2011.13456, Algorithm 2)",
     .options = {OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct score_sde_ve_config),
     .takes_sampling_eps = true,

@@ -111,6 +111,8 @@ static enum status predict(struct scheduler *scheduler, const struct step_input 
 
 const struct solver REAL_NAME(score_sde_vp_solver) = {
     .class_name = "ScoreSdeVpScheduler",
+    .equation = "x' = x + (f(x, t) - g(t)^2 score) dt + g(t) sqrt(-dt) z    (Song et al. 2021, "
+                "arXiv:2011.13456, section 3.4)",
     .options = {OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct score_sde_vp_config),
     .lacks_step = true,

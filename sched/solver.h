@@ -33,6 +33,10 @@ static inline struct state_memory history_memory(struct history *history)
 struct solver {
     const char *class_name; /* diffusers' name, the config's _class_name */
 
+    /* One step in a line, for readers: from x at sigma (or at t) to x' at the next, D and x_0 being the
+     * predicted data, z the noise; behind it in brackets where it is from. */
+    const char *equation;
+
     /* The options (config.h), and the size of the struct that holds them: sizeof(struct scheduler_config), or
      * of a struct that begins with one. */
     struct option_table options[MAX_OPTION_TABLES];

@@ -80,6 +80,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 /* The options that the class has from LCM's and never reads. */
 const struct solver REAL_NAME(tcd_solver) = {
     .class_name = "TCDScheduler",
+    .equation = "x_s = sqrt(a_s) x_0 + sqrt(1 - a_s) epsilon,  s = (1 - eta) t';  x' = sqrt(a'/a_s) x_s + "
+                "sqrt(1 - a'/a_s) z,  a = alphas_cumprod    (Zheng et al. 2024, arXiv:2402.19159)",
     .options = {OPTION_TABLE_OF(distilled_options), OPTION_TABLE_IGNORED(thresholding_options, 3),
         OPTION_TABLE_IGNORED(distilled_clipping_options, 2),
         OPTION_TABLE_IGNORED(distilled_scaling_options, 1),

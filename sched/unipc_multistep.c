@@ -302,6 +302,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(unipc_multistep_solver) = {
     .class_name = "UniPCMultistepScheduler",
+    .equation = "corrector on the last step, then predictor: x' = (sigma'/sigma) x - alpha' (e^-h - 1) (D0 + "
+                "sum of rho_k D_k / r_k),  h = lambda' - lambda    (Zhao et al. 2023, arXiv:2302.04867)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
         OPTION_TABLE_OF(sigma_options), OPTION_TABLE_OF(sigma_grid_options),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(dpm_flow_options),
