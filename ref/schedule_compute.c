@@ -200,7 +200,7 @@ enum status REAL_NAME(schedule_table_make)(const cJSON *config, const struct sch
     enum status status = json_get_bool(config, "use_flow_sigmas", &flow, NULL, error);
     if (status == STATUS_OK) status = scheduler_create(config, &scheduler, warnings, error);
     if (status == STATUS_OK) status = scheduler_set_timesteps(scheduler, request, warnings, error);
-    if (status == STATUS_OK) status = fill_columns(scheduler, flow, table, error);
+    if (status == STATUS_OK) status = fill_columns(scheduler, flow || scheduler->solver->flow, table, error);
     if (status == STATUS_OK && with_coefficients) {
         scheduler_set_begin_index(scheduler, 0);
         status = fill_coefficients(scheduler, table, error);

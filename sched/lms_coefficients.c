@@ -1,5 +1,7 @@
 #include "lms_coefficients.h"
 
+#include <math.h>
+
 double lms_coefficient(const double *nodes, size_t order, size_t current, double end)
 {
     /* With tau = nodes[0] + u the factors are u + (nodes[0] - nodes[k]): u and nodes[0] - nodes[k] have one
@@ -18,5 +20,5 @@ double lms_coefficient(const double *nodes, size_t order, size_t current, double
     const double u = end - nodes[0];
     double sum = 0;
     for (size_t j = degree + 1; j > 0; j--) sum = (sum + polynomial[j - 1] / (double)j) * u;
-    return sum / denominator;
+    return denominator == 0 ? (double)NAN : sum / denominator;
 }

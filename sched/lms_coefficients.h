@@ -17,7 +17,7 @@ enum { MAX_LMS_ORDER = 64 };
  *
  * The integrand is a polynomial, which is expanded and integrated term by term. Where the nodes and `end`
  * stand in order all terms have one sign, so nothing cancels: the relative error is below 4 order units of
- * 2^-53. Two equal nodes give no finite number. */
+ * 2^-53. Two equal nodes give NaN, as the quadrature of SciPy does. */
 double lms_coefficient(const double *nodes, size_t order, size_t current, double end);
 
 #endif

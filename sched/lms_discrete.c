@@ -13,10 +13,10 @@
  *
  * Known deviations of diffusers: it integrates with scipy.integrate.quad an integrand that is computed in
  * float32. quad's rule is exact for a polynomial, so what is left is rounding: up to some
- * 2^-24 sigma / (sigma - sigma') of a coefficient, which is below 4e-7 of the step's largest term; here the
- * integral is exact. And a run that begins in the middle of a schedule (image to image) takes the order from
- * the step's index, but uses only as many terms as there are derivatives, so that its first steps are too
- * long or too short; SEMANTICS_DOCUMENTED takes the order that the derivatives allow.
+ * 2^-24 sigma / (sigma - sigma') of a coefficient, which is below 4e-7 of the step's largest term (orders up
+ * to 4); here the integral is exact. And a run that begins in the middle of a schedule (image to image) takes
+ * the order from the step's index, but uses only as many terms as there are derivatives, so that its first
+ * steps are too long or too short; SEMANTICS_DOCUMENTED takes the order that the derivatives allow.
  */
 #include "config.h"
 #include "denoiser.h"

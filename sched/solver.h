@@ -55,6 +55,8 @@ struct solver {
     const char *second_output;
     /* A beta_schedule beside those that every class has: "sigmoid" (DDPM), "exp" (Heun). */
     const char *extra_beta_schedule;
+    /* Samples are (1 - sigma) x_0 + sigma noise (flow matching). */
+    bool flow;
     /* A timestep may be no number, as it may be in diffusers (DPM2 ancestral). */
     bool undefined_timesteps;
     /* diffusers' class has step_pred() in the place of step(), so that its pipelines for text cannot run it.
