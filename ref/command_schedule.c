@@ -39,7 +39,8 @@ enum { DIFFUSERS, F64, BOTH }; /* the choices of --arithmetic */
 struct arguments {
     cJSON *settings;
     int64_t steps;
-    bool has_steps, with_coefficients, tables;
+    bool has_steps, with_coefficients, has_mu, tables;
+    double mu;
     struct cli_numbers timesteps, sigmas;
     int format, arithmetic, semantics;
     const char *plot;
@@ -75,6 +76,12 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .value = &arguments->sigmas,
             .argument = "LIST",
             .help = "these sigmas, the last (0) with them"},
+        {.name = "mu",
+            .kind = CLI_NUMBER,
+            .value = &arguments->mu,
+            .argument = "X",
+            .help = "the shift where use_dynamic_shifting is true",
+            .given = &arguments->has_mu},
         {.name = "format",
             .kind = CLI_CHOICE,
             .value = &arguments->format,
@@ -146,6 +153,8 @@ static struct schedule_request request_of(const struct arguments *arguments)
         .num_timesteps = arguments->timesteps.count,
         .sigmas = arguments->sigmas.values,
         .num_sigmas = arguments->sigmas.count,
+        .has_mu = arguments->has_mu,
+        .mu = arguments->mu,
     };
 }
 
