@@ -6,13 +6,13 @@
  *
  *   function            largest error (ulp, against the exact function of the float argument)
  *   element_exp2        0.81 for -126 <= x <= 0
- *   element_silu        2.2
- *   element_quick_gelu  2.2
- *   element_gelu_tanh   2.2
- *   element_gelu        2.6 for x >= -1, 6.3 in the tail below
+ *   element_silu        2.5
+ *   element_quick_gelu  2.5
+ *   element_gelu_tanh   2.5
+ *   element_gelu        2.6 for x >= -1, 6.6 in the tail below
  *
- * These bounds hold for results down to 2^-120; smaller ones may be zeros of their sign. All floats whose
- * results are not smaller were tried; the largest errors found are MEASURED ulp.
+ * These bounds hold for results down to 2^-120; smaller ones may be zeros of their sign. Of one float in 211,
+ * all over the range, the largest errors are 0.79, 2.14, 2.01, 2.08, 2.44 and 4.84 ulp.
  * tests/test_elementary.c measures and enforces the bounds over a stride of all floats. NaN gives NaN;
  * +infinity gives +infinity; -infinity gives 0 in element_exp2 and, as in PyTorch, NaN in the activations
  * (infinity times 0).
@@ -20,8 +20,7 @@
 #ifndef KERNELS_ELEMENTARY_H
 #define KERNELS_ELEMENTARY_H
 
-/* 2^x for x <= 0: what a softmax needs. Below 2^-126.5 the result is 0,
- * below 2^-126 it is subnormal.
+/* 2^x for x <= 0: what a softmax needs. Below 2^-126.5 the result is 0, below 2^-126 it is subnormal.
  *
  * n = round(x), by adding a number whose ulp is 1; r = x - n, exact, in [-1/2, 1/2]. 127 is part of what is
  * added, so that the low bits of the sum are 2^n's exponent as a float holds it, 0 (and 2^n then 0) for all x
