@@ -13,7 +13,7 @@
  *
  * Known deviations of diffusers: with churn, D of a v-prediction is still that at sigma; log_linear
  * interpolation makes one sigma too many, so that the last step ends at the smallest of training and not at
- * the final one.
+ * the final one (SEMANTICS_DOCUMENTED: N sigmas, at the timesteps).
  */
 #include "euler_discrete.h"
 #include "churn.h"

@@ -22,13 +22,14 @@ static bool is_continuous(const struct euler_config *config)
            option_is(config->common.prediction_type, "v_prediction");
 }
 
-static void warn_of_options(const struct euler_config *config, const char *name, struct warnings *warnings)
+static void warn_of_options(const struct scheduler *scheduler, struct warnings *warnings)
 {
-    const char *type = config->timestep_type;
+    const struct euler_config *config = euler_config_of(scheduler);
+    const char *name = scheduler_name(scheduler), *type = config->timestep_type;
     if (!option_is(type, "discrete") && !is_continuous(config))
         warnings_add(warnings, "option timestep_type \"%.100s\" is ignored by %s%s", type, name,
             option_is(type, "continuous") ? " unless prediction_type is \"v_prediction\"" : "");
-    if (option_is(config->interpolation_type, "log_linear"))
+    if (option_is(config->interpolation_type, "log_linear") && scheduler->semantics == SEMANTICS_DIFFUSERS)
         warnings_add(warnings,
             "with interpolation_type \"log_linear\" the sigmas of %s ignore the timesteps: they go from the "
             "largest of training to the smallest",
@@ -51,7 +52,7 @@ enum status euler_create(struct scheduler *scheduler, struct warnings *warnings,
 {
     enum status status = sigma_schedule_create(scheduler, warnings, error);
     if (status != STATUS_OK) return status;
-    warn_of_options(euler_config_of(scheduler), scheduler_name(scheduler), warnings);
+    warn_of_options(scheduler, warnings);
     status = sigma_schedule_of_training(scheduler, TIMESTEP_FLOAT32, error);
     return status == STATUS_OK ? make_continuous(scheduler, error) : status;
 }
@@ -76,10 +77,17 @@ static enum status check_request(
     return status;
 }
 
-/* N + 1 sigmas from the largest of training to the smallest, whatever the timesteps are. */
-static enum status log_linear_sigmas(
-    const struct sigma_table *table, struct sigma_schedule *schedule, struct error *error)
+/* The documented semantics interpolate the logarithms at the timesteps. Diffusers makes N + 1 sigmas from the
+ * largest of training to the smallest, whatever the timesteps are. */
+static enum status log_linear_sigmas(const struct scheduler *scheduler, const struct sigma_table *table,
+    struct sigma_schedule *schedule, struct error *error)
 {
+    if (scheduler->semantics == SEMANTICS_DOCUMENTED) {
+        schedule->num_sigmas = schedule->count;
+        for (size_t i = 0; i < schedule->count; i++)
+            schedule->sigmas[i] = sigma_table_interpolate_log(table, schedule->timesteps[i]);
+        return STATUS_OK;
+    }
     size_t count = schedule->num_inference_steps + 1;
     real *log_sigmas = malloc(count * sizeof *log_sigmas);
     if (!log_sigmas) return error_memory(error, count * sizeof *log_sigmas);
@@ -103,7 +111,7 @@ static enum status schedule_from_timesteps(struct scheduler *scheduler,
     if (option_is(interpolation, "linear"))
         sigma_schedule_interpolate(table, &schedule);
     else if (option_is(interpolation, "log_linear"))
-        status = log_linear_sigmas(table, &schedule, error);
+        status = log_linear_sigmas(scheduler, table, &schedule, error);
     else
         status = option_refuse("interpolation_type", interpolation, "\"linear\" or \"log_linear\"", error);
     if (status == STATUS_OK) status = sigma_schedule_apply_kind(scheduler, table, &schedule, error);

@@ -41,16 +41,27 @@ void sigma_table_free(struct sigma_table *table)
     *table = (struct sigma_table){0};
 }
 
+/* np.interp(t, arange(count), values). */
+static double interpolate(const real *values, size_t count, double timestep)
+{
+    double last = (double)(count - 1);
+    if (timestep >= last) return (double)values[count - 1];
+    if (!(timestep > 0)) return (double)values[0];
+    size_t below = (size_t)timestep;
+    double low = (double)values[below];
+    if (timestep == (double)below) return low;
+    double slope = (double)values[below + 1] - low;
+    return slope * (timestep - (double)below) + low;
+}
+
 double sigma_table_interpolate(const struct sigma_table *table, double timestep)
 {
-    double last = (double)(table->count - 1);
-    if (timestep >= last) return (double)table->sigmas[table->count - 1];
-    if (!(timestep > 0)) return (double)table->sigmas[0];
-    size_t below = (size_t)timestep;
-    double low = (double)table->sigmas[below];
-    if (timestep == (double)below) return low;
-    double slope = (double)table->sigmas[below + 1] - low;
-    return slope * (timestep - (double)below) + low;
+    return interpolate(table->sigmas, table->count, timestep);
+}
+
+double sigma_table_interpolate_log(const struct sigma_table *table, double timestep)
+{
+    return rounded_exp(interpolate(table->log_sigmas, table->count, timestep));
 }
 
 /* The last entry that is not above `log_sigma`; 0 where all are. */

@@ -25,6 +25,10 @@ void sigma_table_free(struct sigma_table *table); /* accepts an empty one */
 /* sigma at a timestep between two of training, held at the ends: np.interp(t, arange(count), sigmas). */
 double sigma_table_interpolate(const struct sigma_table *table, double timestep);
 
+/* The same, linear in the logarithm of sigma. */
+#define sigma_table_interpolate_log REAL_NAME(sigma_table_interpolate_log)
+double sigma_table_interpolate_log(const struct sigma_table *table, double timestep);
+
 /* The timestep at which the training schedule has this sigma, by linear interpolation in its logarithm. */
 double sigma_to_t(const struct sigma_table *table, double sigma);
 

@@ -173,6 +173,26 @@ START_TEST(flow_heun_noises_and_begins)
 }
 END_TEST
 
+/* Euler's log_linear makes N + 1 sigmas between the ends of training, so that the last step, the Nth, ends at
+ * the smallest of training and not at 0, and the sigmas are not those of the timesteps. At 499.5, half way
+ * between two timesteps, the documented sigma is their geometric mean. */
+START_TEST(euler_log_linear)
+{
+    static const char options[] = STABLE_DIFFUSION ", \"interpolation_type\": \"log_linear\"";
+    for (int documented = 0; documented < 2; documented++) {
+        struct scheduler *scheduler = stepped("EulerDiscreteScheduler", options, documented, 3);
+        const double a = (double)scheduler->alphas_cumprod[499], b = (double)scheduler->alphas_cumprod[500];
+        const double mean = pow((1 - a) / a * (1 - b) / b, 0.25),
+                     ends = pow(14.6146, 2.0 / 3) * pow(0.02917, 1.0 / 3);
+        ck_assert_double_eq(scheduler->timesteps[1], 499.5);
+        ck_assert_uint_eq(scheduler->num_sigmas, documented ? 4 : 5);
+        ck_assert_double_eq_tol((double)scheduler->sigmas[1], documented ? mean : ends, 1e-3);
+        ck_assert_double_eq_tol((double)scheduler->sigmas[3], documented ? 0 : 0.02917, 1e-5);
+        scheduler_free(scheduler);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sigma_semantics");
@@ -184,6 +204,7 @@ int main(void)
     tcase_add_test(tcase, flow_shifts_twice);
     tcase_add_test(tcase, flow_keeps_given_timesteps);
     tcase_add_test(tcase, flow_heun_noises_and_begins);
+    tcase_add_test(tcase, euler_log_linear);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
