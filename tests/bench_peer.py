@@ -207,11 +207,11 @@ def show_shape(op):
 
 def show(report, operators):
     width = max(len(show_shape(op)) for op in operators)
-    print(f"{'part':14}  {'operator':16}  {'shape':{width}}  calls  plumb, ms  torch, ms  torch/plumb")
+    print(f"{'part':14}  {'operator':17}  {'shape':{width}}  calls  plumb, ms  torch, ms  torch/plumb")
     sums = {}
     for op in operators:
         plumb, torch = statistics.median(op["plumb"]), statistics.median(op["torch"])
-        print(f"{op['part']:14}  {op['operator']:16}  {show_shape(op):{width}}  {op['calls']:5}"
+        print(f"{op['part']:14}  {op['operator']:17}  {show_shape(op):{width}}  {op['calls']:5}"
               f"  {1e3 * plumb:9.3f}  {1e3 * torch:9.3f}  {torch / plumb:11.2f}")
         part = sums.setdefault(op["part"], [0, 0])
         part[0] += op["calls"] * plumb
