@@ -30,6 +30,7 @@ static const char examples[] =
     "      --sigmas 14.615,6.315,3.771,2.181,1.342,0.862,0.555,0.380,0.234,0.113,0.0\n"
     "  plumb schedule configs/schedulers/sdxl.json --set _class_name=DPMSolverMultistepScheduler \\\n"
     "      --set use_karras_sigmas=true --steps 20 --coefficients\n"
+    "  plumb schedule DPMSolverMultistep --steps 10 --explain\n"
     "  plumb schedule configs/schedulers/sd21v.json --set timestep_spacing=trailing --format csv\n"
     "  plumb schedule configs/schedulers/sd15.json configs/schedulers/sdxl.json --steps 20 --plot "
     "schedules.png";
@@ -39,7 +40,7 @@ enum { DIFFUSERS, F64, BOTH }; /* the choices of --arithmetic */
 struct arguments {
     cJSON *settings;
     int64_t steps;
-    bool has_steps, with_coefficients, has_mu, tables;
+    bool has_steps, with_coefficients, has_mu, explain, tables;
     double mu;
     struct cli_numbers timesteps, sigmas;
     int format, arithmetic, semantics;
@@ -99,6 +100,10 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .help = "also what each step multiplies the sample, the model's outputs and the noise with; [-1] "
                     "is one "
                     "step earlier"},
+        {.name = "explain",
+            .kind = CLI_FLAG,
+            .value = &arguments->explain,
+            .help = "in place of the table: the schedule from betas to coefficients, in words and equations"},
         {.name = "tables",
             .kind = CLI_FLAG,
             .value = &arguments->tables,
@@ -141,6 +146,9 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
         return error_input(&invocation->error,
             "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
+    if (arguments->explain && (arguments->format != SCHEDULE_AS_TABLE || arguments->arithmetic == BOTH))
+        return error_input(
+            &invocation->error, "--explain is a text: leave out --format, and ask for one arithmetic");
     return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
 }
 
@@ -187,6 +195,20 @@ static enum status write_both(struct invocation *invocation, const struct argume
     return status;
 }
 
+/* What stands on standard output for one scheduler. */
+static enum status write_one(struct invocation *invocation, const struct arguments *arguments,
+    const cJSON *config, const struct schedule_table *table)
+{
+    struct schedule_request request = request_of(arguments);
+    if (arguments->explain)
+        return arguments->arithmetic == F64
+                   ? schedule_explain_f64(config, &request, invocation->out, NULL, &invocation->error)
+                   : schedule_explain_f32(config, &request, invocation->out, NULL, &invocation->error);
+    if (arguments->arithmetic == BOTH) return write_both(invocation, arguments, config, table);
+    return schedule_table_write(
+        table, config, (enum schedule_format)arguments->format, invocation->out, &invocation->error);
+}
+
 static enum status make_all(struct invocation *invocation, const struct arguments *arguments, cJSON **configs,
     struct schedule_table *tables, char **labels)
 {
@@ -200,16 +222,13 @@ static enum status make_all(struct invocation *invocation, const struct argument
             arguments->plot, tables, (const char *const *)labels, count, &invocation->error);
         if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", arguments->plot);
     }
-    enum schedule_format format = (enum schedule_format)arguments->format;
-    bool as_array = format == SCHEDULE_AS_JSON && count > 1;
+    bool as_array = arguments->format == SCHEDULE_AS_JSON && count > 1;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         if (as_array)
             fputs(i > 0 ? "," : "[", invocation->out);
         else if (i > 0)
             fputc('\n', invocation->out);
-        status = arguments->arithmetic == BOTH ? write_both(invocation, arguments, configs[i], &tables[i])
-                                               : schedule_table_write(&tables[i], configs[i], format,
-                                                     invocation->out, &invocation->error);
+        status = write_one(invocation, arguments, configs[i], &tables[i]);
     }
     if (as_array) fputs("]\n", invocation->out);
     return status;

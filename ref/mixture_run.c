@@ -59,8 +59,8 @@ static enum status level_at(const struct scheduler *scheduler, const cJSON *conf
 {
     const double timestep = scheduler->timesteps[step];
     const char *name = scheduler_name(scheduler);
-    const bool flow = strncmp(name, "FlowMatch", strlen("FlowMatch")) == 0 ||
-                      strcmp(text_of(config, "prediction_type", ""), "flow_prediction") == 0;
+    const bool flow =
+        scheduler->solver->flow || strcmp(text_of(config, "prediction_type", ""), "flow_prediction") == 0;
     *level = (struct level){.family = VARIANCE_PRESERVING, .input_scale = 1};
     if (flow) {
         level->family = FLOW_MATCHING;

@@ -52,6 +52,12 @@ enum status schedule_table_make_f64(const cJSON *config, const struct schedule_r
     bool with_coefficients, struct schedule_table *table, struct warnings *warnings, struct error *error);
 void schedule_table_free(struct schedule_table *table); /* accepts an empty one */
 
+/* Writes the schedule from its betas to the last step's coefficients in words, equations and numbers. */
+enum status schedule_explain_f32(const cJSON *config, const struct schedule_request *request, FILE *out,
+    struct warnings *warnings, struct error *error);
+enum status schedule_explain_f64(const cJSON *config, const struct schedule_request *request, FILE *out,
+    struct warnings *warnings, struct error *error);
+
 enum schedule_format { SCHEDULE_AS_TABLE, SCHEDULE_AS_JSON, SCHEDULE_AS_CSV };
 
 /* Writes the schedule. In JSON and CSV every number is the shortest that reads back as the same float or

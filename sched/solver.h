@@ -37,6 +37,10 @@ struct solver {
      * predicted data, z the noise; behind it in brackets where it is from. */
     const char *equation;
 
+    /* Samples are (1 - sigma) x_0 + sigma noise (a rectified flow). Other classes may be told so by an
+     * option. */
+    bool is_flow;
+
     /* The options (config.h), and the size of the struct that holds them: sizeof(struct scheduler_config), or
      * of a struct that begins with one. */
     struct option_table options[MAX_OPTION_TABLES];
