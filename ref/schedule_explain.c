@@ -175,8 +175,9 @@ static void explain_sigmas(struct explanation *e)
         fprintf(e->out,
             "   A flow's sigma is the share of the noise: sample = (1 - sigma) data + sigma noise.\n");
     else if (scheduler_class_has_option(scheduler_name(s), "sigma_schedule"))
-        fprintf(e->out, "   sigma_schedule bends a ramp from sigma_max to sigma_min; the timesteps follow (c_noise of "
-                        "Karras et al. 2022, table 1).\n");
+        fprintf(e->out,
+            "   sigma_schedule bends a ramp from sigma_max to sigma_min; the timesteps follow (c_noise of "
+            "Karras et al. 2022, table 1).\n");
     else if (s->alphas_cumprod)
         fprintf(e->out, "   sigma_t at each timestep, between two of training by linear interpolation.\n");
     const bool has_last = !isnan(table->sigmas[table->count]);

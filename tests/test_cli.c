@@ -75,6 +75,7 @@ static const struct {
     {"schedule missing.json", "missing.json: cannot be read"},
     {"schedule DDIM --coefficients", "no linear combination"},
     {"schedule DDIM --arithmetic both --format json", "both is a table"},
+    {"schedule DDIM --explain --format json", "--explain is a text"},
     {"sample missing.json --tensors x --out y", "missing.json: cannot be read"},
     {"sample missing.json --tensors x", "--out is missing"},
     {"compare one.npy", "too few arguments"},
@@ -218,6 +219,23 @@ START_TEST(both_arithmetics_are_compared)
     ck_assert_ptr_nonnull(line);
     ck_assert_int_eq(sscanf(line, "\n  sigma %lf, step", &distance), 1);
     ck_assert(distance > 0 && distance < 1000);
+}
+END_TEST
+
+/* Euler's coefficient of the model's output is the difference of the two sigmas that the text names, and
+ * DDIM, which has no sigmas, has no such stage. */
+START_TEST(schedules_are_explained)
+{
+    ck_assert_int_eq(plumb("schedule EulerDiscrete --steps 5 --explain"), 0);
+    const char *sigmas = strstr(out, "linear interpolation."), *step = strstr(out, "step 0, t = 999:");
+    double sigma, next, coefficient;
+    ck_assert(sigmas && step);
+    ck_assert_int_eq(sscanf(strchr(sigmas, '\n'), "%lf %lf", &sigma, &next), 2);
+    ck_assert_int_eq(sscanf(step, "step 0, t = 999: x' = 1 x - %lf m", &coefficient), 1);
+    ck_assert_double_eq_tol(coefficient / (sigma - next), 1, 1e-6);
+    ck_assert_int_eq(plumb("schedule DDIM --set thresholding=true --steps 5 --explain"), 0);
+    expect_in(out, "No coefficients: ");
+    ck_assert_ptr_null(strstr(out, ". Sigmas"));
 }
 END_TEST
 
@@ -541,6 +559,7 @@ int main(void)
     tcase_add_test(work, documented_sigmas_give_documented_timesteps);
     tcase_add_loop_test(work, json_is_exact, 0, sizeof cases / sizeof *cases);
     tcase_add_test(work, both_arithmetics_are_compared);
+    tcase_add_test(work, schedules_are_explained);
     tcase_add_test(work, coefficients_are_those_of_the_equation);
     tcase_add_test(work, schedules_tell_their_peculiarities);
     tcase_add_test(work, schedules_are_drawn);
