@@ -90,6 +90,7 @@ enum status npy_folder_write(const struct tensor_set *set, const char *path, str
     if (status != STATUS_OK) return status;
     for (size_t i = 0; status == STATUS_OK && i < set->count; i++)
         status = write_one(set->by_name[i], folder.partial, error);
+    output_folder_name(&folder, status, error);
     if (status == STATUS_OK) status = output_folder_commit(&folder, error);
     output_folder_abandon(&folder);
     return status;

@@ -75,6 +75,15 @@ enum status output_folder_commit(struct output_folder *folder, struct error *err
     return status;
 }
 
+enum status output_folder_name(const struct output_folder *folder, enum status status, struct error *error)
+{
+    size_t length = folder->partial ? strlen(folder->partial) : 0;
+    if (status == STATUS_OK || !error || length == 0) return status;
+    if (strncmp(error->message, folder->partial, length) != 0) return status;
+    memmove(error->message, error->message + length, strlen(error->message + length) + 1);
+    return error_prefix(error, status, "%s", folder->path);
+}
+
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
 {
     (void)info, (void)kind, (void)place;

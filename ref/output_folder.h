@@ -20,6 +20,9 @@ struct output_folder {
 enum status output_folder_open(struct output_folder *folder, const char *path, struct error *error);
 /* Renames. On failure the folder is gone, with all that is in it, and `path` is as it was. */
 enum status output_folder_commit(struct output_folder *folder, struct error *error);
+/* Where a message begins with a path in the folder that is being filled, puts the one that the file would
+ * have had in its place. Returns `status`. */
+enum status output_folder_name(const struct output_folder *folder, enum status status, struct error *error);
 /* Removes the folder with all that is in it; does nothing after a commit or before an open. */
 void output_folder_abandon(struct output_folder *folder);
 

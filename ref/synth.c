@@ -109,6 +109,7 @@ enum status synth_write(
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == STATUS_OK; i++)
         if (architecture_part(architecture, parts[i]))
             status = write_part(architecture, parts[i], folder.partial, request, error);
+    output_folder_name(&folder, status, error);
     if (status == STATUS_OK) status = output_folder_commit(&folder, error);
     output_folder_abandon(&folder);
     return status;

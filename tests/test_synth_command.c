@@ -139,7 +139,8 @@ START_TEST(a_full_disk_leaves_nothing)
         setenv("PLUMB", program, 1);
     else
         unsetenv("PLUMB");
-    expect_failure(status, STATUS_MACHINE, 0, "cannot be written", "large", NULL);
+    expect_failure(
+        status, STATUS_MACHINE, 0, "/new/text_encoder/model.safetensors: cannot be written", "large", NULL);
 }
 END_TEST
 
