@@ -191,7 +191,7 @@ const struct solver REAL_NAME(deis_multistep_solver) = {
     .equation = "x' = alpha' (x / alpha + integral of epsilon's polynomial in log rho over rho),  rho = "
                 "sigma / alpha    (Zhang and Chen 2022, arXiv:2204.13902)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
-        {sigma_options, SIGMA_KINDS}, {sigma_grid_options, SIGMA_GRID},
+        OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(dpm_flow_options),
         OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct dpm_config),

@@ -44,9 +44,10 @@ const struct solver REAL_NAME(dpmsolver_multistep_inverse_solver) = {
     .equation = "x' = (sigma'/sigma) x - alpha' (e^-h - 1) D0 + c1 D1 + c2 D2,  h = lambda' - lambda < 0    "
                 "(Lu et al. 2022, arXiv:2211.01095, towards more noise)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
-        {sigma_options, SIGMA_KINDS}, {sigma_grid_options, SIGMA_GRID},
-        OPTION_TABLE_OF(inherited_sigma_options), {dpm_flow_options, FLOW_OPTIONS_WITHOUT_MU},
-        OPTION_TABLE_OF(dpm_lambda_options), OPTION_TABLE_OF(options)},
+        OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID),
+        OPTION_TABLE_OF(inherited_sigma_options),
+        OPTION_TABLE_FIRST(dpm_flow_options, FLOW_OPTIONS_WITHOUT_MU), OPTION_TABLE_OF(dpm_lambda_options),
+        OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct dpm_config),
     .takes_variance = true,
     .state_size = sizeof(struct dpm_multistep_state),

@@ -335,9 +335,10 @@ const struct solver REAL_NAME(sasolver_solver) = {
     .equation = "predictor, then corrector: x' = (sigma'/sigma) e^(-tau^2 h) x + sum of b_i D_i + sigma' "
                 "sqrt(1 - e^(-2 tau^2 h)) z,  h = lambda' - lambda    (Xue et al. 2023, arXiv:2309.05019)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(thresholding_options),
-        {sigma_options, SIGMA_KINDS}, {sigma_grid_options, SIGMA_GRID},
-        OPTION_TABLE_OF(inherited_sigma_options), {dpm_flow_options, FLOW_OPTIONS_WITHOUT_MU},
-        OPTION_TABLE_OF(dpm_lambda_options), OPTION_TABLE_OF(options)},
+        OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS), OPTION_TABLE_FIRST(sigma_grid_options, SIGMA_GRID),
+        OPTION_TABLE_OF(inherited_sigma_options),
+        OPTION_TABLE_FIRST(dpm_flow_options, FLOW_OPTIONS_WITHOUT_MU), OPTION_TABLE_OF(dpm_lambda_options),
+        OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct sasolver_config),
     .takes_variance = true,
     .state_size = sizeof(struct state),

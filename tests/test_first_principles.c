@@ -209,6 +209,12 @@ static const struct {
         0, 0},
     {"DPMSolverMultistepScheduler",
         "\"algorithm_type\": \"sde-dpmsolver\", \"final_sigmas_type\": \"sigma_min\"", 0, 0},
+    {"DPMSolverSinglestepScheduler", "\"solver_order\": 3", 0, 0},
+    {"DPMSolverSinglestepScheduler", "\"algorithm_type\": \"sde-dpmsolver++\"", 0, 0},
+    {"DEISMultistepScheduler", "\"use_karras_sigmas\": true", 0, 0},
+    {"UniPCMultistepScheduler", "\"prediction_type\": \"v_prediction\"", 0, 0},
+    {"UniPCMultistepScheduler", "\"solver_order\": 3", 0, 0},
+    {"SASolverScheduler", "\"predictor_order\": 1, \"corrector_order\": 1", 0, 0},
 };
 
 enum {

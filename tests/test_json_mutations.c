@@ -67,7 +67,8 @@ static cJSON *parse(const char *text)
 static const char *const cases[] = {"ddim_eta05_clipped_output", "ddim_threshold", "ddim_trained_betas",
     "pndm_plms", "pndm_prk", "euler_churn", "euler_zero_snr_trailing", "euler_custom_timesteps",
     "euler_beta_sigmas", "doc_ays_sigmas_euler", "doc_ays_timesteps_dpmpp_sde", "dpmpp_3m", "dpmpp_flow",
-    "dpmpp_cosine_lambda_clip", "dpmpp_learned_range", "dpm_sde", "dpmpp_lu_lambdas", "dpmpp_sde_heun"};
+    "dpmpp_cosine_lambda_clip", "dpmpp_learned_range", "dpm_sde", "dpmpp_lu_lambdas", "dpmpp_sde_heun",
+    "dpmpp_inverse", "dpm_single_3_dpmsolver", "deis_3_karras", "unipc_bh1_3_noise", "sasolver_data"};
 
 /* What Plumb reads of a case. */
 static cJSON *case_json(const char *name)
