@@ -40,13 +40,14 @@ static void answer(const struct gaussian_run *run, double sigma_data, const doub
     size_t largest = 0;
     for (size_t i = 1; i < n; i++)
         if (fabs(x[i]) > fabs(x[largest])) largest = i;
-    const bool has_option = isfinite(sigma_data);
+    const bool has_option = isfinite(sigma_data), says_data = strstr(run->config, "\"sample\"") != NULL;
     const double d = has_option ? sigma_data : 1, s2 = run->s * run->s;
     const double variance = pow(x[largest] / input[largest], 2), sigma = sqrt(variance - d * d);
     for (size_t i = 0; i < n; i++) {
         const double data = run->mu + s2 / (s2 + sigma * sigma) * (x[i] - run->mu);
-        output[i] = has_option ? (data - d * d / variance * x[i]) / (sigma * d / sqrt(variance))
-                               : (x[i] - data) / sigma;
+        output[i] = says_data    ? data
+                    : has_option ? (data - d * d / variance * x[i]) / (sigma * d / sqrt(variance))
+                                 : (x[i] - data) / sigma;
     }
 }
 

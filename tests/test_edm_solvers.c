@@ -33,6 +33,9 @@ static const struct {
     {"{\"_class_name\": \"EDMDPMSolverMultistepScheduler\", \"solver_order\": 3, \"euler_at_final\": true, "
      "\"_semantics\": \"documented\", " EDM "}",
         3},
+    {"{\"_class_name\": \"EDMEulerScheduler\", \"prediction_type\": \"sample\", \"_semantics\": "
+     "\"documented\", " EDM "}",
+        1},
 };
 enum { ORDERS = sizeof orders / sizeof *orders };
 
@@ -67,6 +70,9 @@ static const struct {
 } stochastic[] = {
     {"{\"_class_name\": \"EDMDPMSolverMultistepScheduler\", \"algorithm_type\": \"sde-dpmsolver++\", "
      "\"sigma_data\": 0.5}",
+        160},
+    {"{\"_class_name\": \"EDMDPMSolverMultistepScheduler\", \"algorithm_type\": \"sde-dpmsolver++\", "
+     "\"solver_order\": 3, \"_semantics\": \"documented\", \"sigma_data\": 0.5}",
         160},
     {"{\"_class_name\": \"CosineDPMSolverMultistepScheduler\", \"sigma_min\": 0.02, \"sigma_max\": 2, "
      "\"sigma_data\": 0.5, \"prediction_type\": \"epsilon\"}",
