@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "memory_report.h"
 #include "run.h"
+#include "transformer.h"
 
 #include "kernels/cpu.h"
 #include "sched/guidance.h"
@@ -339,6 +340,7 @@ static struct tensor predict_noise(
         .encoder_hidden_states = conditioning->prompt_embeds,
         .text_embeds = conditioning->add_text_embeds,
         .time_ids = conditioning->add_time_ids,
+        .text_keys = conditioning->text_keys,
     };
     f->modules = run->options->trace_modules && step == 0 ? run->options->trace : NULL;
     struct tensor noise_pred = unet_forward(f, run->pipeline->unet, &input);
@@ -448,6 +450,19 @@ static void note_stage(struct run *run, enum stage stage)
     f->scratch = 0;
 }
 
+/* What the UNet makes of the prompt at every step, made once. */
+static void read_text(struct run *run, struct conditioning *conditioning)
+{
+    const struct unet *unet = run->pipeline->unet;
+    if (run->f.status != STATUS_OK) return;
+    size_t count = unet_text_keys(unet) + 1; /* there may be none */
+    conditioning->text_keys = calloc(count, sizeof *conditioning->text_keys);
+    if (conditioning->text_keys)
+        unet_read_text(&run->f, unet, conditioning->prompt_embeds, conditioning->text_keys);
+    else
+        run->f.status = error_memory(run->f.error, count * sizeof *conditioning->text_keys);
+}
+
 /* Calls back before the first step and after each. */
 static void show_progress(const struct run *run, size_t step)
 {
@@ -463,12 +478,16 @@ static struct tensor draw(struct run *run)
     note_stage(run, STAGE_TEXT_ENCODERS);
     trace_schedule(run);
     struct tensor latents = initial_latents(run); /* x_T ~ N(0, sigma_max^2) */
+    struct arena_mark denoising = scope_begin(&run->f);
+    read_text(run, &conditioning);
     show_progress(run, 0);
     for (size_t step = 0; step < run->num_timesteps && run->f.status == STATUS_OK; step++) {
         denoise(run, step, latents, &conditioning); /* x_t -> x_{t-1} */
         show_progress(run, step + 1);
     }
     note_stage(run, STAGE_DENOISING);
+    arena_release(run->f.arena, denoising);
+    free(conditioning.text_keys);
     struct tensor image = decode(run, latents);
     note_stage(run, STAGE_DECODING);
     return image;

@@ -33,6 +33,7 @@ struct conditioning {
     struct tensor prompt_embeds;   /* [R, L, cross_attention_dim] */
     struct tensor add_text_embeds; /* SDXL: [R, projection]; data NULL otherwise */
     struct tensor add_time_ids;    /* SDXL: [R, 6] */
+    struct text_keys *text_keys;   /* while denoising: what the UNet makes of prompt_embeds; allocated */
 };
 
 #define encode_prompt KERNEL_NAME(encode_prompt)

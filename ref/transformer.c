@@ -4,20 +4,24 @@
 
 #include <math.h>
 
+/* Keys and values from `context` [B, M, ...]: [B, M, heads * head_dim] */
+static struct text_keys read_context(
+    struct forward *f, const struct attention_projections *projections, struct tensor context)
+{
+    return (struct text_keys){linear(f, context, &projections->to_k), linear(f, context, &projections->to_v)};
+}
+
 /* Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, eq. 1) with queries from `x` [B, N,
- * inner] and keys and values from `context` [B, M, ...], added to hidden_states [B, N, inner], which is
- * returned. */
+ * inner], added to hidden_states [B, N, inner], which is returned. */
 static struct tensor attend(struct forward *f, const struct transformer *transformer,
-    const struct attention_projections *projections, struct tensor x, struct tensor context,
+    const struct attention_projections *projections, struct tensor x, struct text_keys keys,
     struct tensor hidden_states)
 {
     struct arena_mark scope = scope_begin(f);
-    struct tensor q = linear(f, x, &projections->to_q);       /* [B, N, heads * head_dim] */
-    struct tensor k = linear(f, context, &projections->to_k); /* [B, M, heads * head_dim] */
-    struct tensor v = linear(f, context, &projections->to_v); /* [B, M, heads * head_dim] */
+    struct tensor q = linear(f, x, &projections->to_q); /* [B, N, heads * head_dim] */
     double scale = 1 / sqrt((double)transformer->head_dim);
     struct tensor attended =
-        attention(f, q, k, v, transformer->heads, scale, false); /* [B, N, heads * head_dim] */
+        attention(f, q, keys.k, keys.v, transformer->heads, scale, false); /* [B, N, heads * head_dim] */
     return scope_return(f, scope, linear_onto(f, attended, &projections->to_out, hidden_states));
 }
 
@@ -32,16 +36,17 @@ static struct tensor feed_forward(
 
 /* hidden_states: [B, N, inner], which the block adds to; returned. */
 static struct tensor block_forward(struct forward *f, const struct transformer *transformer,
-    const struct transformer_block *block, struct tensor hidden_states, struct tensor encoder_hidden_states)
+    const struct transformer_block *block, struct tensor hidden_states, struct text_keys text)
 {
     struct arena_mark scope = scope_begin(f);
     struct tensor normed =
         layer_norm(f, hidden_states, &block->norm1); /* [B, N, inner], as all that follow */
-    hidden_states = attend(f, transformer, &block->attn1, normed, normed, hidden_states);
+    struct text_keys own = read_context(f, &block->attn1, normed);
+    hidden_states = attend(f, transformer, &block->attn1, normed, own, hidden_states);
     hidden_states = scope_return(f, scope, hidden_states);
 
     normed = layer_norm(f, hidden_states, &block->norm2);
-    hidden_states = attend(f, transformer, &block->attn2, normed, encoder_hidden_states, hidden_states);
+    hidden_states = attend(f, transformer, &block->attn2, normed, text, hidden_states);
     hidden_states = scope_return(f, scope, hidden_states);
 
     normed = layer_norm(f, hidden_states, &block->norm3);
@@ -49,8 +54,15 @@ static struct tensor block_forward(struct forward *f, const struct transformer *
     return forward_output(f, block->name, hidden_states);
 }
 
-struct tensor transformer_forward(struct forward *f, const struct transformer *transformer, struct tensor x,
-    struct tensor encoder_hidden_states)
+void transformer_read_text(struct forward *f, const struct transformer *transformer,
+    struct tensor encoder_hidden_states, struct text_keys *keys)
+{
+    for (int64_t i = 0; i < transformer->block_count; i++)
+        keys[i] = read_context(f, &transformer->blocks[i].attn2, encoder_hidden_states);
+}
+
+struct tensor transformer_forward(
+    struct forward *f, const struct transformer *transformer, struct tensor x, const struct text_keys *keys)
 {
     struct arena_mark scope = scope_begin(f);
     int64_t height = x.shape[2], width = x.shape[3];
@@ -66,8 +78,7 @@ struct tensor transformer_forward(struct forward *f, const struct transformer *t
     hidden_states = scope_return(f, scope, hidden_states); /* [B, H*W, inner] */
 
     for (int64_t i = 0; i < transformer->block_count; i++)
-        hidden_states =
-            block_forward(f, transformer, &transformer->blocks[i], hidden_states, encoder_hidden_states);
+        hidden_states = block_forward(f, transformer, &transformer->blocks[i], hidden_states, keys[i]);
 
     if (transformer->use_linear_projection) {
         hidden_states = linear(f, hidden_states, &transformer->proj_out); /* [B, H*W, C] */

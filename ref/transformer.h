@@ -8,6 +8,7 @@
 
 #include "layers.h"
 
+#define transformer_read_text KERNEL_NAME(transformer_read_text)
 #define transformer_forward KERNEL_NAME(transformer_forward)
 
 struct attention_projections {
@@ -48,8 +49,16 @@ enum status transformer_load(struct weights *weights, struct transformer *transf
     const char *path, const struct transformer_shape *shape, struct error *error);
 void transformer_free(struct transformer *transformer);
 
-/* x: [B, C, H, W], which is given back; encoder_hidden_states: [B, L, cross_attention_dim] -> [B, C, H, W] */
-struct tensor transformer_forward(struct forward *f, const struct transformer *transformer, struct tensor x,
-    struct tensor encoder_hidden_states);
+/* What a block's cross-attention makes of the text, [B, L, inner] each: the same at every step of a run. */
+struct text_keys {
+    struct tensor k, v;
+};
+/* keys: [block_count], in the order of the blocks. encoder_hidden_states: [B, L, cross_attention_dim] */
+void transformer_read_text(struct forward *f, const struct transformer *transformer,
+    struct tensor encoder_hidden_states, struct text_keys *keys);
+
+/* x: [B, C, H, W], which is given back; keys: as transformer_read_text() leaves them -> [B, C, H, W] */
+struct tensor transformer_forward(
+    struct forward *f, const struct transformer *transformer, struct tensor x, const struct text_keys *keys);
 
 #endif

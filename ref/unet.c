@@ -3,6 +3,8 @@
 #include "timestep_embedding.h"
 #include "unet_model.h"
 
+#include <stdlib.h>
+
 /* conv_in, and of each level its layers and its downsampler. */
 #define MOST_SKIPS (1 + CONFIG_MAX_LEVELS * (UNET_MAX_LAYERS + 1))
 
@@ -86,22 +88,69 @@ static struct tensor time_embedding(
     return add(f, emb, aug_emb);
 }
 
+/* --- Text --------------------------------------------------------------------------------- */
+
+/* One level's, from `keys` on; returns where the next one's begin. */
+static struct text_keys *read_text_of_level(struct forward *f, const struct unet_block *level,
+    struct tensor encoder_hidden_states, struct text_keys *keys)
+{
+    for (int64_t j = 0; level->has_attention && j < level->layers; j++) {
+        transformer_read_text(f, &level->attentions[j], encoder_hidden_states, keys);
+        keys += level->attentions[j].block_count;
+    }
+    return keys;
+}
+
+void unet_read_text(
+    struct forward *f, const struct unet *unet, struct tensor encoder_hidden_states, struct text_keys *keys)
+{
+    for (int i = 0; i < unet->config.levels; i++)
+        keys = read_text_of_level(f, &unet->down_blocks[i], encoder_hidden_states, keys);
+    transformer_read_text(f, &unet->mid_attention, encoder_hidden_states, keys);
+    keys += unet->mid_attention.block_count;
+    for (int i = 0; i < unet->config.levels; i++)
+        keys = read_text_of_level(f, &unet->up_blocks[i], encoder_hidden_states, keys);
+}
+
+/* For a pass that is given none; freed with free(). NULL where memory is out, and then the status says so. */
+static struct text_keys *make_text_keys(
+    struct forward *f, const struct unet *unet, struct tensor encoder_hidden_states)
+{
+    struct text_keys *keys = calloc(unet_text_keys(unet) + 1, sizeof *keys); /* there may be none */
+    if (keys)
+        unet_read_text(f, unet, encoder_hidden_states, keys);
+    else
+        f->status = error_memory(f->error, unet_text_keys(unet) * sizeof *keys);
+    return keys;
+}
+
+/* A transformer with its own keys, which lie at `*keys`; moves that on to the next one's. */
+static struct tensor transform(struct forward *f, const struct transformer *transformer, struct tensor sample,
+    const struct text_keys **keys)
+{
+    sample = transformer_forward(f, transformer, sample, *keys);
+    *keys += transformer->block_count;
+    return sample;
+}
+
 /* --- The whole ---------------------------------------------------------------------------- */
 
 struct tensor unet_forward(struct forward *f, const struct unet *unet, const struct unet_input *input)
 {
     const struct unet_config *config = &unet->config;
-    struct tensor encoder_hidden_states = input->encoder_hidden_states; /* [B, L, cross_attention_dim] */
     struct tensor skips[MOST_SKIPS];
     int skip_count = 0;
 
     check_inputs(f, config, input);
     if (f->status != STATUS_OK) return input->sample;
     struct arena_mark scope = scope_begin(f);
+    struct text_keys *own = input->text_keys ? NULL : make_text_keys(f, unet, input->encoder_hidden_states);
+    const struct text_keys *keys = own ? own : input->text_keys; /* of the transformers still to come */
+    if (!keys) return input->sample;
 
     /* 1. Time. */
-    struct tensor emb = time_embedding(f, unet, input);
-    emb = scope_return(f, scope, emb); /* [B, time_embedding_dim] */
+    struct arena_mark time = scope_begin(f);
+    struct tensor emb = scope_return(f, time, time_embedding(f, unet, input)); /* [B, time_embedding_dim] */
 
     /* 2. In. */
     struct tensor sample = conv2d(f, input->sample, &unet->conv_in); /* [B, C_0, H, W] */
@@ -112,8 +161,7 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
         const struct unet_block *block = &unet->down_blocks[i];
         for (int64_t j = 0; j < block->layers; j++) {
             sample = resnet_forward(f, &block->resnets[j], sample, INPUT_KEPT, emb); /* [B, C_i, H_i, W_i] */
-            if (block->has_attention)
-                sample = transformer_forward(f, &block->attentions[j], sample, encoder_hidden_states);
+            if (block->has_attention) sample = transform(f, &block->attentions[j], sample, &keys);
             skips[skip_count++] = sample;
         }
         if (block->has_resampler) {
@@ -124,7 +172,7 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
 
     /* 4. Middle, and from here on each activation gives way to the next; the skips stay where they are. */
     sample = resnet_forward(f, &unet->mid_resnets[0], sample, INPUT_KEPT, emb);
-    sample = transformer_forward(f, &unet->mid_attention, sample, encoder_hidden_states);
+    sample = transform(f, &unet->mid_attention, sample, &keys);
     sample = resnet_forward(f, &unet->mid_resnets[1], sample, INPUT_SPENT, emb);
 
     /* 5. Up: each resnet takes the last skip that is left. */
@@ -136,8 +184,7 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
             drop(f, below);
             drop(f, skip);
             sample = resnet_forward(f, &block->resnets[j], sample, INPUT_SPENT, emb);
-            if (block->has_attention)
-                sample = transformer_forward(f, &block->attentions[j], sample, encoder_hidden_states);
+            if (block->has_attention) sample = transform(f, &block->attentions[j], sample, &keys);
         }
         if (block->has_resampler) {
             /* To the size of the next skip: twice this one, or one less where that side was odd. */
@@ -150,5 +197,6 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
     sample = group_norm_over(f, sample, &unet->conv_norm_out, false);
     forward_output(f, "unet.conv_norm_out", sample);
     sample = conv2d(f, silu_over(f, sample), &unet->conv_out); /* [B, out_channels, H, W] */
+    free(own);
     return scope_return(f, scope, forward_output(f, "unet.conv_out", sample));
 }

@@ -29,7 +29,17 @@ struct unet_input {
     struct tensor encoder_hidden_states; /* [B, L, cross_attention_dim] */
     struct tensor text_embeds;           /* SDXL: [B, pooled]; data NULL otherwise */
     struct tensor time_ids;              /* SDXL: [B, 6] */
+    const struct text_keys *text_keys;   /* of unet_read_text(); NULL: the pass makes its own */
 };
+
+/* The keys and values that the cross-attentions make of encoder_hidden_states [B, L, cross_attention_dim]:
+ * the same at every step, so that a run makes them once. `keys` has room for unet_text_keys() of them; their
+ * tensors live in the present scope. */
+struct text_keys; /* transformer.h */
+size_t unet_text_keys(const struct unet *unet);
+#define unet_read_text KERNEL_NAME(unet_read_text)
+void unet_read_text(
+    struct forward *f, const struct unet *unet, struct tensor encoder_hidden_states, struct text_keys *keys);
 
 /* The noise prediction, [B, C, H, W]. Everything in `real`, but the sinusoid, which is the library's float32.
  */

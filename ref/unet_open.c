@@ -85,3 +85,20 @@ struct weights_size unet_weights(const struct unet *unet)
 {
     return weights_size(unet->weights);
 }
+
+/* Blocks of the transformers that a level has. */
+static size_t level_blocks(const struct unet_block *level)
+{
+    size_t blocks = 0;
+    for (int64_t j = 0; level->has_attention && j < level->layers; j++)
+        blocks += (size_t)level->attentions[j].block_count;
+    return blocks;
+}
+
+size_t unet_text_keys(const struct unet *unet)
+{
+    size_t blocks = (size_t)unet->mid_attention.block_count;
+    for (int i = 0; i < unet->config.levels; i++)
+        blocks += level_blocks(&unet->down_blocks[i]) + level_blocks(&unet->up_blocks[i]);
+    return blocks;
+}
