@@ -1,5 +1,6 @@
 #include "sched/real.h"
 
+#include "sched/solver.h"
 #include "tests/sampler_run.h"
 #include "tests/support.h"
 
@@ -13,6 +14,11 @@
 /* alphas_cumprod of the i-th step's start, or of the end where i is the number of timesteps. */
 static double level(const struct scheduler *scheduler, size_t i)
 {
+    if (scheduler->solver->level_at) {
+        double alpha = 0, sigma = 0;
+        scheduler->solver->level_at(scheduler, i, &alpha, &sigma);
+        return alpha * alpha; /* with sigma^2 it is 1 */
+    }
     if (scheduler->sigmas) return 1 / (1 + pow((double)scheduler->sigmas[i], 2));
     if (i == scheduler->num_timesteps) return (double)scheduler->final_alpha_cumprod;
     double timestep = scheduler->timesteps[i];

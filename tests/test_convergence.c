@@ -57,7 +57,11 @@ enum grid {
     /* lambda linear from sigma = top to 0.01: a `linspace` grid of N steps is N equal ones in lambda */
     LOGARITHMIC,
     /* not the schedule's: N equal steps from top down to 0, given as sigmas */
-    CUSTOM_SIGMAS
+    CUSTOM_SIGMAS,
+    /* a schedule without training: the class's own, from pure noise to the data; and N equal sigmas from top
+     */
+    OWN,
+    OWN_LINEAR
 };
 enum { LINEAR_TIMESTEPS = 2048, LOGARITHMIC_TIMESTEPS = 1 + 1024 };
 
@@ -147,6 +151,11 @@ static const struct convergence cases[] = {
         LOGARITHMIC, 1000, 64, 5, 1},
     {"DPMSolverMultistepScheduler", TO_SIGMA_MIN "\"solver_order\": 2, \"algorithm_type\": \"dpmsolver\"",
         LOGARITHMIC, 1000, 64, 5, 2},
+    /* Adams' method again, whose first step is Euler's: an error of h^2 that no later step takes back. Its
+     * own steps are not equal in sigma at all where they begin, at the sigma of pure noise, and the order
+     * is 1. */
+    {"IPNDMScheduler", "\"prediction_type\": \"v_prediction\"", OWN_LINEAR, 4, 64, 5, 2},
+    {"IPNDMScheduler", "\"prediction_type\": \"v_prediction\"", OWN, 0, 64, 5, 1},
     /* See third_order below: diffusers' own third-order update is asymptotically of order 2. */
     {"DPMSolverMultistepScheduler", TO_SIGMA_MIN "\"solver_order\": 3", LOGARITHMIC, 1000, 64, 5, 2},
     {"DPMSolverMultistepScheduler", TO_SIGMA_MIN "\"solver_order\": 3, \"algorithm_type\": \"dpmsolver\"",
@@ -156,14 +165,31 @@ static const struct convergence cases[] = {
 static cJSON *config_for(const struct convergence *c)
 {
     cJSON *config = config_from("{\"_class_name\": \"%s\", %s}", c->class_name, c->options);
-    if (c->grid != CUSTOM_SIGMAS) add_training_schedule(config, c->grid, c->top);
+    if (c->grid == LINEAR || c->grid == LOGARITHMIC) add_training_schedule(config, c->grid, c->top);
     return config;
+}
+
+/* N equal steps for the class that takes noise levels, sigma / sqrt(1 + sigma^2), for its trained_betas. */
+static double error_of_levels(const struct convergence *c, const cJSON *config, int n)
+{
+    const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = n};
+    double levels[1025];
+    for (int j = 0; j <= n; j++) {
+        const double sigma = c->top * (n - j) / n;
+        levels[j] = sigma / hypot(1, sigma);
+    }
+    cJSON *with_levels = cJSON_Duplicate(config, true);
+    cJSON_AddItemToObject(with_levels, "trained_betas", cJSON_CreateDoubleArray(levels, n + 1));
+    const double error = error_of(with_levels, &request);
+    cJSON_Delete(with_levels);
+    return error;
 }
 
 static double error_of_case(const struct convergence *c, const cJSON *config, int n)
 {
     struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = n};
     double sigmas[1025];
+    if (c->grid == OWN_LINEAR) return error_of_levels(c, config, n);
     if (c->grid == CUSTOM_SIGMAS) {
         for (int j = 0; j <= n; j++) sigmas[j] = c->top * (n - j) / n;
         request = (struct schedule_request){.sigmas = sigmas, .num_sigmas = (size_t)n + 1};
