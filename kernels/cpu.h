@@ -22,7 +22,8 @@ const char *const *kernels_set_names(void);
 const char *kernels_set_name(enum kernel_set set); /* "scalar", "avx2", "avx512", "neon" */
 
 /* Whose matrix products the float kernels compute with: OpenBLAS's, whose bits depend on the processor, or
- * those of kernels/micro_kernel.h, whose bits depend on nothing. The double kernels use OpenBLAS's. */
+ * those of kernels/micro_kernel.h, whose bits depend on nothing. Attention takes the latter in both cases.
+ * The double kernels use OpenBLAS's. */
 enum gemm_kind { GEMM_OPENBLAS, GEMM_PORTABLE, GEMM_KINDS };
 void kernels_use_gemm(enum gemm_kind kind);
 enum gemm_kind kernels_gemm_in_use(void);

@@ -80,7 +80,7 @@ void kernel_upsample_conv2d(const struct conv2d_shape *shape, const real *x, str
 /* Multi-head attention: softmax(q k^T * scale + mask) v for each picture and head.
  * q: [batch, q_len, heads*dim], k, v: [batch, kv_len, heads*dim], y: as q. With `causal`, position i sees
  * 0..i; a value after i that is not finite may still make it NaN (0 times infinity), as in PyTorch. One tile
- * is a block of queries of one head: never the scores of all heads at once. */
+ * is a block of queries of one head, past which the keys stream: the scratch does not grow with kv_len. */
 struct attention_shape {
     size_t batch, heads, q_len, kv_len, dim;
     bool causal;
