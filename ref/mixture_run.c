@@ -1,6 +1,7 @@
 #include "sched/real.h"
 #include "mixture.h"
 
+#include "sched/edm.h"
 #include "sched/solver.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 #define mixture_sample REAL_NAME(mixture_sample)
 
 /* What a model of the class's family is given at a step, and how it answers. */
-struct level {
+struct model_level {
     enum { VARIANCE_PRESERVING, FLOW_MATCHING, PRECONDITIONED } family;
     double signal, noise; /* the model's input is signal x_0 + noise epsilon; PRECONDITIONED: the sample is */
     double c_skip, c_out; /* PRECONDITIONED: x_0 = c_skip sample + c_out model_output */
@@ -38,13 +39,12 @@ static double training_sigma(const struct scheduler *scheduler, double timestep)
 }
 
 /* The models of EDM (Karras et al. 2022, table 1) see sample / sqrt(sigma^2 + sigma_data^2). */
-static struct level preconditioned(const cJSON *config, double sigma)
+static struct model_level preconditioned(const struct scheduler *scheduler, double sigma)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, "sigma_data");
-    const double sigma_data = cJSON_IsNumber(item) ? item->valuedouble : 0.5;
+    const double sigma_data = edm_config_of(scheduler)->sigma_data;
     const double total = sigma * sigma + sigma_data * sigma_data;
-    const bool predicts_v = strcmp(text_of(config, "prediction_type", "epsilon"), "v_prediction") == 0;
-    return (struct level){
+    const bool predicts_v = option_is(scheduler->config->prediction_type, "v_prediction");
+    return (struct model_level){
         .family = PRECONDITIONED,
         .signal = 1,
         .noise = sigma,
@@ -55,13 +55,13 @@ static struct level preconditioned(const cJSON *config, double sigma)
 }
 
 static enum status level_at(const struct scheduler *scheduler, const cJSON *config, size_t step,
-    struct level *level, struct error *error)
+    struct model_level *level, struct error *error)
 {
     const double timestep = scheduler->timesteps[step];
     const char *name = scheduler_name(scheduler);
     const bool flow =
         scheduler->solver->flow || strcmp(text_of(config, "prediction_type", ""), "flow_prediction") == 0;
-    *level = (struct level){.family = VARIANCE_PRESERVING, .input_scale = 1};
+    *level = (struct model_level){.family = VARIANCE_PRESERVING, .input_scale = 1};
     if (flow) {
         level->family = FLOW_MATCHING;
         level->noise = timestep / scheduler->num_train_timesteps;
@@ -71,7 +71,7 @@ static enum status level_at(const struct scheduler *scheduler, const cJSON *conf
         level->signal = 1 / sqrt(1 + sigma * sigma);
         level->noise = isinf(sigma) ? 1 : sigma * level->signal;
     } else if (strncmp(name, "EDM", 3) == 0 || strncmp(name, "Cosine", strlen("Cosine")) == 0) {
-        *level = preconditioned(config, (double)scheduler->sigmas[step]);
+        *level = preconditioned(scheduler, (double)scheduler->sigmas[step]);
     } else {
         return error_input(
             error, "%s: no picture of it can be drawn, since its model is not a denoiser", name);
@@ -80,7 +80,7 @@ static enum status level_at(const struct scheduler *scheduler, const cJSON *conf
 }
 
 /* The perfect model's answer to `model_input` [2] in the class's own terms. */
-static void answer(const struct level *level, const char *prediction_type, const real *sample,
+static void answer(const struct model_level *level, const char *prediction_type, const real *sample,
     const real *model_input, real *model_output)
 {
     const bool edm = level->family == PRECONDITIONED;
@@ -115,7 +115,7 @@ static enum status take_step(struct scheduler *scheduler, const cJSON *config, s
     const double timestep = scheduler->timesteps[step];
     const char *prediction_type = text_of(config, "prediction_type", "epsilon");
     const size_t n = 2 * points;
-    struct level level;
+    struct model_level level;
     enum status status = level_at(scheduler, config, step, &level, error);
     if (status == STATUS_OK)
         status = scheduler_scale_model_input(scheduler, timestep, b->sample, n, b->model_input, error);
