@@ -27,7 +27,6 @@
 #include "dpmsolver_schedule.h"
 #include "real.h"
 #include "numpy_log.h"
-#include "step_index.h"
 
 enum { MAX_ORDER = 3 };
 
@@ -155,12 +154,9 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const size_t n = input->batch * input->sample_size;
     const int kept = config->solver_order < MAX_ORDER ? config->solver_order : MAX_ORDER;
     size_t index = 0;
-    enum status status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
+    enum status status = dpm_step_index(scheduler, input->timestep, &index, error);
     if (status == STATUS_OK) status = history_prepare(&state->model_outputs, (size_t)kept, n, error);
     if (status != STATUS_OK) return status;
-    if (index + 1 >= scheduler->num_sigmas)
-        return error_input(
-            error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
 
     real *noise = history_next(&state->model_outputs);
     status = dpm_convert_output(config, true, scheduler->sigmas[index], input, noise, error);

@@ -83,6 +83,33 @@ enum status dpm_threshold_noise(const struct dpm_config *config, real sigma, con
     return status;
 }
 
+enum status dpm_convert_or_refuse(const struct scheduler *scheduler, bool data, size_t index,
+    const struct step_input *input, real *converted, struct error *error)
+{
+    const struct dpm_config *config = dpm_config_of(scheduler);
+    const real sigma = scheduler->sigmas[index];
+    const bool threshold_noise = !data && config->common.thresholding;
+    if (threshold_noise && scheduler->semantics == SEMANTICS_DIFFUSERS)
+        return error_input(error,
+            "thresholding: expected false with algorithm_type \"%s\": diffusers cannot threshold predicted "
+            "noise here",
+            config->algorithm_type);
+    enum status status = dpm_convert_output(config, data, sigma, input, converted, error);
+    if (status == STATUS_OK && threshold_noise)
+        status = dpm_threshold_noise(config, sigma, input, converted, error);
+    return status;
+}
+
+enum status dpm_step_index(
+    const struct scheduler *scheduler, double timestep, size_t *index, struct error *error)
+{
+    enum status status = step_index_now(scheduler, timestep, OFF_SCHEDULE_IS_LAST, index, error);
+    if (status == STATUS_OK && *index + 1 >= scheduler->num_sigmas)
+        status = error_input(
+            error, "step %zu: the schedule has only %zu steps", *index, scheduler->num_sigmas - 1);
+    return status;
+}
+
 enum status dpm_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error)
 {

@@ -35,7 +35,7 @@ struct dpm_config {
  * set_timesteps has no mu take the first FLOW_OPTIONS_WITHOUT_MU. */
 #define dpm_flow_options REAL_NAME(dpm_flow_options)
 extern const struct option dpm_flow_options[4];
-#define FLOW_OPTIONS_WITHOUT_MU 2
+enum { FLOW_OPTIONS_WITHOUT_MU = 2 };
 /* lambda_min_clipped and variance_type */
 #define dpm_lambda_options REAL_NAME(dpm_lambda_options)
 extern const struct option dpm_lambda_options[2];
@@ -64,6 +64,18 @@ enum status dpm_convert_output(const struct dpm_config *config, bool data, real 
 #define dpm_threshold_noise REAL_NAME(dpm_threshold_noise)
 enum status dpm_threshold_noise(const struct dpm_config *config, real sigma, const struct step_input *input,
     real *epsilon, struct error *error);
+
+/* The index of the step at `timestep`, which a further sigma follows: step_index_now(), where a timestep off
+ * the schedule counts as the last. */
+#define dpm_step_index REAL_NAME(dpm_step_index)
+enum status dpm_step_index(
+    const struct scheduler *scheduler, double timestep, size_t *index, struct error *error);
+
+/* As dpm_convert_output() at the step's sigma, for the classes (DPMSolverSinglestep, SASolver) whose tensors
+ * do not fit where diffusers thresholds predicted noise: refused, but for documented semantics. */
+#define dpm_convert_or_refuse REAL_NAME(dpm_convert_or_refuse)
+enum status dpm_convert_or_refuse(const struct scheduler *scheduler, bool data, size_t index,
+    const struct step_input *input, real *converted, struct error *error);
 
 /* As scheduler_add_noise(), at the sigma of the schedule that belongs to each timestep. */
 #define dpm_add_noise REAL_NAME(dpm_add_noise)

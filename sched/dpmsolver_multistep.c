@@ -19,7 +19,6 @@
  */
 #include "dpmsolver_multistep.h"
 #include "real.h"
-#include "step_index.h"
 
 static const struct option options[] = {
     {OPTION_MEMBER(dpm_config, solver_order), .type = OPTION_INT, .number = 2, .minimum = 1, .maximum = 1000},
@@ -211,12 +210,9 @@ enum status dpm_multistep_step_of(const struct dpm_multistep_terms *terms, struc
     const size_t n = input->batch * input->sample_size;
     const int kept = config->solver_order < MAX_DPM_ORDER ? config->solver_order : MAX_DPM_ORDER;
     size_t index = 0;
-    enum status status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
+    enum status status = dpm_step_index(scheduler, input->timestep, &index, error);
     if (status == STATUS_OK) status = history_prepare(&state->model_outputs, (size_t)kept, n, error);
     if (status != STATUS_OK) return status;
-    if (index + 1 >= scheduler->num_sigmas)
-        return error_input(
-            error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
     const int order = order_of_step(scheduler, index);
     if (order > state->highest_order)
         return error_input(error,

@@ -24,7 +24,6 @@
  */
 #include "dpmsolver_schedule.h"
 #include "real.h"
-#include "step_index.h"
 
 #include <string.h>
 
@@ -162,26 +161,6 @@ static void update(struct dpm_coefficients c, int order, bool midpoint, struct l
     }
 }
 
-/* The model's output as the algorithm needs it: [batch, sample_size]. */
-static enum status convert(const struct scheduler *scheduler, const struct step_input *input, size_t index,
-    real *converted, struct error *error)
-{
-    const struct dpm_config *config = dpm_config_of(scheduler);
-    const struct state *state = scheduler->state;
-    const bool data = dpm_predicts_data(state->algorithm);
-    const real sigma = scheduler->sigmas[index];
-    const bool threshold_noise = !data && config->common.thresholding;
-    if (threshold_noise && scheduler->semantics == SEMANTICS_DIFFUSERS)
-        return error_input(error,
-            "thresholding: expected false with algorithm_type \"%s\": diffusers cannot threshold predicted "
-            "noise here",
-            config->algorithm_type);
-    enum status status = dpm_convert_output(config, data, sigma, input, converted, error);
-    if (status == STATUS_OK && threshold_noise)
-        status = dpm_threshold_noise(config, sigma, input, converted, error);
-    return status;
-}
-
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error)
 {
@@ -190,15 +169,13 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     struct state *state = scheduler->state;
     const size_t n = input->batch * input->sample_size;
     size_t index = 0;
-    enum status status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
+    enum status status = dpm_step_index(scheduler, input->timestep, &index, error);
     if (status == STATUS_OK)
         status = history_prepare(&state->model_outputs, (size_t)config->solver_order, n, error);
     if (status == STATUS_OK) status = history_prepare(&state->block_start, 1, n, error);
     if (status != STATUS_OK) return status;
-    if (index + 1 >= scheduler->num_sigmas)
-        return error_input(
-            error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
-    status = convert(scheduler, input, index, history_next(&state->model_outputs), error);
+    status = dpm_convert_or_refuse(scheduler, dpm_predicts_data(state->algorithm), index, input,
+        history_next(&state->model_outputs), error);
     if (status != STATUS_OK) return status;
     history_push(&state->model_outputs);
 

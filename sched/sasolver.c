@@ -30,7 +30,6 @@
 #include "real.h"
 #include "noise_schedule.h"
 #include "sasolver_coefficients.h"
-#include "step_index.h"
 
 #include <string.h>
 
@@ -262,22 +261,12 @@ static enum status orders_of_step(
 static enum status convert(const struct scheduler *scheduler, const struct step_input *input, size_t index,
     real *converted, struct error *error)
 {
-    const struct dpm_config *config = dpm_config_of(scheduler);
     if (input->model_output_size != input->sample_size && scheduler->semantics == SEMANTICS_DIFFUSERS)
         return error_input(error,
             "model_output: expected %zu numbers a picture, got %zu: diffusers draws noise for a predicted "
             "variance too, and cannot add it to the sample",
             input->sample_size, input->model_output_size);
-    const bool data = predicts_data(scheduler), threshold_noise = !data && config->common.thresholding;
-    const real sigma = scheduler->sigmas[index];
-    if (threshold_noise && scheduler->semantics == SEMANTICS_DIFFUSERS)
-        return error_input(error, "thresholding: expected false with algorithm_type \"noise_prediction\": "
-                                  "diffusers cannot threshold "
-                                  "predicted noise here");
-    enum status status = dpm_convert_output(config, data, sigma, input, converted, error);
-    if (status == STATUS_OK && threshold_noise)
-        status = dpm_threshold_noise(config, sigma, input, converted, error);
-    return status;
+    return dpm_convert_or_refuse(scheduler, predicts_data(scheduler), index, input, converted, error);
 }
 
 /* Room for the state's blocks: one output more than is looked back on, and a second sample and noise, so that
@@ -301,11 +290,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const size_t n = input->batch * input->sample_size;
     size_t index = 0;
     int predictor_order = 0, corrector_order = 0;
-    enum status status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
+    enum status status = dpm_step_index(scheduler, input->timestep, &index, error);
     if (status == STATUS_OK) status = prepare(scheduler, n, error);
-    if (status == STATUS_OK && index + 1 >= scheduler->num_sigmas)
-        status =
-            error_input(error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
     if (status == STATUS_OK && state->last_corrector_order > MAX_ORDER)
         status = error_input(error, "corrector_order: there is no corrector of order %d; expected %d at most",
             state->last_corrector_order, MAX_ORDER);

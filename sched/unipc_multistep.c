@@ -30,7 +30,6 @@
 #include "dpmsolver_schedule.h"
 #include "real.h"
 #include "linear_system.h"
-#include "step_index.h"
 
 #include <string.h>
 
@@ -274,13 +273,10 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const int highest = config->base.solver_order < MAX_ORDER ? config->base.solver_order : MAX_ORDER;
     size_t index = 0;
     int order = 0;
-    enum status status = step_index_now(scheduler, input->timestep, OFF_SCHEDULE_IS_LAST, &index, error);
+    enum status status = dpm_step_index(scheduler, input->timestep, &index, error);
     /* One more than the corrector needs, since it works before this step's output takes its place. */
     if (status == STATUS_OK) status = history_prepare(&state->model_outputs, (size_t)highest + 1, n, error);
     if (status == STATUS_OK) status = history_prepare(&state->last_sample, 2, n, error);
-    if (status == STATUS_OK && index + 1 >= scheduler->num_sigmas)
-        status =
-            error_input(error, "step %zu: the schedule has only %zu steps", index, scheduler->num_sigmas - 1);
     if (status == STATUS_OK) status = order_of_step(scheduler, index, &order, error);
     if (status != STATUS_OK) return status;
 
