@@ -19,7 +19,7 @@ struct checkpoint {
     char *pipeline_class; /* "StableDiffusionPipeline" or "StableDiffusionXLPipeline" */
     cJSON *model_index;
     bool force_zeros_for_empty_prompt; /* SDXL; true where model_index.json does not say */
-    bool leave_values_unread;          /* false; set before weights are opened: names and shapes alone count */
+    bool leave_values_unread; /* false; set before weights are opened: names and shapes alone count */
 };
 
 /* Reads model_index.json and checks that its components are of classes that Plumb knows; says what the folder
@@ -66,8 +66,8 @@ bool weights_has(const struct weights *weights, const char *name_format, ...) PR
 /* A tensor that may be there and is not used (CLIP's position_ids; a VAE's encoder). Globs: '*' matches
  * anything. */
 void weights_ignore(struct weights *weights, const char *glob);
-/* After the last take: the first failure, or an error for a tensor that nobody took, or, unless the checkpoint
- * says that values are left unread, for a non-finite value. */
+/* After the last take: the first failure, or an error for a tensor that nobody took, or, unless the
+ * checkpoint says that values are left unread, for a non-finite value. */
 enum status weights_finish(struct weights *weights, struct error *error);
 
 /* What was taken, in the stored types. */
