@@ -65,6 +65,16 @@ static bool needs_noise(void *scheduler, double timestep, const struct step_opti
     return scheduler_needs_noise(scheduler, timestep, options);
 }
 
+static bool makes_noise(const void *scheduler)
+{
+    return scheduler_makes_noise(scheduler);
+}
+
+static enum status seed_noise(void *scheduler, const uint64_t *seeds, size_t count, struct error *error)
+{
+    return scheduler_seed_noise(scheduler, seeds, count, error);
+}
+
 static enum status step(void *scheduler, const struct plumb_step *input, const struct step_options *options,
     void *prev_sample, void *pred_original_sample, struct error *error)
 {
@@ -120,6 +130,8 @@ const struct library REAL_NAME(library) = {
     .init_noise_sigma = init_noise_sigma,
     .scale_model_input = scale_model_input,
     .needs_noise = needs_noise,
+    .makes_noise = makes_noise,
+    .seed_noise = seed_noise,
     .step = step,
     .add_noise = add_noise,
     .save = save,

@@ -23,6 +23,8 @@ struct library {
     enum status (*scale_model_input)(void *scheduler, double timestep, const void *sample, size_t n,
         void *model_input, struct error *error);
     bool (*needs_noise)(void *scheduler, double timestep, const struct step_options *options);
+    bool (*makes_noise)(const void *scheduler);
+    enum status (*seed_noise)(void *scheduler, const uint64_t *seeds, size_t count, struct error *error);
     enum status (*step)(void *scheduler, const struct plumb_step *step, const struct step_options *options,
         void *prev_sample, void *pred_original_sample, struct error *error);
     enum status (*add_noise)(void *scheduler, const void *original_samples, const void *noise,

@@ -182,6 +182,16 @@ int plumb_scheduler_needs_noise(plumb_scheduler *s, double timestep)
     return s->library->needs_noise(s->scheduler, timestep, &s->options);
 }
 
+int plumb_scheduler_makes_noise(const plumb_scheduler *s)
+{
+    return s->library->makes_noise(s->scheduler);
+}
+
+enum plumb_status plumb_scheduler_seed_noise(plumb_scheduler *s, const uint64_t *seeds, size_t count)
+{
+    return result(s->library->seed_noise(s->scheduler, seeds, count, &s->error));
+}
+
 enum plumb_status plumb_scheduler_step(
     plumb_scheduler *s, const struct plumb_step *step, void *prev_sample, void *pred_original_sample)
 {

@@ -25,6 +25,7 @@
 #define PLUMB_SCHED_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,13 +91,19 @@ enum plumb_status plumb_scheduler_scale_model_input(
 /* 1 where the next step, at `timestep`, draws noise, which the caller hands in; otherwise 0. */
 int plumb_scheduler_needs_noise(plumb_scheduler *scheduler, double timestep);
 
+/* 1 where the class makes its noise itself when it is handed none (DPMSolverSDE, CosineDPMSolverMultistep: a
+ * Brownian path); and the seeds that decide it, one for the batch or one a picture, which are copied. */
+int plumb_scheduler_makes_noise(const plumb_scheduler *scheduler);
+enum plumb_status plumb_scheduler_seed_noise(plumb_scheduler *scheduler, const uint64_t *seeds, size_t count);
+
 struct plumb_step {
     double timestep;
     const void *model_output;  /* [batch, model_output_size] */
     size_t model_output_size;  /* sample_size, or twice that where the model also predicts a variance */
     const void *sample;        /* [batch, sample_size] */
     size_t batch, sample_size; /* pictures, and elements of one picture's latents: C*H*W */
-    const void *noise;         /* [batch, sample_size] standard normals, or NULL where none are needed */
+    const void *noise;         /* [batch, sample_size] standard normals, or NULL where none are needed,
+                                  or where the class is to make its own */
 };
 
 /* One step, to `prev_sample` [batch, sample_size], which overlaps no input. `pred_original_sample` may be

@@ -80,6 +80,34 @@ START_TEST(what_it_computes)
 }
 END_TEST
 
+/* A class that makes its noise: the seed decides it, and there is none without. */
+START_TEST(noise_from_a_seed)
+{
+    float stepped[3][2];
+    for (int i = 0; i < 3; i++) {
+        plumb_scheduler *s = need_scheduler("{\"_class_name\": \"DPMSolverSDEScheduler\"}", PLUMB_DIFFUSERS);
+        ck_assert_int_eq(plumb_scheduler_makes_noise(s), 1);
+        ck_assert_int_eq(plumb_scheduler_set_timesteps(s, "{\"num_inference_steps\": 3}"), PLUMB_OK);
+        const float sample[2] = {1, 2}, model_output[2] = {0.5f, 0.25f};
+        const struct plumb_step step = {.timestep = plumb_scheduler_timesteps(s)[0],
+            .model_output = model_output,
+            .model_output_size = 2,
+            .sample = sample,
+            .batch = 1,
+            .sample_size = 2};
+        ck_assert_int_eq(plumb_scheduler_needs_noise(s, step.timestep), 1);
+        ck_assert_int_eq(plumb_scheduler_step(s, &step, stepped[i], NULL), PLUMB_BAD_INPUT);
+        ck_assert_ptr_nonnull(strstr(plumb_scheduler_message(s), "seed"));
+        const uint64_t seed = i < 2 ? 7 : 8;
+        ck_assert_int_eq(plumb_scheduler_seed_noise(s, &seed, 1), PLUMB_OK);
+        ck_assert_int_eq(plumb_scheduler_step(s, &step, stepped[i], NULL), PLUMB_OK);
+        plumb_scheduler_free(s);
+    }
+    ck_assert(stepped[0][0] == stepped[1][0] && stepped[0][1] == stepped[1][1]);
+    ck_assert(stepped[0][0] != stepped[2][0]);
+}
+END_TEST
+
 START_TEST(what_it_refuses)
 {
     char message[PLUMB_MESSAGE_SIZE] = "";
@@ -202,6 +230,7 @@ int main(void)
     Suite *suite = suite_create("library");
     TCase *calls = tcase_create("calls"), *examples = tcase_create("examples");
     tcase_add_test(calls, what_it_computes);
+    tcase_add_test(calls, noise_from_a_seed);
     tcase_add_test(calls, what_it_refuses);
     tcase_add_test(calls, saved_and_copied_runs_go_on);
     tcase_add_test(calls, threads_do_not_meet);
