@@ -48,6 +48,8 @@ size_t columns_room(const struct conv2d_shape *s, size_t depth, size_t pictures,
     return gemm_round(pictures * layout.picture);
 }
 
+enum { SHORT_ROW = 16 };
+
 /* Part of a padded row: out[i] is the number at i * stride + begin - pad_left of `source`, zero outside of
  * it: `left` numbers before it, then `inside` numbers in it, the rest after it. */
 static void copy_padded(
@@ -60,13 +62,14 @@ static void copy_padded(
         size_t room = s->in_width + s->pad_left - begin - left * s->stride;
         inside = smaller(count - left, tile_count(room, s->stride));
     }
-    memset(out, 0, left * sizeof *out);
-    if (s->stride == 1) {
+    /* Loops where calls would cost more than they do: rows of small pictures. */
+    for (size_t i = 0; i < left; i++) out[i] = 0;
+    if (s->stride == 1 && inside > SHORT_ROW) {
         memcpy(out + left, source, inside * sizeof *out);
     } else {
         for (size_t i = 0; i < inside; i++) out[left + i] = source[i * s->stride];
     }
-    memset(out + left + inside, 0, (count - left - inside) * sizeof *out);
+    for (size_t i = left + inside; i < count; i++) out[i] = 0;
 }
 
 /* One channel of one picture. source: [H, W], plane: [input row, column mod s, column / s]. */

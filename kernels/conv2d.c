@@ -29,8 +29,7 @@ enum {
     LARGEST_COLUMNS = 256,
     LARGEST_CHANNELS = 512,
     LEAST_CHANNELS = 80,
-    LEAST_TILES = 16,
-    BLAS_TILES = 8,
+    LEAST_TILES = 8,
     SMALL_WORK = 1 << 18
 };
 
@@ -54,11 +53,10 @@ static void choose_tiles(const struct conv2d_shape *s, struct plan *plan)
 
     size_t across = tile_count(s->batch, plan->pictures) * tile_count(plan->positions, plan->columns);
     size_t channels = plan->blocks != NULL ? LARGEST_CHANNELS : s->out_channels;
-    size_t least = plan->blocks != NULL ? LEAST_TILES : BLAS_TILES;
     bool small = plan->positions <= SMALL_WORK / plan->depth &&
                  s->out_channels <= SMALL_WORK / plan->depth / plan->positions;
-    if (!small && across * tile_count(s->out_channels, channels) < least) {
-        channels = tile_count(s->out_channels, tile_count(least, across));
+    if (!small && across * tile_count(s->out_channels, channels) < LEAST_TILES) {
+        channels = tile_count(s->out_channels, tile_count(LEAST_TILES, across));
         if (channels < LEAST_CHANNELS) channels = LEAST_CHANNELS;
     }
     plan->channels = tile_even(s->out_channels, smaller(channels, s->out_channels), 1);

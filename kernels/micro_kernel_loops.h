@@ -134,9 +134,14 @@ static void copy_runs(const float *x, const size_t *offsets, size_t depth, const
         }
         return;
     }
+    bool narrow = true; /* as in small pictures: each run is one vector or a part of one */
+    for (size_t r = 0; r < count; r++) narrow = narrow && runs[r].count <= VEC_WIDTH;
     for (size_t k = 0; k < depth; k++, y += columns) {
-        for (size_t r = 0; r < count; r++) {
-            const float *from = x + offsets[k] + runs[r].offset;
+        const float *row = x + offsets[k];
+        for (size_t r = 0; narrow && r < count; r++)
+            vec_copy_part(row + runs[r].offset, runs[r].count, y + runs[r].begin);
+        for (size_t r = 0; !narrow && r < count; r++) {
+            const float *from = row + runs[r].offset;
             float *to = y + runs[r].begin;
             size_t j = 0;
             for (; j + VEC_WIDTH <= runs[r].count; j += VEC_WIDTH) vec_store(to + j, vec_load(from + j));

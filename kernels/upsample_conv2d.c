@@ -17,11 +17,16 @@
 #include "real.h"
 
 #include "conv2d.h"
+#include "cpu.h"
 #include "kernels.h"
+#include "tile.h"
 
+/* The 2x2 weights of one phase: [out_channels, in_channels, 2, 2], rows `stride` apart. */
 struct folded {
     struct stored w; /* [out_channels, in_channels, 3, 3] */
     size_t row, column;
+    real *taps;
+    size_t stride;
 };
 
 /* The 2x2 taps of one channel for a phase, from its 3x3 ones. */
@@ -38,21 +43,35 @@ static void fold(const struct folded *phase, const real *w, real *taps)
     taps[3] = phase->column == 0 ? lower[1] + lower[2] : lower[2];
 }
 
-/* A chunk holds whole channels. */
-_Static_assert(MICRO_DEPTH % 4 == 0 && BLAS_DEPTH % 4 == 0, "four taps a channel");
+/* Channels whose weights are converted at a time. */
+enum { CHANNELS = 64 };
+
+static void fold_all(const struct folded *phase, const struct conv2d_shape *s)
+{
+#pragma omp parallel for schedule(static) num_threads(kernels_threads()) if (s->out_channels > 1)
+    for (size_t i = 0; i < s->out_channels; i++) {
+        for (size_t first = 0; first < s->in_channels; first += CHANNELS) {
+            size_t channels = smaller(s->in_channels - first, CHANNELS);
+            real w[CHANNELS * 9];
+            stored_read(phase->w, (i * s->in_channels + first) * 9, channels * 9, w);
+            real *taps = phase->taps + i * phase->stride + 4 * first;
+            for (size_t c = 0; c < channels; c++) fold(phase, w + 9 * c, taps + 4 * c);
+        }
+    }
+}
 
 static struct matrix folded_rows(const struct micro_kernel *blocks, const void *weights,
     const struct conv2d_shape *s, struct tile row, struct tile k, real *room)
 {
     const struct folded *phase = weights;
-    size_t stride = gemm_row_stride(blocks), first = k.begin / 4, channels = (k.end - k.begin) / 4;
-    real w[MOST_DEPTH / 4 * 9];
-    for (size_t i = row.begin; i < row.end; i++) {
-        real *taps = room + (i - row.begin) * stride;
-        stored_read(phase->w, (i * s->in_channels + first) * 9, channels * 9, w);
-        for (size_t c = 0; c < channels; c++) fold(phase, w + 9 * c, taps + 4 * c);
-    }
-    return (struct matrix){room, stride};
+    (void)blocks, (void)s, (void)room;
+    return (struct matrix){phase->taps + row.begin * phase->stride + k.begin, phase->stride};
+}
+
+/* Rows of taps keep off each other in the cache, as gemm_row_stride() says. */
+static size_t folded_stride(const struct conv2d_shape *shape)
+{
+    return gemm_round(4 * shape->in_channels) + 16;
 }
 
 /* The convolution of one phase. */
@@ -70,7 +89,7 @@ static struct conv2d_shape phase_shape(const struct conv2d_shape *shape, size_t 
 size_t kernel_upsample_conv2d_scratch(const struct conv2d_shape *shape)
 {
     struct conv2d_shape s = phase_shape(shape, 0, 0);
-    return convolve_scratch(&s);
+    return shape->out_channels * folded_stride(shape) + convolve_scratch(&s);
 }
 
 void kernel_upsample_conv2d(const struct conv2d_shape *shape, const real *x, struct stored w,
@@ -78,8 +97,9 @@ void kernel_upsample_conv2d(const struct conv2d_shape *shape, const real *x, str
 {
     for (size_t row = 0; row < 2; row++) {
         for (size_t column = 0; column < 2; column++) {
-            struct folded phase = {w, row, column};
+            struct folded phase = {w, row, column, scratch, folded_stride(shape)};
             struct conv2d_shape s = phase_shape(shape, row, column);
+            fold_all(&phase, shape);
             struct convolution conv = {.shape = &s,
                 .x = x,
                 .rows = folded_rows,
@@ -89,7 +109,7 @@ void kernel_upsample_conv2d(const struct conv2d_shape *shape, const real *x, str
                 .step = 2,
                 .first_row = row,
                 .first_column = column};
-            convolve(&conv, scratch);
+            convolve(&conv, scratch + shape->out_channels * phase.stride);
         }
     }
 }

@@ -120,7 +120,7 @@ static inline void vec_double_store(double *y, vec_double a)
     vst1q_f64(y, a);
 }
 
-/* y = x for n < VEC_WIDTH numbers */
+/* y = x for n <= VEC_WIDTH numbers */
 static inline void vec_copy_part(const float *x, size_t n, float *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = x[i];

@@ -120,7 +120,7 @@ static inline void vec_double_store(double *y, vec_double a)
     _mm256_storeu_pd(y, a);
 }
 
-/* y = x for n < VEC_WIDTH numbers */
+/* y = x for n <= VEC_WIDTH numbers */
 static inline void vec_copy_part(const float *x, size_t n, float *y)
 {
     const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -121,7 +121,7 @@ static inline void vec_double_store(double *y, vec_double a)
     _mm512_storeu_pd(y, a);
 }
 
-/* y = x for n < VEC_WIDTH numbers */
+/* y = x for n <= VEC_WIDTH numbers */
 static inline void vec_copy_part(const float *x, size_t n, float *y)
 {
     __mmask16 lanes = (__mmask16)((1u << n) - 1);
