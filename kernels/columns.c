@@ -48,43 +48,54 @@ size_t columns_room(const struct conv2d_shape *s, size_t depth, size_t pictures,
     return gemm_round(pictures * layout.picture);
 }
 
-enum { SHORT_ROW = 16 };
+/* What a row of planes takes from a row of the input for one column mod s: zeros, then numbers from column
+ * `source` on, then zeros. */
+struct padded_row {
+    size_t left, inside, right;
+    size_t source;
+};
 
-/* Part of a padded row: out[i] is the number at i * stride + begin - pad_left of `source`, zero outside of
- * it: `left` numbers before it, then `inside` numbers in it, the rest after it. */
-static void copy_padded(
-    const struct conv2d_shape *s, const real *source, size_t begin, size_t count, real *out)
+static struct padded_row pad_row(const struct conv2d_shape *s, const struct layout *layout, size_t shift)
 {
-    size_t left = begin < s->pad_left ? smaller(count, tile_count(s->pad_left - begin, s->stride)) : 0;
-    size_t inside = 0;
-    if (left < count && begin + left * s->stride - s->pad_left < s->in_width) {
-        source += begin + left * s->stride - s->pad_left;
-        size_t room = s->in_width + s->pad_left - begin - left * s->stride;
-        inside = smaller(count - left, tile_count(room, s->stride));
-    }
-    /* Loops where calls would cost more than they do: rows of small pictures. */
-    for (size_t i = 0; i < left; i++) out[i] = 0;
-    if (s->stride == 1 && inside > SHORT_ROW) {
-        memcpy(out + left, source, inside * sizeof *out);
-    } else {
-        for (size_t i = 0; i < inside; i++) out[left + i] = source[i * s->stride];
-    }
-    for (size_t i = left + inside; i < count; i++) out[i] = 0;
+    size_t begin = layout->out_columns.begin * s->stride + shift; /* in the padded row */
+    struct padded_row row = {.right = layout->part};
+    if (begin < s->pad_left) row.left = smaller(layout->part, tile_count(s->pad_left - begin, s->stride));
+    row.right -= row.left;
+    row.source = begin + row.left * s->stride - s->pad_left;
+    if (row.right > 0 && row.source < s->in_width)
+        row.inside = smaller(row.right, tile_count(s->in_width - row.source, s->stride));
+    row.right -= row.inside;
+    return row;
 }
 
-/* One channel of one picture. source: [H, W], plane: [input row, column mod s, column / s]. */
-static void copy_plane(
-    const struct conv2d_shape *s, const struct layout *layout, const real *source, real *plane)
+/* Below this many numbers a loop costs less than a call. */
+enum { SHORT_ROW = 16 };
+
+static void copy_padded(const struct padded_row *row, const real *source, size_t stride, real *out)
 {
-    for (size_t i = 0; i < layout->rows; i++) {
+    for (size_t i = 0; i < row->left; i++) *out++ = 0;
+    if (stride == 1 && row->inside > SHORT_ROW) {
+        memcpy(out, source + row->source, row->inside * sizeof *out);
+    } else {
+        for (size_t i = 0; i < row->inside; i++) out[i] = source[row->source + i * stride];
+    }
+    out += row->inside;
+    for (size_t i = 0; i < row->right; i++) *out++ = 0;
+}
+
+/* One channel of one picture, those columns that are `shift` mod s. source: [H, W], plane: [input row, column
+ * mod s, column / s]. */
+static void copy_plane(const struct conv2d_shape *s, const struct layout *layout, size_t shift,
+    const struct padded_row *row, const real *source, real *plane)
+{
+    plane += shift * layout->part;
+    for (size_t i = 0; i < layout->rows; i++, plane += layout->row) {
         size_t at = layout->out_rows.begin * s->stride + i; /* in the padded input */
-        bool inside = at >= s->pad_top && at - s->pad_top < s->in_height;
-        if (!inside) memset(plane, 0, layout->row * sizeof *plane);
-        for (size_t shift = 0; inside && shift * layout->part < layout->row; shift++) {
-            copy_padded(s, source + (at - s->pad_top) * s->in_width,
-                layout->out_columns.begin * s->stride + shift, layout->part, plane + shift * layout->part);
+        if (at >= s->pad_top && at - s->pad_top < s->in_height) {
+            copy_padded(row, source + (at - s->pad_top) * s->in_width, s->stride, plane);
+        } else {
+            memset(plane, 0, layout->part * sizeof *plane);
         }
-        plane += layout->row;
     }
 }
 
@@ -110,9 +121,13 @@ static struct layout make_planes(
     }
     layout.data = planes;
     measure_planes(s, &layout);
-    for (size_t b = tile->picture.begin; b < tile->picture.end; b++) {
-        for (size_t c = layout.channels.begin; c < layout.channels.end; c++, planes += layout.plane)
-            copy_plane(s, &layout, x + b * picture + c * plane, planes);
+    size_t channels = layout.channels.end - layout.channels.begin;
+    for (size_t shift = 0; shift * layout.part < layout.row; shift++) {
+        struct padded_row row = pad_row(s, &layout, shift);
+        for (size_t i = 0; i < (tile->picture.end - tile->picture.begin) * channels; i++) {
+            size_t b = tile->picture.begin + i / channels, c = layout.channels.begin + i % channels;
+            copy_plane(s, &layout, shift, &row, x + b * picture + c * plane, planes + i * layout.plane);
+        }
     }
     return layout;
 }
@@ -131,18 +146,31 @@ static size_t make_runs(const struct conv2d_shape *s, const struct layout *layou
     return count;
 }
 
+/* Where each row of a chunk begins, (channel, ky, kx) counted up as k is. */
+static void find_offsets(
+    const struct conv2d_shape *s, const struct layout *layout, struct tile k, size_t *offsets)
+{
+    size_t kernel = s->kernel_height * s->kernel_width;
+    size_t c = k.begin / kernel - layout->channels.begin;
+    size_t ky = k.begin % kernel / s->kernel_width, kx = k.begin % s->kernel_width;
+    for (size_t i = k.begin; i < k.end; i++) {
+        offsets[i - k.begin] =
+            c * layout->plane + ky * layout->row + kx % s->stride * layout->part + kx / s->stride;
+        if (++kx < s->kernel_width) continue;
+        kx = 0;
+        if (++ky < s->kernel_height) continue;
+        ky = 0;
+        c++;
+    }
+}
+
 void columns_make(const struct micro_kernel *blocks, const struct conv2d_shape *s, const real *x,
     const struct column_tile *tile, struct tile k, real *planes, real *columns)
 {
     const struct micro_kernel *copies = micro_kernel_in_use();
     struct layout layout = make_planes(s, x, tile, k, planes);
-    size_t offsets[MOST_DEPTH], kernel = s->kernel_height * s->kernel_width;
-    for (size_t i = k.begin; i < k.end; i++) {
-        size_t c = i / kernel - layout.channels.begin, ky = i % kernel / s->kernel_width,
-               kx = i % s->kernel_width;
-        offsets[i - k.begin] =
-            c * layout.plane + ky * layout.row + kx % s->stride * layout.part + kx / s->stride;
-    }
+    size_t offsets[MOST_DEPTH];
+    find_offsets(s, &layout, k, offsets);
     struct copy_run runs[MOST_COLUMNS];
     size_t positions = tile->position.end - tile->position.begin, count = 0;
     size_t pictures = tile->picture.end - tile->picture.begin, depth = k.end - k.begin;
