@@ -6,6 +6,7 @@
 #   make bench-peer  PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
 #   make install     PREFIX=/usr/local, DESTDIR=
 #   make sanitize    every test again under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make check-builds    the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
 #   make lint        formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
 #   make format      clang-format over the tree
@@ -180,6 +181,16 @@ PEER_PYTHON ?= /usr/bin/python3
 bench-peer: $(BUILD)/plumb
 	@$(PEER_PYTHON) tests/bench_peer.py --plumb $(BUILD)/plumb $(PEER)
 
+# The sampler computes the same bits however it is built: with gcc and clang (where it is there), at every level of
+# optimisation, and for AArch64 (where its compiler and qemu are there).
+SAMPLER_BITS := $(BUILD)/tests/builds/sampler_bits
+$(SAMPLER_BITS): tests/builds/sampler_bits.c $(BUILD)/libplumb_sched.a
+	@mkdir -p $(@D)
+	$(call quiet,LD) $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $^ $(shell $(PKG_CONFIG) --libs libcjson) -lm -o $@
+.PHONY: check-builds
+check-builds:
+	@tests/builds/check_builds.sh $(BUILD)/builds $(MAKE) '$(AARCH64_PKG_CONFIG)'
+
 # AArch64 with Debian's cross compiler and arm64 libraries, under qemu: what depends on the processor.
 AARCH64_TESTS := kernels elementary sched_golden sched_tables convergence generators \
     generator_definitions hash
@@ -241,7 +252,7 @@ lint:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 endif
 
-C_FILES = $(wildcard sched/*.[ch] sched/examples/*.c kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch])
+C_FILES = $(wildcard sched/*.[ch] sched/examples/*.c tests/builds/*.c kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch])
 .PHONY: format clean help
 format:
 	clang-format -i $(C_FILES)
