@@ -254,8 +254,10 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     enum prediction prediction = PREDICTS_EPSILON;
     double from = 0, to = 0;
 
-    enum status status = prediction_of(prediction_type, false, &prediction, error);
-    if (status == STATUS_OK && prediction == PREDICTS_SAMPLE)
+    enum status status = STATUS_OK;
+    if (option_is(prediction_type, "v_prediction"))
+        prediction = PREDICTS_V;
+    else if (!option_is(prediction_type, "epsilon"))
         status = option_refuse("prediction_type", prediction_type, "\"epsilon\" or \"v_prediction\"", error);
     if (status == STATUS_OK)
         status = prk ? ends_of_prk(scheduler, input->timestep, &from, &to, error)

@@ -163,7 +163,7 @@ static const struct {
     {"scheduler/scheduler_config.json", NULL, "{\"a\": }", "not valid JSON"},
     {"scheduler/scheduler_config.json", NULL, "3", "expected a JSON object"},
     {"scheduler/scheduler_config.json", "_class_name", NULL, "_class_name: missing; expected the name"},
-    {"scheduler/scheduler_config.json", "_class_name", "\"HeunDiscreteScheduler\"", "_class_name: expected"},
+    {"scheduler/scheduler_config.json", "_class_name", "\"HeunScheduler\"", "_class_name: expected"},
     {"scheduler/scheduler_config.json", "beta_start", "\"0.00085\"", "beta_start: expected a number"},
     {"scheduler/scheduler_config.json", "beta_schedule", "\"cosine\"", "beta_schedule"},
     {"scheduler/scheduler_config.json", "num_train_timesteps", "0", "num_train_timesteps: expected"},
