@@ -2,14 +2,13 @@
  * The models' configs: those of Stable Diffusion 1.5, 2.1 and XL as published make networks of the published
  * sizes, and what Plumb does not implement is refused by file, field and value.
  *
- * This program brings its own `struct weights` (the functions of ref/weights.c that loading calls): one that
- * has every tensor it is asked for and counts them.
+ * The networks are built of weights that have every tensor they are asked for, with a name and a shape and no
+ * data.
  */
 #include "ref/unet_model.h"
 #include "ref/vae_model.h"
 #include "support.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,65 +16,35 @@
 
 #define MOST_TENSORS 4096
 
-struct weights {
-    char *names[MOST_TENSORS];
+/* The names that were asked for. */
+struct names {
+    char *items[MOST_TENSORS];
     size_t count;
-    int64_t parameters;
 };
 
-enum status weights_open(const struct checkpoint *checkpoint, const char *component, const char *variant,
-    struct weights **out, struct error *error)
+static enum status take_name(void *context, const char *name, struct tensor *tensor, struct error *error)
 {
-    (void)checkpoint, (void)component, (void)variant;
-    *out = calloc(1, sizeof **out);
-    return *out ? STATUS_OK : error_memory(error, sizeof **out);
-}
-
-void weights_close(struct weights *weights)
-{
-    if (!weights) return;
-    for (size_t i = 0; i < weights->count; i++) free(weights->names[i]);
-    free(weights);
-}
-
-void weights_take(
-    struct weights *weights, struct tensor *out, int rank, const int64_t *shape, const char *name_format, ...)
-{
-    char name[512];
-    va_list arguments;
-    va_start(arguments, name_format);
-    vsnprintf(name, sizeof name, name_format, arguments);
-    va_end(arguments);
-    *out = (struct tensor){.rank = rank};
-    memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
-    ck_assert_uint_lt(weights->count, MOST_TENSORS);
-    weights->names[weights->count++] = strdup(name);
-    weights->parameters += (int64_t)tensor_count(out);
-}
-
-bool weights_has(const struct weights *weights, const char *name_format, ...)
-{
-    (void)weights, (void)name_format;
-    return false; /* no old names */
-}
-
-void weights_ignore(struct weights *weights, const char *glob)
-{
-    (void)weights, (void)glob;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-enum status weights_finish(struct weights *weights, struct error *error)
-{
-    qsort(weights->names, weights->count, sizeof *weights->names, compare_names);
-    for (size_t i = 1; i < weights->count; i++)
-        if (strcmp(weights->names[i - 1], weights->names[i]) == 0)
-            return error_input(error, "%s: taken twice", weights->names[i]);
+    struct names *names = context;
+    (void)tensor, (void)error;
+    for (size_t i = 0; i < names->count; i++)
+        ck_assert_msg(strcmp(names->items[i], name) != 0, "%s: taken twice", name);
+    ck_assert_uint_lt(names->count, MOST_TENSORS);
+    names->items[names->count++] = strdup(name);
     return STATUS_OK;
+}
+
+static struct weights *need_weights(struct names *names)
+{
+    struct weights *weights = NULL;
+    const struct weights_maker maker = {take_name, names};
+    ck_assert_int_eq(weights_create("test", &maker, &weights, NULL), STATUS_OK);
+    return weights;
+}
+
+static void free_names(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++) free(names->items[i]);
+    names->count = 0;
 }
 
 /* --- The published configs ---------------------------------------------------------------- */
@@ -159,13 +128,27 @@ static struct checkpoint write_config(const char *component, const char *json)
     return checkpoint;
 }
 
-static struct unet *open_unet(const char *json)
+static cJSON *need_json(const char *text)
+{
+    cJSON *json = NULL;
+    ck_assert_int_eq(json_parse(text, strlen(text), "config", &json, NULL), STATUS_OK);
+    return json;
+}
+
+/* `tensors` gets how many the network asked for; it may be NULL. */
+static struct unet *need_unet(const char *text, size_t *tensors)
 {
     struct unet *unet = NULL;
+    struct names names = {0};
+    struct unet_config config;
     struct error error = {""};
-    struct checkpoint checkpoint = write_config("unet", json);
-    ck_assert_msg(unet_open(&checkpoint, NULL, &unet, &error) == STATUS_OK, "%s", error.message);
-    remove_folder(checkpoint.folder);
+    cJSON *json = need_json(text);
+    enum status status = unet_config_read(json, &config, &error);
+    if (status == STATUS_OK) status = unet_create(&config, need_weights(&names), &unet, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    if (tensors) *tensors = names.count;
+    free_names(&names);
+    cJSON_Delete(json);
     return unet;
 }
 
@@ -180,9 +163,10 @@ START_TEST(published_unets)
         {SD21_UNET, 686, 865910724, 96, 1024, 0, 0},
         {SDXL_UNET, 1680, 2567463684, 128, 2048, 256, 2816},
     };
-    struct unet *unet = open_unet(published[_i].json);
-    ck_assert_int_eq(unet->weights->parameters, published[_i].parameters);
-    ck_assert_int_eq((int64_t)unet->weights->count, published[_i].tensors);
+    size_t tensors;
+    struct unet *unet = need_unet(published[_i].json, &tensors);
+    ck_assert_int_eq((int64_t)weights_size(unet->weights).parameters, published[_i].parameters);
+    ck_assert_int_eq((int64_t)tensors, published[_i].tensors);
     ck_assert_int_eq(unet_in_channels(unet), 4);
     ck_assert_int_eq(unet_sample_size(unet), published[_i].sample_size);
     ck_assert_int_eq(unet_cross_attention_dim(unet), published[_i].cross_attention_dim);
@@ -196,11 +180,16 @@ END_TEST
 START_TEST(published_vae)
 {
     struct vae *vae = NULL;
+    struct vae_config config;
+    struct names names = {0};
     struct error error = {""};
-    struct checkpoint checkpoint = write_config("vae", SD_VAE);
-    ck_assert_msg(vae_open(&checkpoint, NULL, &vae, &error) == STATUS_OK, "%s", error.message);
-    remove_folder(checkpoint.folder);
-    ck_assert_int_eq(vae->weights->parameters, 49490179 + 20);
+    cJSON *json = need_json(SD_VAE);
+    enum status status = vae_config_read(json, &config, &error);
+    if (status == STATUS_OK) status = vae_create(&config, need_weights(&names), &vae, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    cJSON_Delete(json);
+    ck_assert_int_eq((int64_t)weights_size(vae->weights).parameters, 49490179 + 20);
+    free_names(&names);
     ck_assert_int_eq(vae_latent_channels(vae), 4);
     ck_assert_int_eq(vae_scale_factor(vae), 8);
     ck_assert(vae->config.scaling_factor == 0.18215);
@@ -212,19 +201,20 @@ END_TEST
  */
 START_TEST(defaults_and_lists)
 {
-    struct unet *unet = open_unet("{}");
+    struct unet *unet = need_unet("{}", NULL);
     ck_assert_int_eq(unet->config.levels, 4);
     ck_assert_int_eq(unet->config.cross_attention_dim, 1280);
     ck_assert_int_eq(unet->config.time_embedding_dim, 1280);
     ck_assert_int_eq(unet_sample_size(unet), 0);
     unet_free(unet);
 
-    unet = open_unet(
+    unet = need_unet(
         "{\"block_out_channels\": [32, 64], \"down_block_types\": [\"CrossAttnDownBlock2D\","
         " \"CrossAttnDownBlock2D\"], \"up_block_types\": [\"CrossAttnUpBlock2D\", \"UpBlock2D\"],"
         " \"layers_per_block\": [1, 3], \"attention_head_dim\": [2, 8],"
         " \"transformer_layers_per_block\": [1, 2], \"reverse_transformer_layers_per_block\": [5, 6],"
-        " \"sample_size\": [24, 24], \"time_embedding_dim\": 99, \"cross_attention_dim\": 7}");
+        " \"sample_size\": [24, 24], \"time_embedding_dim\": 99, \"cross_attention_dim\": 7}",
+        NULL);
     ck_assert_int_eq(unet_sample_size(unet), 24);
     ck_assert_int_eq(unet->down_blocks[0].layers, 1);
     ck_assert_int_eq(unet->down_blocks[1].layers, 3);
@@ -388,8 +378,8 @@ START_TEST(what_has_no_bearing)
         {"resnet_out_scale_factor", "1.0", NULL},
     };
     char *text = changed_config(SD15_UNET, &taken[_i]);
-    struct unet *unet = open_unet(text);
-    ck_assert_int_eq(unet->weights->parameters, 859520964);
+    struct unet *unet = need_unet(text, NULL);
+    ck_assert_int_eq((int64_t)weights_size(unet->weights).parameters, 859520964);
     unet_free(unet);
     cJSON_free(text);
 }
