@@ -203,7 +203,8 @@ check-aarch64:
 	    $(AARCH64_PKG_CONFIG) --exists $(PKGS) $(TEST_PKGS) || { \
 	    echo "make check-aarch64 needs Debian's cross compiler, qemu and the arm64 libraries:" >&2; \
 	    echo "  dpkg --add-architecture arm64 && apt-get update && apt-get install $(AARCH64_PACKAGES)" >&2; exit 1; }
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc PKG_CONFIG='$(AARCH64_PKG_CONFIG)' \
+	@OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive \
+	    $(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc PKG_CONFIG='$(AARCH64_PKG_CONFIG)' \
 	    EMULATOR=qemu-aarch64 EXAMPLES= TESTS='$(AARCH64_TESTS:%=$(BUILD)/aarch64/tests/test_%)' check
 
 .PHONY: demo

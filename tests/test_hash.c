@@ -1,7 +1,7 @@
 /*
  * One number for a run's tensors: SHA-256 against its published examples; what changes the number of a file
- * and what does not; and the number of a run for every number of threads, and with portable products for
- * every instruction set.
+ * and what does not; and the number of a run for every number of threads, and with portable products on
+ * every machine.
  */
 #include "program.h"
 
@@ -127,24 +127,24 @@ END_TEST
 
 /* --- Runs --------------------------------------------------------------------------------- */
 
-/* A run's number, with its options. */
-static void hash_run(const char *options, char digits[65])
+/* The number of a run, `arguments` those of `plumb run`, with further options. */
+static void hash_run(const char *arguments, const char *options, char digits[65])
 {
     const char *trace = path_in(test_folder, "t.safetensors");
-    int status =
-        plumb("run golden/models/tiny-sdxl --prompt 'a fox' --steps 3 --height 64 --width 48 --trace-modules "
-              "--trace %s %s",
-            trace, options);
-    ck_assert_msg(status == 0, "%s: %s", options, err);
+    int status = plumb("run %s --trace %s %s", arguments, trace, options);
+    ck_assert_msg(status == 0, "%s %s: %s", arguments, options, err);
     ck_assert_int_eq(plumb("hash %s", trace), 0);
     snprintf(digits, 65, "%.64s", out);
 }
+
+static const char small_run[] =
+    "golden/models/tiny-sdxl --prompt 'a fox' --steps 3 --height 64 --width 48 --trace-modules";
 
 static void expect_one_number(const char *const *options, size_t count)
 {
     char first[65] = "", digits[65];
     for (size_t i = 0; i < count; i++) {
-        hash_run(options[i], i == 0 ? first : digits);
+        hash_run(small_run, options[i], i == 0 ? first : digits);
         printf("%s  %s\n", i == 0 ? first : digits, options[i]);
         if (i > 0) ck_assert_str_eq(digits, first);
     }
@@ -160,20 +160,42 @@ START_TEST(threads_do_not_count)
 }
 END_TEST
 
-/* Those sets that this processor has; make check-aarch64 runs the same on NEON. */
-START_TEST(instruction_sets_do_not_count_with_portable_products)
+/* One run in every instruction set that this processor has, or in its best alone, against its number. */
+static void expect_number(
+    const char *digits, const char *arguments, bool every_set, const int *threads, size_t count)
 {
-    char texts[8][64];
-    const char *options[8];
-    size_t count = 0;
-    for (enum kernel_set set = 0; set < KERNEL_SETS; set++)
-        for (int threads = 1; threads <= 8 && kernels_available(set); threads += 7) {
-            snprintf(texts[count], sizeof texts[count], "--gemm portable --cpu %s --threads %d",
-                kernels_set_name(set), threads);
-            options[count] = texts[count];
-            count++;
+    for (enum kernel_set set = 0; set < KERNEL_SETS; set++) {
+        if (!kernels_available(set) || (!every_set && set != kernels_best())) continue;
+        for (size_t i = 0; i < count; i++) {
+            char options[64], got[65];
+            snprintf(options, sizeof options, "--gemm portable --cpu %s --threads %d", kernels_set_name(set),
+                threads[i]);
+            hash_run(arguments, options, got);
+            printf("%s  %-6s %d  %.60s\n", got, kernels_set_name(set), threads[i], arguments);
+            ck_assert_msg(strcmp(got, digits) == 0, "plumb run %s %s: %s, expected %s", arguments, options,
+                got, digits);
         }
-    expect_one_number(options, count);
+    }
+}
+
+/* The numbers of portable_hashes.txt, which hold on every machine: here those sets that this processor has;
+ * make check-aarch64 runs the same on NEON. The first run tries every set and number of threads. */
+START_TEST(one_number_on_every_machine_with_portable_products)
+{
+    static const int every[] = {1, 2, 3, 8}, few[] = {2};
+    FILE *file = fopen("tests/portable_hashes.txt", "r");
+    char line[512], digits[65];
+    int runs = 0, arguments = 0;
+    ck_assert_msg(file != NULL, "tests/portable_hashes.txt: run from the top folder");
+    while (fgets(line, sizeof line, file)) {
+        if (line[0] == '#') continue;
+        ck_assert_msg(sscanf(line, "%64[0-9a-f] %n", digits, &arguments) == 1, "%s", line);
+        line[strcspn(line, "\n")] = 0;
+        expect_number(digits, line + arguments, runs == 0, runs == 0 ? every : few, runs == 0 ? 4 : 1);
+        runs++;
+    }
+    fclose(file);
+    ck_assert_int_ge(runs, 5);
 }
 END_TEST
 
@@ -188,9 +210,9 @@ START_TEST(the_core_of_the_blas_is_pinned)
     if (!common) return;
 
     char by_default[65], by_name[65], by_variable[65], options[64], said[96];
-    hash_run("--gemm openblas", by_default);
+    hash_run(small_run, "--gemm openblas", by_default);
     snprintf(options, sizeof options, "--gemm openblas --blas-core %s", common);
-    hash_run(options, by_name);
+    hash_run(small_run, options, by_name);
     ck_assert_str_eq(by_name, by_default);
     struct tensor_set *set = open_set(path_in(test_folder, "t.safetensors"));
     snprintf(said, sizeof said, "\"blas_core\":\"%s\"", common);
@@ -199,7 +221,7 @@ START_TEST(the_core_of_the_blas_is_pinned)
     tensor_set_free(set);
 
     setenv("OPENBLAS_CORETYPE", "Nehalem", 1);
-    hash_run("--gemm openblas", by_variable);
+    hash_run(small_run, "--gemm openblas", by_variable);
     printf("%s  by default\n%s  with kernels for SSE\n", by_default, by_variable);
     ck_assert_str_ne(by_variable, by_default); /* there is something to pin */
     ck_assert_int_eq(plumb("info"), 0);
@@ -234,7 +256,7 @@ int main(void)
     tcase_add_checked_fixture(runs, make_test_folder, drop_program_folder);
     tcase_set_timeout(runs, 300);
     tcase_add_test(runs, threads_do_not_count);
-    tcase_add_test(runs, instruction_sets_do_not_count_with_portable_products);
+    tcase_add_test(runs, one_number_on_every_machine_with_portable_products);
     tcase_add_test(runs, the_core_of_the_blas_is_pinned);
     tcase_add_test(runs, a_core_that_is_not_there);
     suite_add_tcase(suite, runs);
