@@ -13,7 +13,8 @@ static const char description[] =
     "the\n"
     "data's variance (alpha_cumprod) and the logarithm of the signal-to-noise ratio, as the scheduler "
     "computes\n"
-    "them. Under it stands what ports trip over: timesteps that repeat, steps that leave the list.\n\n"
+    "them. Rows are marked where diffusers departs from its documentation; under the table stands how, and\n"
+    "which timesteps repeat.\n\n"
     "SCHEDULER is a Diffusers scheduler config (a JSON file), a checkpoint folder, or the name of a class "
     "with or\n"
     "without the word Scheduler, which then has its own defaults (not Stable Diffusion's betas: those stand "
@@ -98,8 +99,7 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .kind = CLI_FLAG,
             .value = &arguments->with_coefficients,
             .help = "also what each step multiplies the sample, the model's outputs and the noise with; [-1] "
-                    "is one "
-                    "step earlier"},
+                    "is one step earlier; the order of each step, and the evaluations of the model so far"},
         {.name = "explain",
             .kind = CLI_FLAG,
             .value = &arguments->explain,

@@ -48,6 +48,8 @@ size_t schedule_columns(
         add_coefficient(table, columns, &n, &first->model_output[lag], "model_output", lag);
     }
     if (first) add_coefficient(table, columns, &n, &first->noise, "noise", 0);
+    if (first) add_coefficient(table, columns, &n, &first->order, "order", 0);
+    if (first) add_coefficient(table, columns, &n, &first->evaluations, "evaluations", 0);
     return n;
 }
 

@@ -6,7 +6,7 @@
 
 #include "schedule_table.h"
 
-#define SCHEDULE_MOST_COLUMNS (8 + 2 * SCHEDULE_HISTORY)
+#define SCHEDULE_MOST_COLUMNS (10 + 2 * SCHEDULE_HISTORY)
 
 /* What a column is called, and its numbers. */
 struct schedule_column {

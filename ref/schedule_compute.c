@@ -1,4 +1,5 @@
 #include "sched/real.h"
+#include "schedule_departures.h"
 #include "schedule_table.h"
 
 #include "sched/integer_steps.h"
@@ -172,6 +173,7 @@ static enum status fill_coefficients(
     v.model_output = v.sample + v.count;
     v.noise = v.model_output + v.count;
     v.prev_sample = v.noise + v.count;
+    int evaluations = 0;
     for (size_t i = 0; status == STATUS_OK && i < steps; i++) {
         struct step_input input = {
             .timestep = scheduler->timesteps[i],
@@ -186,6 +188,9 @@ static enum status fill_coefficients(
         if (scheduler_needs_noise(scheduler, input.timestep, &input.options)) input.noise = v.noise;
         status = scheduler_step(scheduler, &input, v.prev_sample, NULL, error);
         if (status == STATUS_OK) status = take_coefficients(&v, i, &table->coefficients[i], error);
+        evaluations += scheduler_correct_steps(scheduler) + 1;
+        table->coefficients[i].order = scheduler->step_order;
+        table->coefficients[i].evaluations = evaluations;
     }
     free(v.sample);
     return status;
@@ -206,6 +211,7 @@ enum status REAL_NAME(schedule_table_make)(const cJSON *config, const struct sch
         status = fill_coefficients(scheduler, table, error);
     }
     scheduler_free(scheduler);
+    if (status == STATUS_OK) status = REAL_NAME(schedule_departures_find)(config, request, table, error);
     if (status != STATUS_OK) schedule_table_free(table);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "schedule_columns.h"
 
 #include "cli.h"
+#include "schedule_departures.h"
 #include "table.h"
 
 #include <math.h>
@@ -16,6 +17,8 @@ void schedule_table_free(struct schedule_table *table)
     free(table->previous_timesteps);
     free(table->previous_alphas_cumprod);
     free(table->coefficients);
+    free(table->signs);
+    free(table->departures);
     *table = (struct schedule_table){0};
 }
 
@@ -40,20 +43,6 @@ static void write_options(const cJSON *config, FILE *out)
     if (column) fputc('\n', out);
 }
 
-/* DDIM's stride and the list disagree unless the number of steps divides T; say so, since ports differ in it.
- */
-static void write_stride_note(const struct schedule_table *table, FILE *out)
-{
-    size_t unlike = 0, first = 0;
-    for (size_t i = 0; table->previous_timesteps && i + 1 < table->count; i++)
-        if (table->previous_timesteps[i] != table->timesteps[i + 1] && unlike++ == 0) first = i;
-    if (unlike)
-        fprintf(out,
-            "\n%zu of the steps go to a timestep that is not the list's next (DDIM goes to t - T // N): "
-            "first step %zu, to %g and not %g.\n",
-            unlike, first, table->previous_timesteps[first], table->timesteps[first + 1]);
-}
-
 /* A model is asked twice at a timestep that stands twice, and a search by value finds the second. */
 static void write_repeat_note(const struct schedule_table *table, FILE *out)
 {
@@ -70,13 +59,16 @@ static enum status write_as_table(
 {
     struct schedule_column columns[SCHEDULE_MOST_COLUMNS];
     size_t count = schedule_columns(table, columns);
-    char alignment[SCHEDULE_MOST_COLUMNS + 2] = "r", number[32];
+    const bool departs = schedule_departures_of(table) != 0;
+    char alignment[SCHEDULE_MOST_COLUMNS + 3] = "r", number[32], mark[33];
     memset(alignment + 1, '.', count);
-    alignment[count + 1] = '\0';
+    alignment[count + 1] = departs ? 'l' : '\0';
+    alignment[count + 2] = '\0';
 
     struct table cells = {.alignment = alignment};
     table_add(&cells, "i");
     for (size_t c = 0; c < count; c++) table_add(&cells, "%s", columns[c].name);
+    if (departs) table_add(&cells, "departs");
     for (size_t i = 0; i < table->count; i++) {
         table_add(&cells, "%zu", i);
         for (size_t c = 0; c < count; c++) {
@@ -87,6 +79,7 @@ static enum status write_as_table(
             else
                 table_add(&cells, "%.9g", value);
         }
+        if (departs) table_add(&cells, "%s", schedule_departure_mark(table, i, mark));
     }
     if (table->has_sigmas && !isnan(table->sigmas[table->count])) {
         table_add(&cells, "final");
@@ -95,6 +88,7 @@ static enum status write_as_table(
                 columns[c].values == table->sigmas
                     ? schedule_show_number(table->sigmas[table->count], columns[c].is_f32, false, number)
                     : "");
+        if (departs) table_add(&cells, "%s", "");
     }
 
     const char *name = "";
@@ -106,8 +100,8 @@ static enum status write_as_table(
         write_options(config, out);
         fputc('\n', out);
         status = table_write(&cells, out, "", error);
-        write_stride_note(table, out);
         write_repeat_note(table, out);
+        schedule_departures_write(table, out);
     }
     table_free(&cells);
     return status;
@@ -176,6 +170,8 @@ static void write_as_json(const struct schedule_table *table, const cJSON *confi
         bool has_last = columns[c].values == table->sigmas && !isnan(table->sigmas[table->count]);
         write_json_list(out, &columns[c], table->count + has_last);
     }
+    fprintf(out, ",\n \"departures\": ");
+    schedule_departures_write_json(table, out);
     fprintf(out, "\n}\n");
 }
 

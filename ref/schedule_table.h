@@ -16,6 +16,8 @@
  * + model_output[lag] * (the model's output `lag` steps ago), + noise * (this step's draw). */
 struct step_coefficients {
     double sample[SCHEDULE_HISTORY], model_output[SCHEDULE_HISTORY], noise;
+    double order;       /* scheduler_step()'s step_order */
+    double evaluations; /* calls of the model so far, this step's with them */
 };
 
 struct schedule_table {
@@ -40,6 +42,11 @@ struct schedule_table {
     bool init_noise_sigma_is_f32;
 
     struct step_coefficients *coefficients; /* NULL where not asked for */
+
+    /* [count]: what of each row differs between the semantics, as bits of enum departure_sign, and the
+     * departures that it shows, a bit for each heading (schedule_departures.h). */
+    unsigned char *signs;
+    uint32_t *departures;
 };
 
 /* Builds the scheduler of `config`, asks for the schedule, and fills the table. With `with_coefficients`, the

@@ -179,6 +179,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     update(order, t, s, m, input->sample, n, prev_sample);
     if (state->lower_order_nums < config->solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = order;
     return STATUS_OK;
 }
 

@@ -228,6 +228,7 @@ enum status dpm_multistep_step_of(const struct dpm_multistep_terms *terms, struc
     update(&u, prev_sample);
     if (state->lower_order_nums < config->solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = order;
     return STATUS_OK;
 }
 

@@ -256,6 +256,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         history_push(began);
     }
     scheduler->step_index = (int)call.index + 1;
+    scheduler->step_order = call.second ? 2 : 1;
     return STATUS_OK;
 }
 

@@ -199,6 +199,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     update(c, order, midpoint, t, s, m, history_at(&state->block_start, 0),
         dpm_is_stochastic(state->algorithm) ? input->noise : NULL, n, prev_sample);
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = order;
     return STATUS_OK;
 }
 

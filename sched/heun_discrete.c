@@ -170,6 +170,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     else
         history_push(began);
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = second ? 2 : 1;
     return STATUS_OK;
 }
 

@@ -133,6 +133,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         prev_sample[i] = next_alpha * pred + combined * next_sigma;
     }
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = (int)state->ets.count; /* ADAMS_BASHFORTH_ORDER at most */
     return STATUS_OK;
 }
 

@@ -81,5 +81,6 @@ enum status k_dpm_2_step(struct scheduler *scheduler, const struct step_input *i
     }
     if (call.second) history_forget(began);
     scheduler->step_index = (int)call.index + 1;
+    scheduler->step_order = call.second ? 2 : 1;
     return STATUS_OK;
 }

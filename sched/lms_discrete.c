@@ -114,6 +114,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         prev_sample[i] = input->sample[i] + sum;
     }
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = (int)terms;
     return STATUS_OK;
 }
 

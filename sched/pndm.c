@@ -242,6 +242,14 @@ static enum status ends_of_plms(
     return status;
 }
 
+/* The order of this call: the last of a Runge-Kutta step's four has that of the whole step, the first
+ * multistep's second try that of the mean of both ends. */
+static int order_of_call(const struct pndm_state *state, bool prk)
+{
+    if (prk) return state->counter % PNDM_ORDER == PNDM_ORDER - 1 ? PNDM_ORDER : 1;
+    return state->counter == 1 ? 2 : (int)state->ets.count;
+}
+
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error)
 {
@@ -274,6 +282,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         combine_plms(state, input, prev_sample);
     transfer(&alphas, prediction, prk || second_try ? cur_sample(state) : input->sample, state->ets.size,
         prev_sample);
+    scheduler->step_order = order_of_call(state, prk);
     state->counter++;
     return STATUS_OK;
 }

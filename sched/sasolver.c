@@ -313,6 +313,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     state->last_corrector_order = corrector_order;
     state->last_timestep = input->timestep;
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = predictor_order;
     return STATUS_OK;
 }
 

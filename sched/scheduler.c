@@ -191,6 +191,7 @@ enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct sc
     if (status != STATUS_OK) return status;
     scheduler->timesteps_are_set = true;
     scheduler->step_index = scheduler->begin_index = -1;
+    scheduler->step_order = 0;
     return STATUS_OK;
 }
 
@@ -241,6 +242,17 @@ static enum status check_step(
     return STATUS_OK;
 }
 
+/* The solver's step. A solver whose order changes from step to step sets it. */
+static enum status take_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
+    real *pred_original_sample, struct error *error)
+{
+    const int order_before = scheduler->step_order;
+    scheduler->step_order = 1;
+    enum status status = scheduler->solver->step(scheduler, input, prev_sample, pred_original_sample, error);
+    if (status != STATUS_OK) scheduler->step_order = order_before;
+    return status;
+}
+
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error)
 {
@@ -250,7 +262,7 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
     struct step_input whole = *input;
     whole.options = options_of_step(scheduler, &input->options);
     if (input->noise || !scheduler_needs_noise(scheduler, input->timestep, &input->options))
-        return solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
+        return take_step(scheduler, &whole, prev_sample, pred_original_sample, error);
     if (!solver->make_noise)
         return error_input(error, "noise: missing; this step of %s draws", solver->class_name);
 
@@ -258,8 +270,7 @@ enum status scheduler_step(struct scheduler *scheduler, const struct step_input 
     if (!noise) return error_memory(error, input->batch * input->sample_size * sizeof *noise);
     whole.noise = noise;
     status = scheduler_make_noise(scheduler, input->timestep, input->batch, input->sample_size, noise, error);
-    if (status == STATUS_OK)
-        status = solver->step(scheduler, &whole, prev_sample, pred_original_sample, error);
+    if (status == STATUS_OK) status = take_step(scheduler, &whole, prev_sample, pred_original_sample, error);
     free(noise);
     return status;
 }

@@ -81,6 +81,7 @@ struct scheduler {
 
     int step_index;  /* -1 before the first step */
     int begin_index; /* -1: found from the first timestep, as diffusers does */
+    int step_order;  /* of the step taken last; 0 before the first: scheduler_step() */
     void *state;     /* the solver's own memory: earlier model outputs and so on */
 
     uint64_t *noise_seeds; /* scheduler_seed_noise(); NULL before */
@@ -148,7 +149,11 @@ enum status scheduler_seed_noise(
 enum status scheduler_make_noise(struct scheduler *scheduler, double timestep, size_t batch,
     size_t sample_size, real *noise, struct error *error);
 
-/* One step: from `sample` at this timestep to `prev_sample` [batch, sample_size] at the next.
+/* One step: from `sample` at this timestep to `prev_sample` [batch, sample_size] at the next. It leaves in
+ * `step_order` of which order it was: of a multistep method the number of predictions that it combined (of a
+ * predictor and corrector those of the predictor), of a method that calls the model several times a step the
+ * method's order at the last call, and 1 at those before, which go to a point in between; 1 for a method of
+ * order 1.
  * `pred_original_sample` is filled where the class returns one (DDIM, Euler), or what
  * scheduler_second_output() names, and the pointer is not NULL. `prev_sample` must not overlap the inputs. */
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Changes with the layout below and with that of any solver's state. */
-static const char magic[16] = "plumb-sched-2";
+static const char magic[16] = "plumb-sched-3";
 
 struct header {
     char magic[16];
@@ -21,7 +21,7 @@ struct header {
     uint64_t num_betas; /* 0 where the constructor makes them */
     double init_noise_sigma;
     int32_t init_noise_sigma_is_f32, semantics, timestep_dtype, timesteps_are_set;
-    int32_t num_inference_steps, step_index, begin_index, unused;
+    int32_t num_inference_steps, step_index, begin_index, step_order;
 };
 
 /* --- Bytes -------------------------------------------------------------------------------- */
@@ -137,6 +137,7 @@ enum status scheduler_save(
         .num_inference_steps = scheduler->num_inference_steps,
         .step_index = scheduler->step_index,
         .begin_index = scheduler->begin_index,
+        .step_order = scheduler->step_order,
     };
     memcpy(header.magic, magic, sizeof magic);
     struct writer w = {.status = STATUS_OK};
@@ -231,6 +232,7 @@ static enum status take_schedule(
     scheduler->num_inference_steps = header->num_inference_steps;
     scheduler->step_index = header->step_index;
     scheduler->begin_index = header->begin_index;
+    scheduler->step_order = header->step_order;
     return STATUS_OK;
 }
 

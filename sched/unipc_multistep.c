@@ -293,6 +293,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     state->last_order = order;
     if (state->lower_order_nums < config->base.solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
+    scheduler->step_order = order;
     return STATUS_OK;
 }
 
