@@ -97,8 +97,10 @@ SCHED_VERSION := $(shell sed -n 's/.*PLUMB_SCHED_VERSION "\(.*\)".*/\1/p' sched/
 SCHED_SHARED := $(BUILD)/libplumb_sched.so.$(SCHED_ABI)
 EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard sched/examples/*.c))
 $(SCHED_OBJECTS): ALL_CFLAGS += -fPIC
-# gcc makes vectors of a step's loops at -O3 only; the bits are the same at every level.
+# gcc makes vectors of a step's loops at -O3 only, and of roots and comparisons where nobody reads errno or the flags of
+# exceptions; the bits are the same at every level.
 $(SCHED_OBJECTS): OPTIMISE := $(OPTIMISE:-O2=-O3)
+$(SCHED_OBJECTS): ALL_CFLAGS += -fno-math-errno -fno-trapping-math
 
 # --- Building ------------------------------------------------------------------------------------------------------
 .PHONY: all

@@ -59,8 +59,9 @@ static enum status take_ramp(struct scheduler *scheduler, const double *ramp, si
         free(sigmas);
         return error_memory(error, (n + 1) * sizeof *timesteps);
     }
+    const struct edm_karras karras = edm_karras_of(config);
     for (size_t i = 0; i < n; i++) {
-        const double sigma = edm_karras_sigma(config, ramp[i] / intervals);
+        const double sigma = edm_karras_sigma(&karras, ramp[i] / intervals);
         timesteps[i] = 1000 * 0.25 * rounded_log(sigma + 1e-44);
         sigmas[i] = (real)sigma;
     }
@@ -184,12 +185,12 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const real c_out = above * (real)config->edm.sigma_data / real_sqrt(variance_at(&config->edm, sigma));
     const real level = noise_level(&config->edm, scheduler->sigmas[next]), s_noise = (real)config->s_noise;
     const bool draws = scheduler->num_timesteps > 1;
-    for (size_t i = 0; i < input->batch * input->sample_size; i++) {
-        real denoised = c_out * input->model_output[i] + c_skip * input->sample[i];
-        if (config->clip_denoised) denoised = clipped(denoised);
-        const real z = draws ? input->noise[i] * s_noise : 0;
-        prev_sample[i] = denoised + z * level;
-    }
+    const size_t n = input->batch * input->sample_size;
+    for (size_t i = 0; i < n; i++)
+        prev_sample[i] = c_out * input->model_output[i] + c_skip * input->sample[i];
+    for (size_t i = 0; config->clip_denoised && i < n; i++) prev_sample[i] = clipped(prev_sample[i]);
+    for (size_t i = 0; draws && i < n; i++) prev_sample[i] += input->noise[i] * s_noise * level;
+    for (size_t i = 0; !draws && i < n; i++) prev_sample[i] += 0 * level; /* which makes a zero of -0 */
     scheduler->step_index = (int)index + 1;
     return STATUS_OK;
 }

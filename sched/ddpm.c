@@ -176,12 +176,14 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const real current_sample_coeff =
         real_sqrt(current_alpha_t) * alphas.beta_prod_t_prev / alphas.beta_prod_t;
     const struct deviation deviation = deviation_of(scheduler, &alphas, current_beta_t);
-    for (size_t i = 0; i < input->batch * size; i++) {
+    for (size_t i = 0; i < input->batch * size; i++)
         prev_sample[i] = pred_original_sample_coeff * x0[i] + current_sample_coeff * input->sample[i];
-        if (input->timestep > 0) { /* a variance, where there is one, lies behind the picture's mean */
-            const size_t behind = i / size * stride + stride - size + i % size;
-            prev_sample[i] += deviation_at(&deviation, input->model_output[behind]) * input->noise[i];
-        }
+    for (size_t b = 0; input->timestep > 0 && b < input->batch; b++) {
+        /* A variance, where there is one, lies behind the picture's mean. */
+        const real *variance = input->model_output + b * stride + stride - size;
+        const real *noise = input->noise + b * size;
+        for (size_t i = 0; i < size; i++)
+            prev_sample[b * size + i] += deviation_at(&deviation, variance[i]) * noise[i];
     }
     return STATUS_OK;
 }

@@ -27,6 +27,7 @@
 #include "dpmsolver_schedule.h"
 #include "real.h"
 #include "numpy_log.h"
+#include "weighted_sum.h"
 
 enum { MAX_ORDER = 3 };
 
@@ -138,10 +139,12 @@ static void update(int order, struct level t, const struct level *s, const real 
     real rho[MAX_ORDER], weights[MAX_ORDER];
     for (int j = 0; j < order; j++) rho[j] = s[j].sigma / s[j].alpha;
     weigh(order, t.sigma / t.alpha, rho, weights);
-    for (size_t i = 0; i < n; i++) {
-        real sum = sample[i] / s[0].alpha;
-        for (int j = 0; j < order; j++) sum += weights[j] * m[j][i];
-        x_t[i] = t.alpha * sum;
+    for (size_t from = 0; from < n; from += SUM_BLOCK) {
+        const size_t size = sum_block(from, n);
+        real sums[SUM_BLOCK];
+        for (size_t i = 0; i < size; i++) sums[i] = sample[from + i] / s[0].alpha;
+        add_weighted(weights, m, (size_t)order, from, size, sums);
+        for (size_t i = 0; i < size; i++) x_t[from + i] = t.alpha * sums[i];
     }
 }
 

@@ -240,11 +240,14 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const struct coefficients c = coefficients_of(&call);
     const real dt = call.sigma_next - call.sigma, s_noise = (real)input->options.s_noise;
     const real *start = call.second ? history_at(began, 0) : input->sample;
+    const struct denoiser at_level = denoiser; /* which no store reaches: the loops become vectors */
+    const real sigma = call.sigma;
+    const bool is_last = call.is_last;
     for (size_t i = 0; i < n; i++) {
         const real sample = input->sample[i];
-        const real pred_original = denoise(&denoiser, sample, input->model_output[i]);
-        if (call.is_last)
-            prev_sample[i] = sample + (sample - pred_original) / call.sigma * dt;
+        const real pred_original = denoise(&at_level, sample, input->model_output[i]);
+        if (is_last)
+            prev_sample[i] = sample + (sample - pred_original) / sigma * dt;
         else
             prev_sample[i] =
                 c.sample * start[i] - c.data * pred_original + input->noise[i] * s_noise * c.noise;

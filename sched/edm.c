@@ -43,11 +43,18 @@ enum status edm_check_final_sigma(const struct edm_config *config, struct error 
     return option_refuse("final_sigmas_type", type, "\"zero\" or \"sigma_min\"", error);
 }
 
-double edm_karras_sigma(const struct edm_config *config, double ramp)
+struct edm_karras edm_karras_of(const struct edm_config *config)
 {
-    const double min_inv_rho = rounded_pow(config->sigma_min, 1 / config->rho);
-    const double max_inv_rho = rounded_pow(config->sigma_max, 1 / config->rho);
-    return rounded_pow(max_inv_rho + ramp * (min_inv_rho - max_inv_rho), config->rho);
+    return (struct edm_karras){
+        .min_inv_rho = rounded_pow(config->sigma_min, 1 / config->rho),
+        .max_inv_rho = rounded_pow(config->sigma_max, 1 / config->rho),
+        .rho = config->rho,
+    };
+}
+
+double edm_karras_sigma(const struct edm_karras *karras, double ramp)
+{
+    return rounded_pow(karras->max_inv_rho + ramp * (karras->min_inv_rho - karras->max_inv_rho), karras->rho);
 }
 
 /* Element i of a tensor x [n] to the power of a Python number. Torch multiplies for the small whole ones, and

@@ -44,9 +44,16 @@ enum status edm_check_final_sigma(const struct edm_config *config, struct error 
 #define edm_sigmas REAL_NAME(edm_sigmas)
 void edm_sigmas(const struct edm_config *config, size_t n, real *sigmas);
 
-/* Eq. 5 at a point of the ramp, in double; and n equally spaced logarithms. */
+/* Eq. 5 in double: what it takes of sigma_min and sigma_max, and the sigma at a point of the ramp. */
+#define edm_karras_of REAL_NAME(edm_karras_of)
 #define edm_karras_sigma REAL_NAME(edm_karras_sigma)
-double edm_karras_sigma(const struct edm_config *config, double ramp);
+struct edm_karras {
+    double min_inv_rho, max_inv_rho, rho;
+};
+struct edm_karras edm_karras_of(const struct edm_config *config);
+double edm_karras_sigma(const struct edm_karras *karras, double ramp);
+
+/* n sigmas whose logarithms are equally spaced. */
 #define edm_sigmas_exponential REAL_NAME(edm_sigmas_exponential)
 void edm_sigmas_exponential(const struct edm_config *config, size_t n, real *sigmas);
 

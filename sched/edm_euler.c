@@ -33,6 +33,7 @@ static enum status take_schedule(
     if (n == 0 && !ends_at_zero)
         return error_input(error, "num_inference_steps: expected at least 1 step with final_sigmas_type "
                                   "\"sigma_min\", got 0");
+    const struct edm_karras karras = edm_karras_of(config);
     double *timesteps = malloc((n + 1) * sizeof *timesteps);
     real *sigmas = malloc((n + 1) * sizeof *sigmas);
     enum status status = timesteps && sigmas ? STATUS_OK : error_memory(error, (n + 1) * sizeof *timesteps);
@@ -40,7 +41,7 @@ static enum status take_schedule(
         edm_sigmas_exponential(config, n, sigmas);
     else
         for (size_t i = 0; status == STATUS_OK && i < n; i++)
-            sigmas[i] = (real)(as_it_is ? ramp[i] : edm_karras_sigma(config, ramp[i]));
+            sigmas[i] = (real)(as_it_is ? ramp[i] : edm_karras_sigma(&karras, ramp[i]));
     for (size_t i = 0; status == STATUS_OK && i < n; i++) {
         if (!(sigmas[i] > 0))
             status = error_input(error, "sigmas[%zu]: %g leads to the sigma %g, not to one above 0", i,

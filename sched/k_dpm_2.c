@@ -70,15 +70,17 @@ enum status k_dpm_2_step(struct scheduler *scheduler, const struct step_input *i
         memcpy(history_next(began), input->sample, n * sizeof *input->sample);
         history_push(began);
     }
-    const real *start = history_at(began, 0);
+    const struct denoiser at_level = denoiser; /* which no store reaches: the loops become vectors */
+    const real *start = history_at(began, 0), *noise = call.second ? input->noise : NULL;
+    const real sigma_up = call.sigma_up;
     for (size_t i = 0; i < n; i++) {
         const real sample = input->sample[i];
-        const real pred_original = denoise(&denoiser, sample, input->model_output[i]);
+        const real pred_original = denoise(&at_level, sample, input->model_output[i]);
         const real derivative = (sample - pred_original) / sigma_input;
         prev_sample[i] = start[i] + derivative * dt;
-        if (call.second && input->noise) prev_sample[i] += input->noise[i] * call.sigma_up;
         if (pred_original_sample) pred_original_sample[i] = pred_original;
     }
+    for (size_t i = 0; noise && i < n; i++) prev_sample[i] += noise[i] * sigma_up;
     if (call.second) history_forget(began);
     scheduler->step_index = (int)call.index + 1;
     scheduler->step_order = call.second ? 2 : 1;

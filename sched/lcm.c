@@ -20,6 +20,8 @@
 #include "integer_steps.h"
 #include "noise_schedule.h"
 
+#include <string.h>
+
 static enum status set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
     struct warnings *warnings, struct error *error)
 {
@@ -67,11 +69,13 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     if (status != STATUS_OK) return status;
     boundary_condition(scheduler, input->timestep, &c_skip, &c_out);
     const bool last = distilled_is_last(scheduler, index);
-    for (size_t i = 0; i < input->batch * input->sample_size; i++) {
-        const real f = c_out * x0[i] + c_skip * input->sample[i];
-        if (denoised) denoised[i] = f;
-        prev_sample[i] = last ? f : next.alpha * f + next.sigma * input->noise[i];
-    }
+    const size_t n = input->batch * input->sample_size;
+    const real *sample = input->sample, *noise = input->noise;
+    const real keep = c_skip, take = c_out;
+    for (size_t i = 0; i < n; i++) prev_sample[i] = take * x0[i] + keep * sample[i];
+    if (denoised) memcpy(denoised, prev_sample, n * sizeof *denoised);
+    for (size_t i = 0; !last && i < n; i++)
+        prev_sample[i] = next.alpha * prev_sample[i] + next.sigma * noise[i];
     scheduler->step_index = (int)index + 1;
     return STATUS_OK;
 }

@@ -27,6 +27,7 @@
 #include "sigmas.h"
 #include "solver.h"
 #include "step_index.h"
+#include "weighted_sum.h"
 
 struct lms_state {
     struct history derivatives;
@@ -108,10 +109,11 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const real *derivatives[MAX_LMS_ORDER];
     const size_t terms = coefficients_of(scheduler, index, (size_t)order, state->kept, coefficients);
     for (size_t k = 0; k < terms; k++) derivatives[k] = history_at(&state->derivatives, k);
-    for (size_t i = 0; i < n; i++) {
-        real sum = 0;
-        for (size_t k = 0; k < terms; k++) sum += coefficients[k] * derivatives[k][i];
-        prev_sample[i] = input->sample[i] + sum;
+    for (size_t from = 0; from < n; from += SUM_BLOCK) {
+        const size_t size = sum_block(from, n);
+        real sums[SUM_BLOCK] = {0};
+        add_weighted(coefficients, derivatives, terms, from, size, sums);
+        for (size_t i = 0; i < size; i++) prev_sample[from + i] = input->sample[from + i] + sums[i];
     }
     scheduler->step_index = (int)index + 1;
     scheduler->step_order = (int)terms;

@@ -37,6 +37,11 @@ static inline real real_exp(real x)
 {
     return PLUMB_REAL_IS_DOUBLE ? (real)rounded_exp((double)x) : (real)torch_float_exp((float)x);
 }
+/* A power in double, rounded. */
+static inline real real_rounded_pow(double x, double y)
+{
+    return PLUMB_REAL_IS_DOUBLE ? (real)rounded_pow(x, y) : (real)rounded_pow_float(x, y);
+}
 static inline real real_expm1(real x)
 {
     return PLUMB_REAL_IS_DOUBLE ? (real)rounded_expm1((double)x) : (real)torch_float_expm1((float)x);

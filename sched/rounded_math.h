@@ -23,10 +23,10 @@ static inline double rounded_log(double x)
 {
     return (double)logl((long double)x);
 }
-static inline double rounded_pow(double x, double y)
-{
-    return (double)powl((long double)x, (long double)y);
-}
+/* (The small whole powers that Karras sigmas take, and powers that a float32 is made of, have a quicker way to
+ * the same bits: rounded_pow.c.) */
+double rounded_pow(double x, double y);
+float rounded_pow_float(double x, double y); /* (float)rounded_pow(x, y) */
 static inline double rounded_sin(double x)
 {
     return (double)sinl((long double)x);

@@ -30,6 +30,7 @@
 #include "real.h"
 #include "noise_schedule.h"
 #include "sasolver_coefficients.h"
+#include "weighted_sum.h"
 
 #include <string.h>
 
@@ -165,10 +166,12 @@ static void take_update(const struct update *u, real *x_t)
     const real keep = u->data ? real_exp(-tau2 * h) * (t.sigma / s.sigma) : t.alpha / s.alpha;
     const real spread = u->data ? t.sigma * real_sqrt(1 - real_exp(-2 * tau2 * h))
                                 : tau * t.sigma * real_sqrt(real_exp(2 * h) - 1);
-    for (size_t i = 0; i < u->n; i++) {
-        real gradient = 0;
-        for (int j = 0; j < u->order; j++) gradient += weights[j] * u->m[j][i];
-        x_t[i] = keep * u->sample[i] + gradient + spread * u->noise[i];
+    for (size_t from = 0; from < u->n; from += SUM_BLOCK) {
+        const size_t size = sum_block(from, u->n);
+        const real *sample = u->sample + from, *noise = u->noise + from;
+        real gradient[SUM_BLOCK] = {0};
+        add_weighted(weights, u->m, (size_t)u->order, from, size, gradient);
+        for (size_t i = 0; i < size; i++) x_t[from + i] = keep * sample[i] + gradient[i] + spread * noise[i];
     }
 }
 

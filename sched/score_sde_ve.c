@@ -79,7 +79,7 @@ static enum status make_schedule(
     torch_linspace(1, sampling_eps, n, sigmas);
     for (size_t i = 0; i < n; i++) {
         timesteps[i] = (double)sigmas[i];
-        sigmas[i] = (real)config->sigma_min * (real)rounded_pow((double)ratio, timesteps[i]);
+        sigmas[i] = (real)config->sigma_min * real_rounded_pow((double)ratio, timesteps[i]);
     }
     torch_linspace(rounded_log(config->sigma_min), rounded_log(config->sigma_max), n, discrete);
     for (size_t i = 0; i < n; i++) discrete[i] = real_exp(discrete[i]);

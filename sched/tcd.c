@@ -16,8 +16,11 @@
  */
 #include "distilled.h"
 #include "real.h"
+#include "weighted_sum.h"
 #include "integer_steps.h"
 #include "noise_schedule.h"
+
+#include <string.h>
 
 #include <math.h>
 
@@ -66,12 +69,17 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const real ratio = jump.alpha_prod_t_prev / jump.alpha_prod_t;
     const struct level up = level_of_alphas(ratio, 1 - ratio);
     const bool noised = input->options.eta > 0 && !distilled_is_last(scheduler, index);
-    for (size_t i = 0; i < input->batch * input->sample_size; i++) {
-        const real x0 = data_of(prediction, level, input->model_output[i], input->sample[i]);
-        const real epsilon = noise_of(prediction, level, input->model_output[i], input->sample[i]);
-        const real x_s = s.alpha * x0 + s.sigma * epsilon;
-        if (pred_noised_sample) pred_noised_sample[i] = x_s;
-        prev_sample[i] = noised ? up.alpha * x_s + up.sigma * input->noise[i] : x_s;
+    const size_t n = input->batch * input->sample_size;
+    for (size_t from = 0; from < n; from += SUM_BLOCK) {
+        const size_t size = sum_block(from, n);
+        const real *sample = input->sample + from, *model_output = input->model_output + from;
+        real x0[SUM_BLOCK], epsilon[SUM_BLOCK], *x_s = prev_sample + from;
+        predict_data(prediction, level, model_output, sample, size, x0);
+        predict_noise(prediction, level, model_output, sample, size, epsilon);
+        for (size_t i = 0; i < size; i++) x_s[i] = s.alpha * x0[i] + s.sigma * epsilon[i];
+        if (pred_noised_sample) memcpy(pred_noised_sample + from, x_s, size * sizeof *x_s);
+        for (size_t i = 0; noised && i < size; i++)
+            x_s[i] = up.alpha * x_s[i] + up.sigma * input->noise[from + i];
     }
     scheduler->step_index = (int)index + 1;
     return STATUS_OK;

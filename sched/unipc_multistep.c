@@ -30,6 +30,7 @@
 #include "dpmsolver_schedule.h"
 #include "real.h"
 #include "linear_system.h"
+#include "weighted_sum.h"
 
 #include <string.h>
 
@@ -169,11 +170,17 @@ static enum status prepare_update(const struct unipc_config *config, int order, 
 
 /* --- The updates -------------------------------------------------------------------------- */
 
-/* rho_1 D_1 + rho_2 D_2 + ... [n] so far, and one term more: torch.einsum hands more than 400 products to the
- * BLAS, which fuses them. */
-static real add_term(real sum, real rho, real D, bool fused)
+/* rho_1 D_1 + rho_2 D_2 + ... of a block so far, and rho_k D_k more, D_k = (m_k - m_0) / r_k: torch.einsum
+ * hands more than 400 products to the BLAS, which fuses them. A first product added to 0 is the same either
+ * way. */
+static void add_term(
+    const struct update *u, int k, const real *m_k, const real *m_0, bool fused, size_t size, real *sums)
 {
-    return fused ? real_fma(rho, D, sum) : sum + rho * D;
+    const real r = u->r[k - 1], rho = u->rho[k - 1];
+    if (fused && k > 1)
+        for (size_t i = 0; i < size; i++) sums[i] = real_fma(rho, (m_k[i] - m_0[i]) / r, sums[i]);
+    else
+        for (size_t i = 0; i < size; i++) sums[i] += rho * ((m_k[i] - m_0[i]) / r);
 }
 
 /* The sum of an update, from x_s = `sample` [n]. m[0] [n] is the prediction at s, m[1] .. m[order - 1] are
@@ -182,13 +189,15 @@ static void take_update(const struct update *u, const real *const *m, const real
     size_t n, real *x_t)
 {
     const bool fused = !PLUMB_REAL_IS_DOUBLE && (size_t)(u->order - 1) * n >= 400;
-    for (size_t i = 0; i < n; i++) {
-        const real m0 = m[0][i];
-        real sum = 0;
-        for (int k = 1; k < u->order; k++)
-            sum = add_term(sum, u->rho[k - 1], (m[k][i] - m0) / u->r[k - 1], fused);
-        if (model_t) sum += u->rho[u->order - 1] * (model_t[i] - m0);
-        x_t[i] = u->sample * sample[i] - u->first * m0 - u->rest * sum;
+    const real last_rho = u->rho[u->order - 1], keep = u->sample, first = u->first, rest = u->rest;
+    for (size_t from = 0; from < n; from += SUM_BLOCK) {
+        const size_t size = sum_block(from, n);
+        const real *m0 = m[0] + from;
+        real sums[SUM_BLOCK] = {0};
+        for (int k = 1; k < u->order; k++) add_term(u, k, m[k] + from, m0, fused, size, sums);
+        for (size_t i = 0; model_t && i < size; i++) sums[i] += last_rho * (model_t[from + i] - m0[i]);
+        for (size_t i = 0; i < size; i++)
+            x_t[from + i] = keep * sample[from + i] - first * m0[i] - rest * sums[i];
     }
 }
 
