@@ -2,6 +2,7 @@
 #
 #   make demo        draws the documented recipes into build/demo/
 #   make check       builds and runs every test
+#   make checkkernels    every kernel in every instruction set, a line each; CHECK="--kernel 'linear*' --bench"
 #   make             builds build/plumb
 #   make bench-peer  PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
 #   make install     PREFIX=/usr/local, DESTDIR=
@@ -67,7 +68,7 @@ KERNELS := $(wildcard kernels/*.c)
 REF := $(filter-out ref/main.c,$(wildcard ref/*.c))
 # Tests: tests/test_*.c are programs of their own; the other files of the folder are shared between them.
 TEST_MAINS := $(wildcard tests/test_*.c)
-TEST_SHARED := $(filter-out $(TEST_MAINS),$(wildcard tests/*.c))
+TEST_SHARED := $(filter-out $(TEST_MAINS) tests/checkkernels.c,$(wildcard tests/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_MAINS))
 
 # Vector kernels: a folder for each instruction set, compiled with its own flags and chosen at run time.
@@ -178,6 +179,14 @@ check: $(PLUMB_RUN) $(TESTS) $(EXAMPLES)
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
 	echo "Every test of $(words $(TESTS)) suites passed."
 
+# The kernels' cases once more, as a program with a line a kernel; CHECK="--kernel 'linear*' --seed 7 --bench".
+CHECK ?=
+$(BUILD)/tests/checkkernels: $(BUILD)/tests/checkkernels.o $(BUILD)/libplumb_tests.a $(LIBS)
+	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
+.PHONY: checkkernels
+checkkernels: $(BUILD)/tests/checkkernels
+	@OMP_WAIT_POLICY=passive $(EMULATOR) $< $(CHECK)
+
 # Debian's own Python, which python3-torch is installed for; another Python that has torch does as well.
 PEER ?=
 PEER_PYTHON ?= /usr/bin/python3
@@ -207,7 +216,7 @@ check-aarch64:
 	    $(AARCH64_PKG_CONFIG) --exists $(PKGS) $(TEST_PKGS) || { \
 	    echo "make check-aarch64 needs Debian's cross compiler, qemu and the arm64 libraries:" >&2; \
 	    echo "  dpkg --add-architecture arm64 && apt-get update && apt-get install $(AARCH64_PACKAGES)" >&2; exit 1; }
-	@OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive \
+	@OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive PLUMB_CHECK_EFFORT=brief \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc PKG_CONFIG='$(AARCH64_PKG_CONFIG)' \
 	    EMULATOR=qemu-aarch64 EXAMPLES= TESTS='$(AARCH64_TESTS:%=$(BUILD)/aarch64/tests/test_%)' check
 

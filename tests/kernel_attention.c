@@ -6,7 +6,7 @@
 
 #include "tests/kernel_check.h"
 
-#include <math.h>
+#include <tgmath.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,16 +45,15 @@ static exact attention_bound(
 {
     exact d = product_bound(kind, s->dim, score_size) + 4 * unit_roundoff() * score_size;
     exact roundings = 8 + 4 * (exact)(s->kv_len / 128);
-    return size * (expm1l(2 * d) + roundings * unit_roundoff()) +
-           product_bound(kind, s->kv_len, size * expl(2 * d));
+    return size * (expm1(2 * d) + roundings * unit_roundoff()) +
+           product_bound(kind, s->kv_len, size * exp(2 * d));
 }
 
 /* Judges a case that has its three inputs. */
 static void check_case(struct kernel_case *c)
 {
     const struct attention_shape *s = c->run.shape;
-    exact *scores = calloc(c->run.n, sizeof *scores);
-    ck_assert_ptr_nonnull(scores);
+    exact *scores = checker_zeros(c->run.n * sizeof *scores);
     twin_attention(s, c->exacts[0], c->exacts[1], c->exacts[2], c->want, c->bound, scores);
     for (size_t i = 0; i < c->run.n; i++)
         c->bound[i] = attention_bound(s, c->run.kind, c->bound[i], scores[i]);
@@ -72,9 +71,11 @@ static size_t count_keys(const struct attention_shape *s)
     return s->batch * s->kv_len * s->heads * s->dim;
 }
 
-static void begin(struct kernel_case *c, const struct attention_shape *s, enum input_kind kind, unsigned seed)
+static void begin(struct checker *k, struct kernel_case *c, const struct attention_shape *s,
+    enum input_kind kind, unsigned seed)
 {
-    const struct kernel_run run = {.kind = kind,
+    const struct kernel_run run = {.k = k,
+        .kind = kind,
         .seed = seed,
         .shape = s,
         .n = count_queries(s),
@@ -86,21 +87,21 @@ static void begin(struct kernel_case *c, const struct attention_shape *s, enum i
 
 /* With `causal`, only the queries take infinities and NaN: a weight of zero times an infinite value is NaN,
  * in PyTorch for every query, here for those of the value's own block. */
-START_TEST(attention)
+static void attention_cases(struct checker *k, size_t index)
 {
-    const struct attention_shape *s = &shapes[_i];
+    const struct attention_shape *s = &shapes[index];
+    if (too_large(k, 4 * count_queries(s) * s->kv_len)) return;
     for (int i = 0; i < INPUT_KINDS; i++) {
         enum input_kind kind = (enum input_kind)i;
         bool finite = s->causal && (kind == INPUT_INFINITE || kind == INPUT_NAN);
         struct kernel_case c;
-        begin(&c, s, kind, 9000 + 100 * (unsigned)_i);
+        begin(k, &c, s, kind, 9000 + 100 * (unsigned)index);
         case_input(&c, kind, count_queries(s));
         case_input(&c, finite ? INPUT_NORMAL : kind, count_keys(s));
         case_input(&c, finite ? INPUT_NORMAL : kind, count_keys(s));
         check_case(&c);
     }
 }
-END_TEST
 
 /* How the scores go along the keys: what the first element of key j is (that of each query is 1). */
 static double rising(size_t j)
@@ -144,64 +145,69 @@ static double (*const courses[])(size_t j) = {
     rising, falling, rising_and_falling, one_far_above, all_far_below, mostly_infinite, nothing_finite};
 enum { COURSES = sizeof courses / sizeof *courses };
 
-START_TEST(attention_maxima)
+static void attention_maxima_cases(struct checker *k, size_t index)
 {
     const struct attention_shape lengths[] = {
         {1, 1, 33, 1000, 6, false, 1}, {1, 2, 140, 640, 3, false, 0.5}, {1, 1, 333, 333, 5, true, 1}};
     for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         const struct attention_shape *s = &lengths[i];
+        if (too_large(k, 4 * count_queries(s) * s->kv_len)) continue;
         struct kernel_case c;
-        begin(&c, s, INPUT_NORMAL, 70 * i + (unsigned)_i);
-        for (int k = 0; k < 3; k++) case_input(&c, INPUT_NORMAL, k == 0 ? count_queries(s) : count_keys(s));
+        begin(k, &c, s, INPUT_NORMAL, 70 * i + (unsigned)index);
+        for (int input = 0; input < 3; input++)
+            case_input(&c, INPUT_NORMAL, input == 0 ? count_queries(s) : count_keys(s));
         for (size_t at = 0; at < count_queries(s); at += s->dim) c.exacts[0][at] = c.inputs[0][at] = 1;
         for (size_t at = 0; at < count_keys(s); at += s->dim)
-            c.exacts[1][at] = c.inputs[1][at] = (real)courses[_i](at / s->dim / s->heads);
+            c.exacts[1][at] = c.inputs[1][at] = (real)courses[index](at / s->dim / s->heads);
         check_case(&c);
     }
 }
-END_TEST
 
 /* What comes after a causal query does not matter: here the last key, which only the last query sees. */
-START_TEST(attention_causal_ignores_the_future)
+static void ignores_the_future(struct checker *k, size_t index)
 {
     const struct attention_shape shape = {1, 2, 40, 40, 8, true, 0.5};
-    size_t n = count_queries(&shape), last = (shape.q_len - 1) * shape.heads * shape.dim;
-    real *q = make_input(INPUT_NORMAL, 1, n), *k = make_input(INPUT_NORMAL, 2, n),
-         *v = make_input(INPUT_NORMAL, 3, n);
-    real *y = malloc(n * sizeof *y), *changed = malloc(n * sizeof *changed);
-    real *scratch = malloc(kernel_attention_scratch(&shape) * sizeof *scratch);
-    ck_assert(y != NULL && changed != NULL && scratch != NULL);
-    kernel_attention(&shape, q, k, v, y, scratch);
+    size_t n = count_queries(&shape), last = (shape.q_len - 1) * shape.heads * shape.dim, seen = 0;
+    real *q = make_input(k, INPUT_NORMAL, (unsigned)index + 1, n);
+    real *keys = make_input(k, INPUT_NORMAL, 2, n), *values = make_input(k, INPUT_NORMAL, 3, n);
+    real *y = checker_memory(n * sizeof *y), *changed = checker_memory(n * sizeof *changed);
+    real *scratch = checker_memory(kernel_attention_scratch(&shape) * sizeof *scratch);
+    kernel_attention(&shape, q, keys, values, y, scratch);
     for (size_t i = last; i < n; i++) {
-        k[i] = (real)1e4;
-        v[i] = -(real)1e4;
+        keys[i] = (real)1e4;
+        values[i] = -(real)1e4;
     }
-    kernel_attention(&shape, q, k, v, changed, scratch);
-    struct kernel_run run = {.name = "causal attention", .n = last};
+    kernel_attention(&shape, q, keys, values, changed, scratch);
+    const struct kernel_run run = {.k = k, .name = "causal attention", .n = last};
     check_equal_bits(&run, "future keys changed", changed, y);
-    for (size_t i = last; i < n; i++) ck_assert(changed[i] != y[i]);
-    free(q), free(k), free(v), free(y), free(changed), free(scratch);
+    for (size_t i = last; i < n; i++) seen += changed[i] != y[i];
+    if (seen != n - last) checker_fail(k, "causal attention: the last query does not see the last key");
+    checker_count(k, run.name, 0);
+    free(q), free(keys), free(values), free(y), free(changed), free(scratch);
 }
-END_TEST
 
-START_TEST(attention_memory_does_not_grow_with_the_keys)
+static void scratch_does_not_grow(struct checker *k, size_t index)
 {
-    struct attention_shape shape = {2, 8, 4096, 77, 40, false, 1};
+    struct attention_shape shape = {2, 8, 4096, 77, 40, index == 1, 1};
     size_t few = kernel_attention_scratch(&shape);
     shape.kv_len = 1 << 20;
-    ck_assert_uint_eq(kernel_attention_scratch(&shape), few);
+    if (kernel_attention_scratch(&shape) != few)
+        checker_fail(k, "attention: the scratch grows with the keys");
     shape.q_len = 1 << 20;
-    ck_assert_uint_eq(kernel_attention_scratch(&shape), few);
+    if (kernel_attention_scratch(&shape) != few)
+        checker_fail(k, "attention: the scratch grows with the queries");
+    checker_count(k, "scratch", 0);
 }
-END_TEST
 
-TCase *kernel_attention_tcase(void)
+static const struct kernel_group groups[] = {
+    {"attention", "acc", attention_cases, SHAPES},
+    {"attention", "acc", attention_maxima_cases, COURSES},
+    {"attention_causal", "bit", ignores_the_future, 1},
+    {"attention_scratch", "bit", scratch_does_not_grow, 2},
+    {0},
+};
+
+const struct kernel_group *kernel_attention_groups(void)
 {
-    TCase *tcase = tcase_create(PLUMB_REAL_IS_DOUBLE ? "attention, double" : "attention, float");
-    tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, attention, 0, SHAPES);
-    tcase_add_loop_test(tcase, attention_maxima, 0, COURSES);
-    tcase_add_test(tcase, attention_causal_ignores_the_future);
-    tcase_add_test(tcase, attention_memory_does_not_grow_with_the_keys);
-    return tcase;
+    return groups;
 }

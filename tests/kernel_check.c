@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 exact unit_roundoff(void)
 {
@@ -19,12 +20,12 @@ exact unit_roundoff(void)
 
 exact smallest_number(void)
 {
-    return PLUMB_REAL_IS_DOUBLE ? 0x1p-1074L : 0x1p-149L;
+    return PLUMB_REAL_IS_DOUBLE ? (exact)0x1p-1074L : (exact)0x1p-149;
 }
 
 exact product_bound(enum input_kind kind, size_t depth, exact size)
 {
-    exact growth = kind == INPUT_EQUAL ? (exact)depth : 2 * sqrtl((exact)depth);
+    exact growth = kind == INPUT_EQUAL ? (exact)depth : 2 * (exact)sqrt((double)depth);
     return (growth + 3) * unit_roundoff() * size + (exact)(depth + 1) * smallest_number();
 }
 
@@ -59,11 +60,10 @@ static double make_number(enum input_kind kind, size_t i, uint64_t *state)
     }
 }
 
-real *make_input(enum input_kind kind, unsigned seed, size_t n)
+real *make_input(const struct checker *k, enum input_kind kind, unsigned seed, size_t n)
 {
-    uint64_t state = seed;
-    real *x = malloc((n > 0 ? n : 1) * sizeof *x);
-    ck_assert_ptr_nonnull(x);
+    uint64_t state = (uint64_t)k->seed << 32 | seed;
+    real *x = checker_memory(n * sizeof *x);
     for (size_t i = 0; i < n; i++) x[i] = (real)make_number(kind, i, &state);
     if (kind == INPUT_INFINITE && n > 0) {
         x[n / 2] = (real)INFINITY;
@@ -76,8 +76,7 @@ real *make_input(enum input_kind kind, unsigned seed, size_t n)
 exact *make_exact(const real *x, size_t n)
 {
     if (x == NULL) return NULL;
-    exact *y = malloc((n > 0 ? n : 1) * sizeof *y);
-    ck_assert_ptr_nonnull(y);
+    exact *y = checker_memory(n * sizeof *y);
     for (size_t i = 0; i < n; i++) y[i] = (exact)x[i];
     return y;
 }
@@ -93,22 +92,28 @@ struct guarded {
 
 static struct guarded guard(size_t n)
 {
-    struct guarded g = {malloc((n + (size_t)2 * CANARIES) * sizeof(real)), NULL, n};
-    ck_assert_ptr_nonnull(g.block);
+    struct guarded g = {checker_memory((n + (size_t)2 * CANARIES) * sizeof(real)), NULL, n};
     memset(g.block, CANARY_BYTE, (n + (size_t)2 * CANARIES) * sizeof(real));
     g.data = g.block + CANARIES;
     return g;
 }
 
-/* Here and below: a passing ck_assert writes to Check's log, far too slow for each element. */
+static const char *kind_name(enum input_kind kind)
+{
+    static const char *const names[INPUT_KINDS] = {
+        "normal", "equal", "cancelling", "subnormal", "zeros", "wide", "infinite", "NaN"};
+    return names[kind];
+}
+
 static void check_canaries(const struct kernel_run *run, const struct guarded *g, const char *how)
 {
     const unsigned char *before = (const unsigned char *)g->block,
                         *after = (const unsigned char *)(g->data + g->n);
     for (size_t i = 0; i < CANARIES * sizeof(real); i++) {
         if (before[i] == CANARY_BYTE && after[i] == CANARY_BYTE) continue;
-        ck_abort_msg("%s (kind %d, seed %u): %s: wrote outside of its buffer near byte %zu", run->name,
-            (int)run->kind, run->seed, how, i);
+        checker_fail(run->k, "%s, %s input: %s: wrote outside of its buffer near byte %zu", run->name,
+            kind_name(run->kind), how, i);
+        return;
     }
 }
 
@@ -119,11 +124,18 @@ static bool same_bits(real a, real b)
 
 void check_equal_bits(const struct kernel_run *run, const char *how, const real *a, const real *b)
 {
+    double worst = -1;
+    size_t at = 0, count = 0;
     for (size_t i = 0; i < run->n; i++) {
         if (same_bits(a[i], b[i])) continue;
-        ck_abort_msg("%s (kind %d, seed %u): %s: [%zu] is %a, scalar on one thread %a", run->name,
-            (int)run->kind, run->seed, how, i, (double)a[i], (double)b[i]);
+        double apart = fabs((double)a[i] - (double)b[i]);
+        if (isnan(apart)) apart = INFINITY;
+        if (apart > worst) worst = apart, at = i;
+        count++;
     }
+    if (count == 0) return;
+    checker_fail(run->k, "%s, %s input: %s: %zu of %zu differ, [%zu] is %a, expected the bits of %a",
+        run->name, kind_name(run->kind), how, count, run->n, at, (double)a[at], (double)b[at]);
 }
 
 /* One run in fresh guarded buffers; the result, to be freed by its block. */
@@ -142,22 +154,60 @@ static struct guarded run_once(const struct kernel_run *run, bool in_place, cons
     return y;
 }
 
+/* The error of one element as a share of its bound: above 1, or infinite, where it is wrong. */
+static double share_of_bound(real y, exact want, exact bound)
+{
+    if (isnan(want)) return isnan(y) ? 0 : INFINITY;
+    if (isinf(want)) return (exact)y == want ? 0 : INFINITY;
+    exact error = (exact)y - want;
+    if (error == 0 || isinf(bound)) return 0;
+    double share = (double)((error < 0 ? -error : error) / bound);
+    return isnan(share) ? INFINITY : share;
+}
+
 static void check_bounds(const struct kernel_run *run, const real *y, const exact *want, const exact *bound)
 {
-    exact worst = -1;
+    double worst = 0;
     size_t at = 0;
     for (size_t i = 0; i < run->n; i++) {
-        exact error = fabsl((exact)y[i] - want[i]) - bound[i];
-        if (isnan(want[i]) ? isnan(y[i]) : isinf(want[i]) && (exact)y[i] == want[i]) continue;
-        if (error <= 0 && !isnan(y[i])) continue;
-        if (isnan(error)) error = INFINITY;
-        if (error > worst) {
-            worst = error;
-            at = i;
-        }
+        double share = share_of_bound(y[i], want[i], bound[i]);
+        if (share > worst) worst = share, at = i;
     }
-    ck_assert_msg(worst < 0, "%s (kind %d, seed %u): [%zu] is %.9g, expected %.9Lg within %.3Lg", run->name,
-        (int)run->kind, run->seed, at, (double)y[at], want[at], bound[at]);
+    char name[120];
+    snprintf(name, sizeof name, "%.90s, %s input", run->name, kind_name(run->kind));
+    checker_count(run->k, name, worst);
+    if (worst <= 1) return;
+    checker_fail(run->k, "%s: scalar: [%zu] is %.9g, expected %.12Lg within %.3Lg", name, at, (double)y[at],
+        (long double)want[at], (long double)bound[at]);
+}
+
+/* Nanoseconds for each element of the result, of the largest case of a kernel; on one thread. */
+static void bench_run(const struct kernel_run *run)
+{
+    static const double shortest = 5e-3;
+    struct kernel_row *row = run->k->row;
+    if (run->n < row->bench_n) return;
+    row->bench_n = run->n;
+    kernels_set_threads(1);
+    struct guarded y = guard(run->n), scratch = guard(run->scratch != NULL ? run->scratch(run) : 0);
+    for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++) {
+        if (!checker_uses(run->k, set)) continue;
+        double times = 0, seconds = 0;
+        struct timespec begin, end;
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+        for (; seconds < shortest; times++) {
+            run->call(run, y.data, scratch.data);
+            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+            seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+        }
+        row->nanoseconds[set] = seconds / times / (double)run->n * 1e9;
+    }
+    free(y.block), free(scratch.block);
+}
+
+bool too_large(const struct checker *k, size_t operations)
+{
+    return k->effort == EFFORT_BRIEF && operations > (PLUMB_REAL_IS_DOUBLE ? 20000 : 250000);
 }
 
 void check_run(const struct kernel_run *run, const exact *want, const exact *bound)
@@ -165,14 +215,14 @@ void check_run(const struct kernel_run *run, const exact *want, const exact *bou
     static const int threads[] = {2, 1, 3, 8};
     /* How work is cut does not depend on what the numbers are: one kind of input tries every number of
      * threads. */
-    size_t tries = run->kind == INPUT_NORMAL ? sizeof threads / sizeof *threads : 1;
+    size_t tries = run->kind == INPUT_NORMAL && !run->few_ways ? sizeof threads / sizeof *threads : 1;
     char how[64];
-    ck_assert(kernels_use(KERNELS_SCALAR));
+    kernels_use(KERNELS_SCALAR);
     kernels_set_threads(1);
     struct guarded first = run_once(run, false, "scalar, 1 thread");
     check_bounds(run, first.data, want, bound);
     for (enum kernel_set set = KERNELS_SCALAR; set < KERNEL_SETS; set++) {
-        if (!kernels_use(set)) continue;
+        if (!checker_uses(run->k, set)) continue;
         for (size_t i = 0; i < tries; i++) {
             kernels_set_threads(threads[i]);
             for (int in_place = 0; in_place <= (run->in_place ? 1 : 0); in_place++) {
@@ -185,6 +235,8 @@ void check_run(const struct kernel_run *run, const exact *want, const exact *bou
         }
     }
     free(first.block);
+    if (run->k->bench && run->kind == INPUT_NORMAL) bench_run(run);
+    kernels_use(kernels_best());
 }
 
 void case_begin(struct kernel_case *c, const struct kernel_run *run, const char *format, ...)
@@ -192,27 +244,29 @@ void case_begin(struct kernel_case *c, const struct kernel_run *run, const char 
     *c = (struct kernel_case){.run = *run};
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(c->name, sizeof c->name, format, arguments);
+    vsnprintf(c->name, sizeof c->name, format, arguments);
     va_end(arguments);
-    ck_assert(length > 0 && (size_t)length < sizeof c->name);
     c->run.name = c->name;
-    c->want = calloc(run->n, sizeof *c->want);
-    c->bound = calloc(run->n, sizeof *c->bound);
-    ck_assert(c->want != NULL && c->bound != NULL);
+    c->want = checker_zeros(run->n * sizeof *c->want);
+    c->bound = checker_zeros(run->n * sizeof *c->bound);
 }
 
 void case_input(struct kernel_case *c, enum input_kind kind, size_t n)
 {
-    ck_assert_uint_lt(c->given, CASE_INPUTS);
     size_t i = c->given++;
-    c->inputs[i] = make_input(kind, c->run.seed + (unsigned)i, n);
+    c->inputs[i] = make_input(c->run.k, kind, c->run.seed + (unsigned)i, n);
     c->exacts[i] = make_exact(c->inputs[i], n);
     c->run.inputs[i] = c->inputs[i];
+}
+
+void case_free(struct kernel_case *c)
+{
+    for (size_t i = 0; i < CASE_INPUTS; i++) free(c->inputs[i]), free(c->exacts[i]);
+    free(c->want), free(c->bound);
 }
 
 void case_check(struct kernel_case *c)
 {
     check_run(&c->run, c->want, c->bound);
-    for (size_t i = 0; i < CASE_INPUTS; i++) free(c->inputs[i]), free(c->exacts[i]);
-    free(c->want), free(c->bound);
+    case_free(c);
 }

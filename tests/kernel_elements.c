@@ -7,7 +7,7 @@
 
 #include "tests/kernel_check.h"
 
-#include <math.h>
+#include <tgmath.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +28,12 @@ static exact square_argument(exact x)
 
 static exact tanh_argument(exact x)
 {
-    return 1.6L * (fabsl(x) + 0.045L * fabsl(x * x * x));
+    return (exact)1.6L * (fabs(x) + (exact)0.045L * fabs(x * x * x));
 }
 
 static exact linear_argument(exact x)
 {
-    return 1.702L * fabsl(x);
+    return (exact)1.702L * fabs(x);
 }
 
 static const struct {
@@ -43,12 +43,11 @@ static const struct {
     exact (*argument)(exact x);
     exact ulp;
 } activations[] = {
-    {"silu", kernel_silu, twin_silu, linear_argument, 2.5L},
-    {"gelu", kernel_gelu, twin_gelu, square_argument, 6.6L},
-    {"gelu_tanh", kernel_gelu_tanh, twin_gelu_tanh, tanh_argument, 2.5L},
-    {"quick_gelu", kernel_quick_gelu, twin_quick_gelu, linear_argument, 2.5L},
+    {"silu", kernel_silu, twin_silu, linear_argument, (exact)2.5L},
+    {"gelu", kernel_gelu, twin_gelu, square_argument, (exact)6.6L},
+    {"gelu_tanh", kernel_gelu_tanh, twin_gelu_tanh, tanh_argument, (exact)2.5L},
+    {"quick_gelu", kernel_quick_gelu, twin_quick_gelu, linear_argument, (exact)2.5L},
 };
-enum { ACTIVATIONS = sizeof activations / sizeof *activations };
 
 /* An ulp is at most 2 u |y|. Double: libm within 1 ulp, half a dozen roundings, and the argument's. */
 static exact activation_bound(size_t which, exact x)
@@ -57,8 +56,8 @@ static exact activation_bound(size_t which, exact x)
     if (!isfinite(y)) return 0;
     exact units = PLUMB_REAL_IS_DOUBLE ? 4 * activations[which].argument(x) + 12 : 2 * activations[which].ulp;
     if (y == 0) units = 0;
-    exact least = PLUMB_REAL_IS_DOUBLE ? (2 + units / 4) * smallest_number() : 0x1p-120L;
-    return units * unit_roundoff() * fabsl(y) + (y == 0 ? 0 : least);
+    exact least = PLUMB_REAL_IS_DOUBLE ? (2 + units / 4) * smallest_number() : (exact)0x1p-120;
+    return units * unit_roundoff() * fabs(y) + (y == 0 ? 0 : least);
 }
 
 static void call_activation(const struct kernel_run *run, real *y, real *scratch)
@@ -67,11 +66,10 @@ static void call_activation(const struct kernel_run *run, real *y, real *scratch
     activations[*(const size_t *)run->shape].kernel(run->inputs[0], run->n, y);
 }
 
-static void check_activation(size_t which, size_t n, enum input_kind kind, unsigned seed)
+static void check_activation(struct checker *k, size_t which, size_t n, enum input_kind kind, unsigned seed)
 {
-    real *x = make_input(kind, seed, n);
-    exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-    ck_assert(want != NULL && bound != NULL);
+    real *x = make_input(k, kind, seed, n);
+    exact *want = checker_zeros(n * sizeof *want), *bound = checker_zeros(n * sizeof *bound);
     for (size_t i = 0; i < n; i++) {
         if (kind == INPUT_NORMAL) x[i] *= 4;
         want[i] = activations[which].twin((exact)x[i]);
@@ -79,7 +77,8 @@ static void check_activation(size_t which, size_t n, enum input_kind kind, unsig
     }
     char name[80];
     snprintf(name, sizeof name, "%s of %zu", activations[which].name, n);
-    struct kernel_run run = {.name = name,
+    struct kernel_run run = {.k = k,
+        .name = name,
         .kind = kind,
         .seed = seed,
         .shape = &which,
@@ -91,14 +90,32 @@ static void check_activation(size_t which, size_t n, enum input_kind kind, unsig
     free(x), free(want), free(bound);
 }
 
-START_TEST(activation_functions)
+static void check_activation_kinds(struct checker *k, size_t which, size_t index)
 {
-    for (size_t i = 0; i < LENGTHS; i++) {
-        for (int kind = 0; kind < INPUT_KINDS; kind++)
-            check_activation((size_t)_i, lengths[i], (enum input_kind)kind, 10 * (unsigned)i + 1);
-    }
+    if (too_large(k, lengths[index])) return;
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_activation(k, which, lengths[index], (enum input_kind)kind, 10 * (unsigned)index + 1);
 }
-END_TEST
+
+static void silu_cases(struct checker *k, size_t index)
+{
+    check_activation_kinds(k, 0, index);
+}
+
+static void gelu_cases(struct checker *k, size_t index)
+{
+    check_activation_kinds(k, 1, index);
+}
+
+static void gelu_tanh_cases(struct checker *k, size_t index)
+{
+    check_activation_kinds(k, 2, index);
+}
+
+static void quick_gelu_cases(struct checker *k, size_t index)
+{
+    check_activation_kinds(k, 3, index);
+}
 
 static const size_t geglu_shapes[][2] = {{1, 1}, {3, 7}, {5, 17}, {77, 160}, {33, 15}, {2, 20000}};
 enum { GEGLU_SHAPES = sizeof geglu_shapes / sizeof *geglu_shapes };
@@ -110,24 +127,25 @@ static void call_geglu(const struct kernel_run *run, real *y, real *scratch)
     kernel_geglu(run->inputs[0], shape[0], shape[1], y);
 }
 
-START_TEST(geglu)
+static void geglu_cases(struct checker *k, size_t index)
 {
-    const size_t rows = geglu_shapes[_i][0], inner = geglu_shapes[_i][1], n = rows * inner;
+    const size_t rows = geglu_shapes[index][0], inner = geglu_shapes[index][1], n = rows * inner;
+    if (too_large(k, n)) return;
     for (int kind = 0; kind < INPUT_KINDS; kind++) {
-        real *x = make_input((enum input_kind)kind, 77, 2 * n);
-        exact *want = calloc(n, sizeof *want), *bound = calloc(n, sizeof *bound);
-        ck_assert(want != NULL && bound != NULL);
+        real *x = make_input(k, (enum input_kind)kind, 77, 2 * n);
+        exact *want = checker_zeros(n * sizeof *want), *bound = checker_zeros(n * sizeof *bound);
         for (size_t i = 0; i < n; i++) {
             exact value = (exact)x[i / inner * 2 * inner + i % inner];
             exact gate = (exact)x[i / inner * 2 * inner + inner + i % inner];
             want[i] = value * twin_gelu(gate);
-            bound[i] = fabsl(value) * activation_bound(1, gate) + unit_roundoff() * fabsl(want[i]) +
-                       smallest_number();
+            bound[i] =
+                fabs(value) * activation_bound(1, gate) + unit_roundoff() * fabs(want[i]) + smallest_number();
         }
-        struct kernel_run run = {.name = "geglu",
+        struct kernel_run run = {.k = k,
+            .name = "geglu",
             .kind = (enum input_kind)kind,
             .seed = 77,
-            .shape = geglu_shapes[_i],
+            .shape = geglu_shapes[index],
             .inputs = {x},
             .n = n,
             .call = call_geglu};
@@ -135,13 +153,11 @@ START_TEST(geglu)
         free(x), free(want), free(bound);
     }
 }
-END_TEST
 
 /* The rest is exact: one rounding, or none. `want` is rounded already. */
 static void check_exact(struct kernel_run *run, const real *want)
 {
-    exact *wide = make_exact(want, run->n), *bound = calloc(run->n, sizeof *bound);
-    ck_assert_ptr_nonnull(bound);
+    exact *wide = make_exact(want, run->n), *bound = checker_zeros(run->n * sizeof *bound);
     check_run(run, wide, bound);
     free(wide), free(bound);
 }
@@ -152,15 +168,15 @@ static void call_add(const struct kernel_run *run, real *y, real *scratch)
     kernel_add(run->inputs[0], run->inputs[1], run->n, y);
 }
 
-START_TEST(add)
+static void add_cases(struct checker *k, size_t index)
 {
-    size_t n = lengths[_i];
+    size_t n = lengths[index];
     for (int kind = 0; kind < INPUT_KINDS; kind++) {
-        real *a = make_input((enum input_kind)kind, 5, n), *b = make_input((enum input_kind)kind, 6, n);
-        real *want = malloc(n * sizeof *want);
-        ck_assert_ptr_nonnull(want);
+        real *a = make_input(k, (enum input_kind)kind, 5, n), *b = make_input(k, (enum input_kind)kind, 6, n);
+        real *want = checker_memory(n * sizeof *want);
         for (size_t i = 0; i < n; i++) want[i] = a[i] + b[i];
-        struct kernel_run run = {.name = "add",
+        struct kernel_run run = {.k = k,
+            .name = "add",
             .kind = (enum input_kind)kind,
             .seed = 5,
             .inputs = {a, b},
@@ -171,7 +187,6 @@ START_TEST(add)
         free(a), free(b), free(want);
     }
 }
-END_TEST
 
 /* The shapes of the four kernels that move numbers about: planes (or pictures), height, width, height and
  * width of the enlargement. */
@@ -196,20 +211,23 @@ static void call_add_channels(const struct kernel_run *run, real *y, real *scrat
     kernel_add_channels(y, run->inputs[1], s->planes, s->height, s->width);
 }
 
-START_TEST(add_channels)
+static void check_add_channels(struct checker *k, const struct move_shape *s, enum input_kind kind)
 {
-    const struct move_shape *s = &move_shapes[_i];
     size_t rows = s->planes * s->height, n = rows * s->width;
-    real *x = make_input(INPUT_WIDE, 8, n), *v = make_input(INPUT_WIDE, 9, rows),
-         *want = malloc(n * sizeof *want);
-    ck_assert_ptr_nonnull(want);
+    real *x = make_input(k, kind, 8, n), *v = make_input(k, kind, 9, rows),
+         *want = checker_memory(n * sizeof *want);
     for (size_t i = 0; i < n; i++) want[i] = x[i] + v[i / s->width];
-    struct kernel_run run = {
-        .name = "add_channels", .seed = 8, .shape = s, .inputs = {x, v}, .n = n, .call = call_add_channels};
+    struct kernel_run run = {.k = k,
+        .name = "add_channels",
+        .kind = kind,
+        .seed = 8,
+        .shape = s,
+        .inputs = {x, v},
+        .n = n,
+        .call = call_add_channels};
     check_exact(&run, want);
     free(x), free(v), free(want);
 }
-END_TEST
 
 static void call_transpose(const struct kernel_run *run, real *y, real *scratch)
 {
@@ -218,23 +236,26 @@ static void call_transpose(const struct kernel_run *run, real *y, real *scratch)
     kernel_transpose(run->inputs[0], s->planes, s->height, s->width, y);
 }
 
-START_TEST(transpose)
+static void check_transpose(struct checker *k, const struct move_shape *s, enum input_kind kind)
 {
-    const struct move_shape *s = &move_shapes[_i];
     size_t n = s->planes * s->height * s->width, at = 0;
-    real *x = make_input(INPUT_NAN, 10, n), *want = malloc(n * sizeof *want);
-    ck_assert_ptr_nonnull(want);
+    real *x = make_input(k, kind, 10, n), *want = checker_memory(n * sizeof *want);
     for (size_t b = 0; b < s->planes; b++) {
         for (size_t j = 0; j < s->width; j++) {
             for (size_t i = 0; i < s->height; i++) want[at++] = x[(b * s->height + i) * s->width + j];
         }
     }
-    struct kernel_run run = {
-        .name = "transpose", .seed = 10, .shape = s, .inputs = {x}, .n = n, .call = call_transpose};
+    struct kernel_run run = {.k = k,
+        .name = "transpose",
+        .kind = kind,
+        .seed = 10,
+        .shape = s,
+        .inputs = {x},
+        .n = n,
+        .call = call_transpose};
     check_exact(&run, want);
     free(x), free(want);
 }
-END_TEST
 
 static void call_upsample(const struct kernel_run *run, real *y, real *scratch)
 {
@@ -243,12 +264,11 @@ static void call_upsample(const struct kernel_run *run, real *y, real *scratch)
     kernel_upsample_nearest(run->inputs[0], s->planes, s->height, s->width, s->out_height, s->out_width, y);
 }
 
-START_TEST(upsample_nearest)
+static void check_upsample_nearest(struct checker *k, const struct move_shape *s, enum input_kind kind)
 {
-    const struct move_shape *s = &move_shapes[_i];
     size_t n = s->planes * s->out_height * s->out_width, at = 0;
-    real *x = make_input(INPUT_NAN, 11, s->planes * s->height * s->width), *want = malloc(n * sizeof *want);
-    ck_assert_ptr_nonnull(want);
+    real *x = make_input(k, kind, 11, s->planes * s->height * s->width),
+         *want = checker_memory(n * sizeof *want);
     for (size_t p = 0; p < s->planes; p++) {
         for (size_t i = 0; i < s->out_height; i++) {
             for (size_t j = 0; j < s->out_width; j++) {
@@ -258,12 +278,35 @@ START_TEST(upsample_nearest)
             }
         }
     }
-    struct kernel_run run = {
-        .name = "upsample_nearest", .seed = 11, .shape = s, .inputs = {x}, .n = n, .call = call_upsample};
+    struct kernel_run run = {.k = k,
+        .name = "upsample_nearest",
+        .kind = kind,
+        .seed = 11,
+        .shape = s,
+        .inputs = {x},
+        .n = n,
+        .call = call_upsample};
     check_exact(&run, want);
     free(x), free(want);
 }
-END_TEST
+
+static void add_channels_cases(struct checker *k, size_t index)
+{
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_add_channels(k, &move_shapes[index], (enum input_kind)kind);
+}
+
+static void transpose_cases(struct checker *k, size_t index)
+{
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_transpose(k, &move_shapes[index], (enum input_kind)kind);
+}
+
+static void upsample_nearest_cases(struct checker *k, size_t index)
+{
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_upsample_nearest(k, &move_shapes[index], (enum input_kind)kind);
+}
 
 /* Conversions. The input stands at an odd address; `shape` is which one. */
 typedef void conversion(const void *x, size_t n, real *y);
@@ -301,7 +344,6 @@ static const struct {
     {"from_bf16", kernel_from_bf16, bfloat_by_definition, 2},
     {"from_f32", kernel_from_f32, float_by_definition, 4},
 };
-enum { CONVERSIONS = sizeof conversions / sizeof *conversions };
 
 struct conversion_input {
     size_t which;
@@ -316,43 +358,62 @@ static void call_conversion(const struct kernel_run *run, real *y, real *scratch
 }
 
 /* Every pattern of 16 bits; of 32 bits, 65536 spread over all. Then each short length. */
-START_TEST(convert)
+static void check_conversion(struct checker *k, size_t index)
 {
     enum { PATTERNS = 65536 };
-    size_t bytes = conversions[_i].bytes;
-    unsigned char *stored = malloc(1 + PATTERNS * bytes);
-    real *want = malloc(PATTERNS * sizeof *want);
-    ck_assert(stored != NULL && want != NULL);
+    size_t bytes = conversions[index].bytes;
+    unsigned char *stored = checker_memory(1 + PATTERNS * bytes);
+    real *want = checker_memory(PATTERNS * sizeof *want);
     for (uint32_t i = 0; i < PATTERNS; i++) {
         uint32_t bits = bytes == 2 ? i : i * 65537u;
         for (size_t b = 0; b < bytes; b++) stored[1 + i * bytes + b] = (unsigned char)(bits >> 8 * b);
-        want[i] = conversions[_i].definition(bits);
+        want[i] = conversions[index].definition(bits);
     }
     for (size_t n = PATTERNS; n > 0; n = n > 40 ? 40 : n - 1) {
-        struct conversion_input input = {(size_t)_i, stored + 1};
+        struct conversion_input input = {index, stored + 1};
         struct kernel_run run = {
-            .name = conversions[_i].name, .shape = &input, .n = n, .call = call_conversion};
+            .k = k, .name = conversions[index].name, .shape = &input, .n = n, .call = call_conversion};
         check_exact(&run, want);
-        real *y = malloc(n * sizeof *y); /* zeros keep their signs */
-        ck_assert_ptr_nonnull(y);
-        conversions[_i].kernel(stored + 1, n, y);
+        real *y = checker_memory(n * sizeof *y); /* zeros keep their signs */
+        conversions[index].kernel(stored + 1, n, y);
         check_equal_bits(&run, "by definition", y, want);
         free(y);
     }
     free(stored), free(want);
 }
-END_TEST
 
-TCase *kernel_elements_tcase(void)
+static void from_f16_cases(struct checker *k, size_t index)
 {
-    TCase *tcase = tcase_create(PLUMB_REAL_IS_DOUBLE ? "elements, double" : "elements, float");
-    tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, activation_functions, 0, ACTIVATIONS);
-    tcase_add_loop_test(tcase, geglu, 0, GEGLU_SHAPES);
-    tcase_add_loop_test(tcase, add, 0, LENGTHS);
-    tcase_add_loop_test(tcase, add_channels, 0, MOVE_SHAPES);
-    tcase_add_loop_test(tcase, transpose, 0, MOVE_SHAPES);
-    tcase_add_loop_test(tcase, upsample_nearest, 0, MOVE_SHAPES);
-    tcase_add_loop_test(tcase, convert, 0, CONVERSIONS);
-    return tcase;
+    check_conversion(k, index);
+}
+
+static void from_bf16_cases(struct checker *k, size_t index)
+{
+    check_conversion(k, 1 + index);
+}
+
+static void from_f32_cases(struct checker *k, size_t index)
+{
+    check_conversion(k, 2 + index);
+}
+
+static const struct kernel_group groups[] = {
+    {"silu", "ulp", silu_cases, LENGTHS},
+    {"gelu", "ulp", gelu_cases, LENGTHS},
+    {"gelu_tanh", "ulp", gelu_tanh_cases, LENGTHS},
+    {"quick_gelu", "ulp", quick_gelu_cases, LENGTHS},
+    {"geglu", "ulp", geglu_cases, GEGLU_SHAPES},
+    {"add", "bit", add_cases, LENGTHS},
+    {"add_channels", "bit", add_channels_cases, MOVE_SHAPES},
+    {"transpose", "bit", transpose_cases, MOVE_SHAPES},
+    {"upsample_nearest", "bit", upsample_nearest_cases, MOVE_SHAPES},
+    {"from_f16", "bit", from_f16_cases, 1},
+    {"from_bf16", "bit", from_bf16_cases, 1},
+    {"from_f32", "bit", from_f32_cases, 1},
+    {0},
+};
+
+const struct kernel_group *kernel_elements_groups(void)
+{
+    return groups;
 }

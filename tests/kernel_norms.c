@@ -9,7 +9,7 @@
 
 #include "tests/kernel_check.h"
 
-#include <math.h>
+#include <tgmath.h>
 
 struct norm_shape {
     size_t batch, channels, size, groups;
@@ -21,19 +21,19 @@ static void normalise_one(exact x, exact mean, exact inverse, exact largest, siz
     exact bias, bool silu, exact *want, exact *bound)
 {
     exact y = (x - mean) * inverse * weight + bias;
-    exact loss = (sqrtl((exact)n) + 16) * 0x1p-53L * (2 * largest * inverse * fabsl(weight) + fabsl(bias));
+    exact loss = (sqrt((exact)n) + 16) * (exact)0x1p-53 * (2 * largest * inverse * fabs(weight) + fabs(bias));
     *want = silu ? twin_silu(y) : y;
-    *bound = (silu ? 1.1L : 1) * (loss + unit_roundoff() * fabsl(y)) + smallest_number();
+    *bound = (silu ? (exact)1.1L : (exact)1) * (loss + unit_roundoff() * fabs(y)) + smallest_number();
     if (silu)
-        *bound += (5 + (PLUMB_REAL_IS_DOUBLE ? 2 * fabsl(y) : 0)) * unit_roundoff() * fabsl(*want) +
-                  (PLUMB_REAL_IS_DOUBLE ? 4 * smallest_number() : 0x1p-120L);
+        *bound += (5 + (PLUMB_REAL_IS_DOUBLE ? 2 * fabs(y) : 0)) * unit_roundoff() * fabs(*want) +
+                  (PLUMB_REAL_IS_DOUBLE ? 4 * smallest_number() : (exact)0x1p-120);
 }
 
 static exact largest_of(const exact *x, size_t n)
 {
     exact largest = 0;
     for (size_t i = 0; i < n; i++) {
-        if (fabsl(x[i]) > largest) largest = fabsl(x[i]);
+        if (fabs(x[i]) > largest) largest = fabs(x[i]);
     }
     return largest;
 }
@@ -53,11 +53,12 @@ static void call_group_norm(const struct kernel_run *run, real *y, real *scratch
         run->inputs[2], s->silu, y);
 }
 
-static void check_group_norm(const struct norm_shape *s, enum input_kind kind, unsigned seed)
+static void check_group_norm(
+    struct checker *k, const struct norm_shape *s, enum input_kind kind, unsigned seed)
 {
     size_t n = s->batch * s->channels * s->size, per_group = s->channels / s->groups * s->size;
     const struct kernel_run run = {
-        .kind = kind, .seed = seed, .shape = s, .n = n, .call = call_group_norm, .in_place = true};
+        .k = k, .kind = kind, .seed = seed, .shape = s, .n = n, .call = call_group_norm, .in_place = true};
     struct kernel_case c;
     case_begin(
         &c, &run, "group_norm [%zu, %zu, %zu] in %zu groups", s->batch, s->channels, s->size, s->groups);
@@ -77,12 +78,11 @@ static void check_group_norm(const struct norm_shape *s, enum input_kind kind, u
     case_check(&c);
 }
 
-START_TEST(group_norm)
+static void group_norm_cases(struct checker *k, size_t index)
 {
     for (int kind = 0; kind < INPUT_KINDS; kind++)
-        check_group_norm(&group_shapes[_i], (enum input_kind)kind, 100 * (unsigned)_i + 1);
+        check_group_norm(k, &group_shapes[index], (enum input_kind)kind, 100 * (unsigned)index + 1);
 }
-END_TEST
 
 static const size_t row_shapes[][2] = {
     {1, 1}, {3, 7}, {5, 15}, {4, 16}, {33, 17}, {77, 64}, {700, 33}, {2, 1280}, {1, 20000}};
@@ -95,11 +95,16 @@ static void call_layer_norm(const struct kernel_run *run, real *y, real *scratch
     kernel_layer_norm(run->inputs[0], shape[0], shape[1], 1e-5, run->inputs[1], run->inputs[2], y);
 }
 
-static void check_layer_norm(const size_t shape[2], enum input_kind kind, unsigned seed)
+static void check_layer_norm(struct checker *k, const size_t shape[2], enum input_kind kind, unsigned seed)
 {
     size_t channels = shape[1], n = shape[0] * channels;
-    const struct kernel_run run = {
-        .kind = kind, .seed = seed, .shape = shape, .n = n, .call = call_layer_norm, .in_place = true};
+    const struct kernel_run run = {.k = k,
+        .kind = kind,
+        .seed = seed,
+        .shape = shape,
+        .n = n,
+        .call = call_layer_norm,
+        .in_place = true};
     struct kernel_case c;
     case_begin(&c, &run, "layer_norm [%zu, %zu]", shape[0], shape[1]);
     case_input(&c, kind, n);
@@ -117,18 +122,19 @@ static void check_layer_norm(const size_t shape[2], enum input_kind kind, unsign
     case_check(&c);
 }
 
-START_TEST(layer_norm)
+static void layer_norm_cases(struct checker *k, size_t index)
 {
     for (int kind = 0; kind < INPUT_KINDS; kind++)
-        check_layer_norm(row_shapes[_i], (enum input_kind)kind, 3000 + 100 * (unsigned)_i);
+        check_layer_norm(k, row_shapes[index], (enum input_kind)kind, 3000 + 100 * (unsigned)index);
 }
-END_TEST
 
-TCase *kernel_norms_tcase(void)
+static const struct kernel_group groups[] = {
+    {"group_norm", "ulp", group_norm_cases, GROUP_SHAPES},
+    {"layer_norm", "ulp", layer_norm_cases, ROW_SHAPES},
+    {0},
+};
+
+const struct kernel_group *kernel_norms_groups(void)
 {
-    TCase *tcase = tcase_create(PLUMB_REAL_IS_DOUBLE ? "norms, double" : "norms, float");
-    tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, group_norm, 0, GROUP_SHAPES);
-    tcase_add_loop_test(tcase, layer_norm, 0, ROW_SHAPES);
-    return tcase;
+    return groups;
 }

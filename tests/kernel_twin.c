@@ -2,22 +2,24 @@
  * Naive loops on purpose: one accumulator, the order of the definition, no tiles, nothing shared with
  * kernels/.
  */
+#include "kernels/real.h"
+
 #include "tests/kernel_twin.h"
 
 #include "kernels/kernels.h"
 
-#include <math.h>
+#include <tgmath.h>
 
 void twin_linear(const exact *x, const exact *w, const exact *bias, size_t rows, size_t in, size_t out,
     exact *y, exact *size)
 {
     for (size_t i = 0; i < rows; i++) {
         for (size_t o = 0; o < out; o++) {
-            exact sum = bias != NULL ? bias[o] : 0, magnitude = fabsl(sum);
+            exact sum = bias != NULL ? bias[o] : 0, magnitude = fabs(sum);
             for (size_t k = 0; k < in; k++) {
                 exact term = x[i * in + k] * w[o * in + k];
                 sum += term;
-                magnitude += fabsl(term);
+                magnitude += fabs(term);
             }
             y[i * out + o] = sum;
             size[i * out + o] = magnitude;
@@ -44,7 +46,7 @@ static void twin_position(
                 exact term = padded(s, plane, i * s->stride + ky, j * s->stride + kx) *
                              w[(c * s->kernel_height + ky) * s->kernel_width + kx];
                 *y += term;
-                *size += fabsl(term);
+                *size += fabs(term);
             }
         }
     }
@@ -63,7 +65,7 @@ void twin_conv2d(
             for (size_t i = 0; i < height; i++) {
                 for (size_t j = 0; j < width; j++, at++) {
                     y[at] = bias != NULL ? bias[o] : 0;
-                    size[at] = fabsl(y[at]);
+                    size[at] = fabs(y[at]);
                     twin_position(s, x + b * picture, w + o * kernel, i, j, y + at, size + at);
                 }
             }
@@ -78,9 +80,9 @@ static exact twin_score(const exact *q, const exact *k, size_t dim, exact scale,
     exact score = 0, magnitude = 0;
     for (size_t d = 0; d < dim; d++) {
         score += q[d] * k[d];
-        magnitude += fabsl(q[d] * k[d]);
+        magnitude += fabs(q[d] * k[d]);
     }
-    if (!(fabsl(scale) * magnitude <= *size)) *size = fabsl(scale) * magnitude;
+    if (!(fabs(scale) * magnitude <= *size)) *size = fabs(scale) * magnitude;
     return scale * score;
 }
 
@@ -96,11 +98,11 @@ static void twin_query(const struct attention_shape *s, const exact *q, const ex
     }
     for (size_t d = 0; d < s->dim; d++) y[d] = size[d] = 0;
     for (size_t j = 0; j < keys; j++) {
-        exact weight = expl(twin_score(q, k + j * stride, s->dim, (exact)s->scale, &worst) - largest);
+        exact weight = exp(twin_score(q, k + j * stride, s->dim, (exact)s->scale, &worst) - largest);
         sum += weight;
         for (size_t d = 0; d < s->dim; d++) {
             y[d] += weight * v[j * stride + d];
-            size[d] += weight * fabsl(v[j * stride + d]);
+            size[d] += weight * fabs(v[j * stride + d]);
         }
     }
     for (size_t d = 0; d < s->dim; d++) {
@@ -128,17 +130,20 @@ void twin_attention(const struct attention_shape *s, const exact *q, const exact
 
 void twin_statistics(const exact *x, size_t n, exact eps, exact *mean, exact *inverse_deviation)
 {
-    exact sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i];
-    *mean = sum / (exact)n;
-    for (size_t i = 0; i < n; i++) squares += (x[i] - *mean) * (x[i] - *mean);
-    *inverse_deviation = 1 / sqrtl(squares / (exact)n + eps);
+    long double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += (long double)x[i];
+    *mean = (exact)(sum / (long double)n);
+    for (size_t i = 0; i < n; i++) {
+        long double difference = (long double)x[i] - sum / (long double)n;
+        squares += difference * difference;
+    }
+    *inverse_deviation = (exact)(1 / sqrt(squares / (long double)n + (long double)eps));
 }
 
 /* x sigmoid(z) */
 static exact times_sigmoid(exact x, exact z)
 {
-    return z < 0 ? x * expl(z) / (1 + expl(z)) : x / (1 + expl(-z));
+    return z < 0 ? x * exp(z) / (1 + exp(z)) : x / (1 + exp(-z));
 }
 
 exact twin_silu(exact x)
@@ -148,16 +153,16 @@ exact twin_silu(exact x)
 
 exact twin_gelu(exact x)
 {
-    return x * erfcl(-x * sqrtl(0.5L)) / 2;
+    return x * erfc(-x * sqrt((exact)0.5L)) / 2;
 }
 
 exact twin_gelu_tanh(exact x)
 {
-    const exact pi = 3.14159265358979323846264338327950288L;
-    return times_sigmoid(x, 2 * sqrtl(2 / pi) * (x + 0.044715L * x * x * x));
+    const exact pi = (exact)3.14159265358979323846264338327950288L;
+    return times_sigmoid(x, 2 * sqrt(2 / pi) * (x + (exact)0.044715L * x * x * x));
 }
 
 exact twin_quick_gelu(exact x)
 {
-    return times_sigmoid(x, 1.702L * x);
+    return times_sigmoid(x, (exact)1.702L * x);
 }

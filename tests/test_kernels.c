@@ -1,22 +1,27 @@
 /*
- * The kernel checker: every kernel in both precisions, each instruction set that this processor has, 1 to 8
- * threads.
+ * The cases of the kernel checker (checkkernels.c) as tests: every kernel in both precisions, each
+ * instruction set that this processor has, 1 to 8 threads. And what cpu.h promises.
  */
 #include "kernels/cpu.h"
+#include "tests/kernel_report.h"
 #include "tests/support.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-TCase *kernel_products_tcase_f32(void);
-TCase *kernel_products_tcase_f64(void);
-TCase *kernel_attention_tcase_f32(void);
-TCase *kernel_attention_tcase_f64(void);
-TCase *kernel_norms_tcase_f32(void);
-TCase *kernel_norms_tcase_f64(void);
-TCase *kernel_elements_tcase_f32(void);
-TCase *kernel_elements_tcase_f64(void);
+static struct kernel_item *items; /* before Check forks */
+
+/* One case of one kernel. */
+START_TEST(kernel)
+{
+    struct checker k = checker_usual();
+    k.effort = effort_of_environment();
+    kernel_item_check(&k, &items[_i]);
+    ck_assert_msg(k.failures == 0, "%s", k.first);
+    checker_free(&k);
+}
+END_TEST
 
 START_TEST(sets)
 {
@@ -69,13 +74,13 @@ int main(void)
     tcase_add_test(cpu, threads);
     tcase_add_test(cpu, descriptions);
     suite_add_tcase(suite, cpu);
-    suite_add_tcase(suite, kernel_elements_tcase_f32());
-    suite_add_tcase(suite, kernel_elements_tcase_f64());
-    suite_add_tcase(suite, kernel_norms_tcase_f32());
-    suite_add_tcase(suite, kernel_norms_tcase_f64());
-    suite_add_tcase(suite, kernel_products_tcase_f32());
-    suite_add_tcase(suite, kernel_products_tcase_f64());
-    suite_add_tcase(suite, kernel_attention_tcase_f32());
-    suite_add_tcase(suite, kernel_attention_tcase_f64());
-    return run_suite(suite);
+    size_t count;
+    items = kernel_list(&count);
+    TCase *kernels = tcase_create("kernels");
+    tcase_set_timeout(kernels, 300);
+    tcase_add_loop_test(kernels, kernel, 0, (int)count);
+    suite_add_tcase(suite, kernels);
+    int status = run_suite(suite);
+    free(items);
+    return status;
 }
