@@ -1,5 +1,5 @@
 /*
- * PyTorch's AVX2 logarithm, sine, cosine and exponential in scalar C.
+ * PyTorch's AVX2 logarithm, sine and cosine in scalar C, and the transform of random numbers made of them.
  *
  * The kernel (ATen/native/cpu/DistributionTemplates.h: normal_fill_AVX2) takes them from avx_mathfun.h: the
  * single-precision functions of Moshier's Cephes library (netlib.org/cephes, logf.c and sinf.c), whose
@@ -17,9 +17,13 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { PAIRS = TORCH_AVX2_BLOCK / 2 };
+
+/* The functions below take no branches, so that a compiler can make vectors of a loop over them. */
+
 /* log x = e log 2 + log m, with x = 2^e m and m in [sqrt(1/2), sqrt 2); with r = m - 1,
  * log m = r - r^2/2 + r^3 P(r). */
-float torch_avx2_log(float x)
+static inline float log_of(float x)
 {
     static const float polynomial[] = {7.0376836292E-2f, -1.1514610310E-1f, 1.1676998740E-1f,
         -1.2420140846E-1f, 1.4249322787E-1f, -1.6668057665E-1f, 2.0000714765E-1f, -2.4999993993E-1f,
@@ -34,11 +38,9 @@ float torch_avx2_log(float x)
     bits = (bits & UINT32_C(0x007fffff)) | UINT32_C(0x3f000000); /* the mantissa, in [1/2, 1) */
     float mantissa;
     memcpy(&mantissa, &bits, sizeof mantissa);
-    float r = mantissa - 1;
-    if (mantissa < sqrt_half) {
-        exponent -= 1;
-        r += mantissa;
-    }
+    const bool low = mantissa < sqrt_half;
+    exponent -= low ? 1.0f : 0.0f;
+    const float r = mantissa - 1 + (low ? mantissa : 0);
 
     float r2 = r * r;
     float y = polynomial[0];
@@ -51,7 +53,7 @@ float torch_avx2_log(float x)
 
 /* With j the even number of octants nearest above x, r = x - j pi/4 lies in [-pi/4, pi/4]; sine and cosine of
  * x are those of r, exchanged where j = 2 or 6, with the signs of the quadrant. */
-void torch_avx2_sincos(float x, float *sine, float *cosine)
+static inline void sincos_of(float x, float *sine, float *cosine)
 {
     const float four_over_pi = 1.27323954473516f;
     /* pi/4 in three parts, for the reduction to be exact to more than a float's bits. */
@@ -80,4 +82,50 @@ void torch_avx2_sincos(float x, float *sine, float *cosine)
     float c = octant & 2 ? sin_r : cos_r;
     *sine = octant & 4 ? -s : s;
     *cosine = (octant + 2) & 4 ? -c : c;
+}
+
+float torch_avx2_log(float x)
+{
+    return log_of(x);
+}
+
+void torch_avx2_sincos(float x, float *sine, float *cosine)
+{
+    sincos_of(x, sine, cosine);
+}
+
+/* --- Normal numbers ----------------------------------------------------------------------- */
+
+static inline void transform(float *block)
+{
+    float radius[PAIRS];
+    for (int j = 0; j < PAIRS; j++) radius[j] = -2 * log_of(1 - block[j]);
+    for (int j = 0; j < PAIRS; j++) radius[j] = sqrtf(radius[j]);
+    for (int j = 0; j < PAIRS; j++) {
+        float sine, cosine;
+        /* 2 pi is a float32 before the product. */
+        sincos_of((float)(2 * M_PI) * block[j + PAIRS], &sine, &cosine);
+        block[j] = radius[j] * cosine;
+        block[j + PAIRS] = radius[j] * sine;
+    }
+}
+
+#ifdef __x86_64__
+/* The same where the machine has fmaf as an instruction: it is exact by definition, so the bits are the same.
+ */
+__attribute__((target("avx2,fma"))) static void transform_with_fma(float *block, size_t blocks)
+{
+    for (size_t i = 0; i < blocks; i++) transform(block + i * TORCH_AVX2_BLOCK);
+}
+#endif
+
+void torch_avx2_normals(float *block, size_t blocks)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        transform_with_fma(block, blocks);
+        return;
+    }
+#endif
+    for (size_t i = 0; i < blocks; i++) transform(block + i * TORCH_AVX2_BLOCK);
 }

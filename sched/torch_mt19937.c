@@ -33,19 +33,32 @@ static void refresh(struct torch_mt19937 *generator)
     generator->next = 0;
 }
 
-uint32_t torch_mt19937_next(struct torch_mt19937 *generator)
+static inline uint32_t tempered(uint32_t word)
 {
-    if (generator->next == MT19937_WORDS) refresh(generator);
-    uint32_t word = generator->words[generator->next++];
     word ^= word >> 11;
     word ^= word << 7 & UINT32_C(0x9d2c5680);
     word ^= word << 15 & UINT32_C(0xefc60000);
     return word ^ word >> 18;
 }
 
-float torch_mt19937_uniform_f32(struct torch_mt19937 *generator)
+uint32_t torch_mt19937_next(struct torch_mt19937 *generator)
 {
-    return (float)(torch_mt19937_next(generator) & UINT32_C(0xffffff)) * 0x1p-24f;
+    if (generator->next == MT19937_WORDS) refresh(generator);
+    return tempered(generator->words[generator->next++]);
+}
+
+void torch_mt19937_uniforms_f32(struct torch_mt19937 *generator, float *out, size_t n)
+{
+    while (n > 0) {
+        if (generator->next == MT19937_WORDS) refresh(generator);
+        const size_t left = (size_t)(MT19937_WORDS - generator->next), count = n < left ? n : left;
+        const uint32_t *words = generator->words + generator->next;
+        for (size_t i = 0; i < count; i++)
+            out[i] = (float)(int32_t)(tempered(words[i]) & UINT32_C(0xffffff)) * 0x1p-24f;
+        generator->next += (int)count;
+        out += count;
+        n -= count;
+    }
 }
 
 double torch_mt19937_uniform_f64(struct torch_mt19937 *generator)

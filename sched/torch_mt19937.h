@@ -20,8 +20,9 @@ struct torch_mt19937 {
 
 void torch_mt19937_seed(struct torch_mt19937 *generator, uint32_t seed);
 
-uint32_t torch_mt19937_next(struct torch_mt19937 *generator);      /* one 32-bit word */
-float torch_mt19937_uniform_f32(struct torch_mt19937 *generator);  /* rand(): 24 bits of one word */
+uint32_t torch_mt19937_next(struct torch_mt19937 *generator); /* one 32-bit word */
+/* rand(n): 24 bits of one word each */
+void torch_mt19937_uniforms_f32(struct torch_mt19937 *generator, float *out, size_t n);
 double torch_mt19937_uniform_f64(struct torch_mt19937 *generator); /* rand(float64): 53 bits of two words */
 
 /* torch.randn(n) as one tensor. `avx2` selects the arithmetic of PyTorch's AVX2 kernel for n >= 16 in

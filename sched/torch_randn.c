@@ -22,7 +22,7 @@
 
 #define PI 3.14159265358979323846
 
-enum { BLOCK = 16, PAIRS = BLOCK / 2 };
+enum { BLOCK = TORCH_AVX2_BLOCK, PAIRS = BLOCK / 2 };
 
 /* One value of the path for small tensors. */
 static double next_normal(struct torch_mt19937 *generator)
@@ -38,26 +38,16 @@ static double next_normal(struct torch_mt19937 *generator)
     return radius * cos(angle);
 }
 
-static void transform_plain(float *block)
+static void transform_plain(float *block, size_t blocks)
 {
-    for (int j = 0; j < PAIRS; j++) {
-        float radius = sqrtf(-2 * logf(1 - block[j]));
-        /* The angle is rounded to float32 once, from a product in float64. */
-        float angle = (float)(2 * PI * (double)block[j + PAIRS]);
-        block[j] = radius * cosf(angle);
-        block[j + PAIRS] = radius * sinf(angle);
-    }
-}
-
-static void transform_avx2(float *block)
-{
-    for (int j = 0; j < PAIRS; j++) {
-        float sine, cosine;
-        float radius = sqrtf(-2 * torch_avx2_log(1 - block[j]));
-        /* Here 2 pi is a float32 before the product. */
-        torch_avx2_sincos((float)(2 * PI) * block[j + PAIRS], &sine, &cosine);
-        block[j] = radius * cosine;
-        block[j + PAIRS] = radius * sine;
+    for (const float *end = block + blocks * BLOCK; block != end; block += BLOCK) {
+        for (int j = 0; j < PAIRS; j++) {
+            float radius = sqrtf(-2 * logf(1 - block[j]));
+            /* The angle is rounded to float32 once, from a product in float64. */
+            float angle = (float)(2 * PI * (double)block[j + PAIRS]);
+            block[j] = radius * cosf(angle);
+            block[j + PAIRS] = radius * sinf(angle);
+        }
     }
 }
 
@@ -77,13 +67,13 @@ void torch_randn_f32(struct torch_mt19937 *generator, bool avx2, float *out, siz
         for (size_t i = 0; i < n; i++) out[i] = (float)next_normal(generator);
         return;
     }
-    void (*transform)(float *) = avx2 ? transform_avx2 : transform_plain;
-    for (size_t i = 0; i < n; i++) out[i] = torch_mt19937_uniform_f32(generator);
-    for (size_t i = 0; i + BLOCK <= n; i += BLOCK) transform(out + i);
+    void (*transform)(float *, size_t) = avx2 ? torch_avx2_normals : transform_plain;
+    torch_mt19937_uniforms_f32(generator, out, n);
+    transform(out, n / BLOCK);
     if (n % BLOCK != 0) {
         float *last = out + n - BLOCK;
-        for (int j = 0; j < BLOCK; j++) last[j] = torch_mt19937_uniform_f32(generator);
-        transform(last);
+        torch_mt19937_uniforms_f32(generator, last, BLOCK);
+        transform(last, 1);
     }
 }
 

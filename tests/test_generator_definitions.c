@@ -136,6 +136,29 @@ START_TEST(avx2_polynomials)
 }
 END_TEST
 
+/* Blocks are transformed by what instructions the machine has; the functions of one number by fmaf alone. */
+START_TEST(blocks_have_the_bits_of_single_numbers)
+{
+    enum { BLOCKS = 4096, COUNT = BLOCKS * TORCH_AVX2_BLOCK, HALF = TORCH_AVX2_BLOCK / 2 };
+    static float uniforms[COUNT], normals[COUNT];
+    struct torch_mt19937 generator;
+    torch_mt19937_seed(&generator, 5);
+    torch_mt19937_uniforms_f32(&generator, uniforms, COUNT);
+    uniforms[0] = 0;
+    uniforms[1] = 1 - 0x1p-24f;
+    memcpy(normals, uniforms, sizeof normals);
+    torch_avx2_normals(normals, BLOCKS);
+    for (int i = 0; i < COUNT; i += i % HALF == HALF - 1 ? HALF + 1 : 1) {
+        float sine, cosine;
+        const float radius = sqrtf(-2 * torch_avx2_log(1 - uniforms[i]));
+        torch_avx2_sincos((float)(2 * M_PI) * uniforms[i + HALF], &sine, &cosine);
+        const float expected[] = {radius * cosine, radius * sine};
+        ck_assert_mem_eq(&normals[i], &expected[0], sizeof(float));
+        ck_assert_mem_eq(&normals[i + HALF], &expected[1], sizeof(float));
+    }
+}
+END_TEST
+
 /* Moments of 10^6 draws: k-th moment's standard error is sqrt((E x^2k - (E x^k)^2) / n); five of them is a
  * chance of one in a million for an honest generator, and the seed is fixed. */
 START_TEST(moments)
@@ -254,6 +277,7 @@ int main(void)
     tcase_add_test(principles, numpy_legacy_known_answers);
     tcase_add_test(principles, ziggurat_layers);
     tcase_add_test(principles, avx2_polynomials);
+    tcase_add_test(principles, blocks_have_the_bits_of_single_numbers);
     tcase_add_loop_test(principles, moments, 0, GENERATOR_KINDS);
     tcase_add_test(seeds, seeds_of_any_size);
     tcase_add_test(seeds, seeds_refused);

@@ -246,7 +246,7 @@ START_TEST(torch_words_and_uniforms)
     for (int i = 0; i < 2000; i++) raw[i] = torch_mt19937_next(&generator);
     expect_bits(need_tensor(set, "mt19937_u32"), DTYPE_I32, raw, 2000, "mt19937_u32");
     torch_mt19937_seed(&generator, words[0]);
-    for (int i = 0; i < 1000; i++) single[i] = torch_mt19937_uniform_f32(&generator);
+    torch_mt19937_uniforms_f32(&generator, single, 1000);
     expect_bits(need_tensor(set, "rand_f32"), DTYPE_F32, single, 1000, "rand_f32");
     torch_mt19937_seed(&generator, words[0]);
     for (int i = 0; i < 1000; i++) wide[i] = torch_mt19937_uniform_f64(&generator);
