@@ -2,6 +2,8 @@
 
 #include "schedule_check.h"
 
+#include "sched/solver.h"
+
 #include <check.h>
 #include <math.h>
 
@@ -20,14 +22,15 @@ static void expect_reason(enum status status, const struct error *error, const c
 static bool asks_for_nothing(const struct schedule_request *r)
 {
     return (r->has_num_inference_steps && r->num_inference_steps == 0) ||
-           (r->timesteps && r->num_timesteps == 0) || (r->sigmas && r->num_sigmas <= 1);
+           (r->timesteps && r->num_timesteps == 0) || (r->sigmas && r->num_sigmas <= 1) || r->has_strength;
 }
 
 static void check_lists(const struct scheduler *s, const struct schedule_request *request, const char *where)
 {
     ck_assert_msg(s->num_timesteps > 0 || asks_for_nothing(request), "%s: an empty schedule", where);
     for (size_t i = 0; i < s->num_timesteps; i++)
-        ck_assert_msg(isfinite(s->timesteps[i]), "%s: timesteps[%zu] is %g", where, i, s->timesteps[i]);
+        ck_assert_msg(isfinite(s->timesteps[i]) || (isnan(s->timesteps[i]) && s->solver->undefined_timesteps),
+            "%s: timesteps[%zu] is %g", where, i, s->timesteps[i]);
     ck_assert_msg(!s->sigmas || s->num_sigmas >= s->num_timesteps, "%s: %zu sigmas for %zu timesteps", where,
         s->num_sigmas, s->num_timesteps);
 }
@@ -37,7 +40,9 @@ static void take_steps(struct scheduler *s, const char *where)
 {
     real sample[ELEMENTS] = {1, -1, (real)0.5, 2, 0, -3}, input[ELEMENTS], prev_sample[ELEMENTS];
     const real noise[ELEMENTS] = {(real)0.1, -1, 0, 1, 2, (real)-0.5};
+    const uint64_t seeds[] = {1, 2};
     struct error error = {""};
+    ck_assert(scheduler_seed_noise(s, seeds, 2, &error) == STATUS_OK);
     for (size_t i = 0; i < s->num_timesteps; i++) {
         if (i == MOST_STEPS) break;
         enum status status = scheduler_scale_model_input(s, s->timesteps[i], sample, ELEMENTS, input, &error);
@@ -49,7 +54,8 @@ static void take_steps(struct scheduler *s, const char *where)
             .sample_size = ELEMENTS / 2,
             .options = STEP_OPTIONS_DEFAULT};
         if (status == STATUS_OK) {
-            if (scheduler_needs_noise(s, step.timestep, &step.options)) step.noise = noise;
+            const bool draws = scheduler_needs_noise(s, step.timestep, &step.options);
+            if (draws && !scheduler_makes_noise(s)) step.noise = noise;
             status = scheduler_step(s, &step, prev_sample, NULL, &error);
         }
         if (status != STATUS_OK) {

@@ -15,6 +15,7 @@
 #include "ref/text_encoder.h"
 #include "ref/unet.h"
 #include "ref/vae.h"
+#include "sched/scheduler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,12 +64,16 @@ static cJSON *parse(const char *text)
 
 /* --- Schedulers --------------------------------------------------------------------------- */
 
-/* Between them they have every option of the four classes, and every way to ask for a schedule. */
+/* Between them they have every class, most options, and every way to ask for a schedule. */
 static const char *const cases[] = {"ddim_eta05_clipped_output", "ddim_threshold", "ddim_trained_betas",
     "pndm_plms", "pndm_prk", "euler_churn", "euler_zero_snr_trailing", "euler_custom_timesteps",
     "euler_beta_sigmas", "doc_ays_sigmas_euler", "doc_ays_timesteps_dpmpp_sde", "dpmpp_3m", "dpmpp_flow",
     "dpmpp_cosine_lambda_clip", "dpmpp_learned_range", "dpm_sde", "dpmpp_lu_lambdas", "dpmpp_sde_heun",
-    "dpmpp_inverse", "dpm_single_3_dpmsolver", "deis_3_karras", "unipc_bh1_3_noise", "sasolver_data"};
+    "dpmpp_inverse", "dpm_single_3_dpmsolver", "deis_3_karras", "unipc_bh1_3_noise", "sasolver_data",
+    "ddim_inverse", "ddpm_learned_range", "ddpm_custom_timesteps", "lcm_strength", "tcd_custom_timesteps",
+    "ipndm", "cm", "score_ve", "score_vp", "euler_a_leading", "heun_karras_clip", "lms_karras_order3",
+    "kdpm2_karras", "kdpm2a_exponential_v", "dpm_sde_torchsde", "edm_euler", "edm_dpm", "cosine_dpm",
+    "flow_euler_dynamic", "flow_stochastic", "flow_heun", "flow_lcm"};
 
 /* What Plumb reads of a case. */
 static cJSON *case_json(const char *name)
@@ -84,11 +89,27 @@ static cJSON *case_json(const char *name)
     return kept;
 }
 
+START_TEST(cases_have_every_class)
+{
+    for (size_t i = 0; i < scheduler_class_count(); i++) {
+        bool found = false;
+        for (size_t k = 0; k < COUNT(cases) && !found; k++) {
+            cJSON *json = case_json(cases[k]);
+            const cJSON *config = cJSON_GetObjectItemCaseSensitive(json, "scheduler");
+            const cJSON *name = cJSON_GetObjectItemCaseSensitive(config, "_class_name");
+            found = strcmp(name->valuestring, scheduler_class_name(i)) == 0;
+            cJSON_Delete(json);
+        }
+        ck_assert_msg(found, "%s", scheduler_class_name(i));
+    }
+}
+END_TEST
+
 /* The request of a damaged case, as a caller of the library may make it. */
 static void check_request(const cJSON *json, const char *text, struct attempts *attempts)
 {
     const cJSON *asked = cJSON_GetObjectItemCaseSensitive(json, "set_timesteps");
-    int64_t steps = 0;
+    int64_t steps = 0, original_steps = 0;
     struct schedule_request request = {0};
     double *timesteps = NULL, *sigmas = NULL;
     bool found;
@@ -99,7 +120,16 @@ static void check_request(const cJSON *json, const char *text, struct attempts *
         status = json_get_doubles(asked, "timesteps", 1000, &timesteps, &request.num_timesteps, &found, NULL);
     if (status == STATUS_OK)
         status = json_get_doubles(asked, "sigmas", 1000, &sigmas, &request.num_sigmas, &found, NULL);
+    if (status == STATUS_OK)
+        status = json_get_int(asked, "original_inference_steps", INT32_MIN, INT32_MAX, &original_steps,
+            &request.has_original_inference_steps, NULL);
+    if (status == STATUS_OK)
+        status = json_get_double(asked, "strength", &request.strength, &request.has_strength, NULL);
+    if (status == STATUS_OK)
+        status =
+            json_get_double(asked, "sampling_eps", &request.sampling_eps, &request.has_sampling_eps, NULL);
     request.num_inference_steps = (int)steps;
+    request.original_inference_steps = (int)original_steps;
     request.timesteps = timesteps;
     request.sigmas = sigmas;
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(json, "scheduler");
@@ -314,6 +344,7 @@ int main(void)
     TCase *tests = tcase_create("mutations");
     tcase_set_timeout(tests, 0);
     tcase_add_checked_fixture(tests, make_test_folder, drop_test_folder);
+    tcase_add_test(tests, cases_have_every_class);
     tcase_add_loop_test(tests, damaged_schedulers, 0, (int)COUNT(cases));
     tcase_add_loop_test(tests, damaged_cases, 0, (int)COUNT(cases));
     tcase_add_test(tests, damaged_recipes);
