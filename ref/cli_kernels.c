@@ -55,8 +55,8 @@ struct cli_option cli_gemm_option(struct cli_machine *machine)
         .choices = kernels_gemm_names(),
         .given = &machine->gemm_given,
         .help =
-            "whose matrix products in single precision: OpenBLAS's, or our own, whose bits are the same on "
-            "every machine"};
+            "whose matrix products in single precision: our own, whose bits are the same on every machine "
+            "(portable, the default), or OpenBLAS's; those in double are OpenBLAS's"};
 }
 
 struct cli_option cli_blas_core_option(struct cli_machine *machine)
