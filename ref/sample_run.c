@@ -73,6 +73,27 @@ static enum status put_timesteps(
     return status;
 }
 
+/* A table of the class's own: real numbers in the arithmetic's type, integers as int64. */
+static enum status put_shown(struct sampling *s, const struct shown_table *table)
+{
+    const int64_t length = (int64_t)table->count;
+    const bool integers = table->kind == SHOWN_INTEGERS;
+    const size_t bytes = (table->count ? table->count : 1) * sizeof(int64_t);
+    void *values = malloc(bytes); /* room for the wider of the two */
+    if (!values) return error_memory(s->error, bytes);
+    for (size_t i = 0; i < table->count; i++) {
+        const double value = table->at(s->scheduler, i);
+        if (integers)
+            ((int64_t *)values)[i] = (int64_t)value;
+        else
+            ((real *)values)[i] = (real)value;
+    }
+    enum status status = put_numbers(s, table->name, integers ? DTYPE_I64 : dtype_of_real,
+        table->kind == SHOWN_NUMBER ? 0 : 1, &length, values);
+    free(values);
+    return status;
+}
+
 static enum status put_tables(struct sampling *s)
 {
     const struct scheduler *scheduler = s->scheduler;
@@ -83,11 +104,7 @@ static enum status put_tables(struct sampling *s)
     if (status == STATUS_OK) status = put_list(s, "sigmas", scheduler->sigmas, scheduler->num_sigmas);
     struct shown_table shown[MAX_SHOWN_TABLES];
     const size_t tables = scheduler_shown_tables(scheduler, shown);
-    for (size_t i = 0; status == STATUS_OK && i < tables; i++) {
-        const int64_t length = (int64_t)shown[i].count;
-        status =
-            put_numbers(s, shown[i].name, dtype_of_real, shown[i].is_list ? 1 : 0, &length, shown[i].values);
-    }
+    for (size_t i = 0; status == STATUS_OK && i < tables; i++) status = put_shown(s, &shown[i]);
     if (status == STATUS_OK)
         status = put_timesteps(s, "timesteps", scheduler->timesteps, scheduler->num_timesteps, 1);
     if (status != STATUS_OK) return status;
@@ -210,6 +227,15 @@ static enum status run_corrections(struct sampling *s, size_t i, const struct st
     return status;
 }
 
+/* What the class made of the step's sample before it stepped, where that is another. */
+static enum status put_corrected(struct sampling *s, const char *prefix)
+{
+    const real *corrected = scheduler_corrected_sample(s->scheduler);
+    bool differs = false;
+    for (size_t e = 0; corrected && e < s->n; e++) differs = differs || !(corrected[e] == s->sample[e]);
+    return differs ? put_sample(s, prefix, "corrected_sample", corrected) : STATUS_OK;
+}
+
 static enum status run_step(struct sampling *s, size_t i)
 {
     const struct sample_case *c = s->sample_case;
@@ -243,7 +269,8 @@ static enum status run_step(struct sampling *s, size_t i)
     status = scheduler_step(s->scheduler, &input, s->prev_sample, s->pred_original_sample, s->error);
     if (status != STATUS_OK) return error_prefix(s->error, status, "step %zu: ", i);
     for (size_t e = 0; e < s->n; e++) returned = returned || !isnan(s->pred_original_sample[e]);
-    status = take_prev_sample(s, prefix);
+    status = put_corrected(s, prefix);
+    if (status == STATUS_OK) status = take_prev_sample(s, prefix);
     if (status == STATUS_OK && returned)
         status = put_sample(s, prefix, scheduler_second_output(s->scheduler), s->pred_original_sample);
     return status;
@@ -265,39 +292,71 @@ static enum status run_steps(struct sampling *s)
     return status;
 }
 
+/* A case of tables alone takes no step: x_T goes along as it is recorded, if it is. */
+static enum status copy_start(struct sampling *s)
+{
+    const struct tensor *x_T = tensor_set_find(s->inputs, "x_T");
+    return x_T ? tensor_set_add(s->outputs, "x_T", x_T, s->error) : STATUS_OK;
+}
+
+/* What add_noise works with: n elements of `batch` pictures. */
+struct noising {
+    const struct tensor *shape; /* of the originals, and of all that is made of them */
+    size_t batch, n;
+    real *original, *noise, *result; /* [n] each, in one block */
+    double *timesteps;               /* [batch] */
+};
+
+static enum status put_noising(
+    struct sampling *s, const struct noising *noising, const char *name, const real *values)
+{
+    return put_numbers(s, name, dtype_of_real, noising->shape->rank, noising->shape->shape, values);
+}
+
+/* The samples noised, and the velocity that belongs to them, where the class says it. */
+static enum status add_noise(struct sampling *s, const struct noising *of)
+{
+    const size_t sample_size = of->n / of->batch;
+    enum status status = scheduler_add_noise(
+        s->scheduler, of->original, of->noise, of->timesteps, of->batch, sample_size, of->result, s->error);
+    if (status == STATUS_OK) status = put_noising(s, of, "add_noise.result", of->result);
+    if (status != STATUS_OK || !scheduler_has_velocity(s->scheduler)) return status;
+    status = scheduler_get_velocity(
+        s->scheduler, of->original, of->noise, of->timesteps, of->batch, sample_size, of->result, s->error);
+    return status == STATUS_OK ? put_noising(s, of, "get_velocity.result", of->result) : status;
+}
+
 /* add_noise on recorded originals, noise and timesteps (one a picture), where they are recorded. */
 static enum status run_add_noise(struct sampling *s)
 {
     const struct tensor *timesteps = tensor_set_find(s->inputs, "add_noise.timesteps");
     const struct tensor *original = tensor_set_find(s->inputs, "add_noise.original");
     if (!timesteps || !original) return STATUS_OK;
-    size_t batch = tensor_count(timesteps), n = tensor_count(original);
+    const size_t batch = tensor_count(timesteps), n = tensor_count(original);
     if (batch == 0 || n % batch || n == 0)
         return error_input(s->error, "add_noise.timesteps: expected one a picture of add_noise.original");
-    size_t bytes = 3 * n * sizeof(real) + batch * sizeof(double);
-    real *numbers = malloc(3 * n * sizeof(real));
-    double *at = malloc(batch * sizeof *at);
+    struct noising of = {.shape = original, .batch = batch, .n = n};
+    of.original = malloc(3 * n * sizeof *of.original);
+    of.timesteps = malloc(batch * sizeof *of.timesteps);
     bool found = false;
-    enum status status = numbers && at ? STATUS_OK : error_memory(s->error, bytes);
-    if (status == STATUS_OK) status = get(s, "add_noise.original", n, numbers, &found);
-    if (status == STATUS_OK) status = get(s, "add_noise.noise", n, numbers + n, &found);
+    enum status status = STATUS_OK;
+    if (!of.original || !of.timesteps) {
+        status = error_memory(s->error, 3 * n * sizeof *of.original + batch * sizeof *of.timesteps);
+        goto done;
+    }
+    of.noise = of.original + n;
+    of.result = of.noise + n;
+    for (size_t i = 0; i < batch; i++) of.timesteps[i] = tensor_get_double(timesteps, i);
+    status = get(s, "add_noise.original", n, of.original, &found);
+    if (status == STATUS_OK) status = get(s, "add_noise.noise", n, of.noise, &found);
     if (status == STATUS_OK && !found) status = error_input(s->error, "add_noise.noise: missing");
-    for (size_t i = 0; status == STATUS_OK && i < batch; i++) at[i] = tensor_get_double(timesteps, i);
-    if (status == STATUS_OK)
-        status = scheduler_add_noise(
-            s->scheduler, numbers, numbers + n, at, batch, n / batch, numbers + 2 * n, s->error);
-    if (status == STATUS_OK)
-        status = put_numbers(
-            s, "add_noise.result", dtype_of_real, original->rank, original->shape, numbers + 2 * n);
-    if (status == STATUS_OK)
-        status =
-            put_numbers(s, "add_noise.original", dtype_of_real, original->rank, original->shape, numbers);
-    if (status == STATUS_OK)
-        status =
-            put_numbers(s, "add_noise.noise", dtype_of_real, original->rank, original->shape, numbers + n);
+    if (status == STATUS_OK) status = add_noise(s, &of);
+    if (status == STATUS_OK) status = put_noising(s, &of, "add_noise.original", of.original);
+    if (status == STATUS_OK) status = put_noising(s, &of, "add_noise.noise", of.noise);
     if (status == STATUS_OK) status = tensor_set_add(s->outputs, "add_noise.timesteps", timesteps, s->error);
-    free(numbers);
-    free(at);
+done:
+    free(of.original);
+    free(of.timesteps);
     return status;
 }
 
@@ -358,6 +417,7 @@ enum status REAL_NAME(sample_case_run)(const struct sample_case *sample_case, co
         scheduler_set_begin_index(s.scheduler, sample_case->begin_index);
     if (status == STATUS_OK) status = put_tables(&s);
     if (status == STATUS_OK) status = open_noise(&s);
+    if (status == STATUS_OK && sample_case->tables_only) status = copy_start(&s);
     if (status == STATUS_OK && !sample_case->tables_only) status = allocate(&s);
     if (status == STATUS_OK && !sample_case->tables_only) status = run_steps(&s);
     if (status == STATUS_OK) status = run_add_noise(&s);

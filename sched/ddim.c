@@ -91,4 +91,5 @@ const struct solver REAL_NAME(ddim_solver) = {
     .needs_noise = needs_noise,
     .step = step,
     .add_noise = noise_schedule_add_noise,
+    .get_velocity = noise_schedule_get_velocity,
 };

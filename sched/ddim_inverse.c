@@ -55,7 +55,8 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
 
 static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
 {
-    tables[0] = (struct shown_table){"initial_alpha_cumprod", &scheduler->final_alpha_cumprod, 1, false};
+    (void)scheduler;
+    tables[0] = (struct shown_table){"initial_alpha_cumprod", SHOWN_NUMBER, 1, integer_steps_final_alpha};
     return 1;
 }
 

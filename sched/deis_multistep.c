@@ -197,6 +197,7 @@ const struct solver REAL_NAME(deis_multistep_solver) = {
     .config_size = sizeof(struct dpm_config),
     .takes_mu = true,
     .state_size = sizeof(struct state),
+    .shown_tables = dpm_shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .step = step,

@@ -51,6 +51,7 @@ const struct solver REAL_NAME(dpmsolver_multistep_inverse_solver) = {
     .config_size = sizeof(struct dpm_config),
     .takes_variance = true,
     .state_size = sizeof(struct dpm_multistep_state),
+    .shown_tables = dpm_shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .needs_noise = dpm_multistep_needs_noise,

@@ -96,6 +96,17 @@ static real lambda_of(real alpha_cumprod)
     return real_log(real_sqrt(alpha_cumprod)) - real_log(real_sqrt(1 - alpha_cumprod));
 }
 
+static double lambda_of_training(const struct scheduler *scheduler, size_t index)
+{
+    return (double)lambda_of(scheduler->alphas_cumprod[index]);
+}
+
+size_t dpm_shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    tables[0] = (struct shown_table){"lambda_t", SHOWN_LIST, scheduler->num_betas, lambda_of_training};
+    return 1;
+}
+
 /* The number of training timesteps that are left where those with lambda below lambda_min_clipped are not
  * used (the cosine schedule needs it): torch.searchsorted on lambda, which rises towards timestep 0. */
 static int last_timestep(const struct scheduler *scheduler, const struct dpm_schedule_rules *rules)

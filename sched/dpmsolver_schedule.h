@@ -37,4 +37,8 @@ enum status dpm_create_schedule(struct scheduler *scheduler, const struct dpm_sc
 enum status dpm_make_schedule(struct scheduler *scheduler, const struct dpm_schedule_rules *rules,
     const struct schedule_request *request, struct warnings *warnings, struct error *error);
 
+/* The shown_tables hook: lambda_t, log(alpha_t / sigma_t) of each timestep of training. */
+#define dpm_shown_tables REAL_NAME(dpm_shown_tables)
+size_t dpm_shown_tables(const struct scheduler *scheduler, struct shown_table *tables);
+
 #endif

@@ -75,6 +75,18 @@ static int listed_order(const struct dpm_config *config, size_t steps, size_t in
     return (int)(index % order) + 1;
 }
 
+static double order_at(const struct scheduler *scheduler, size_t index)
+{
+    return listed_order(dpm_config_of(scheduler), scheduler->num_timesteps, index);
+}
+
+static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    const size_t count = dpm_shown_tables(scheduler, tables);
+    tables[count] = (struct shown_table){"order_list", SHOWN_INTEGERS, scheduler->num_timesteps, order_at};
+    return count + 1;
+}
+
 /* --- Constructor and schedule ------------------------------------------------------------- */
 
 static enum status create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
@@ -216,6 +228,7 @@ const struct solver REAL_NAME(dpmsolver_singlestep_solver) = {
     .takes_mu = true,
     .takes_variance = true,
     .state_size = sizeof(struct state),
+    .shown_tables = shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .needs_noise = needs_noise,

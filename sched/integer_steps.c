@@ -17,9 +17,16 @@ enum status integer_steps_create(struct scheduler *scheduler, struct warnings *w
     return STATUS_OK;
 }
 
+double integer_steps_final_alpha(const struct scheduler *scheduler, size_t index)
+{
+    (void)index; /* the only one */
+    return (double)scheduler->final_alpha_cumprod;
+}
+
 size_t integer_steps_shown(const struct scheduler *scheduler, struct shown_table *tables)
 {
-    tables[0] = (struct shown_table){"final_alpha_cumprod", &scheduler->final_alpha_cumprod, 1, false};
+    (void)scheduler;
+    tables[0] = (struct shown_table){"final_alpha_cumprod", SHOWN_NUMBER, 1, integer_steps_final_alpha};
     return 1;
 }
 

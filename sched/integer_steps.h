@@ -19,6 +19,7 @@
 #define integer_steps_in_front REAL_NAME(integer_steps_in_front)
 #define integer_steps_after REAL_NAME(integer_steps_after)
 #define integer_steps_alphas REAL_NAME(integer_steps_alphas)
+#define integer_steps_final_alpha REAL_NAME(integer_steps_final_alpha)
 #define integer_steps_original REAL_NAME(integer_steps_original)
 
 /* --- The schedule ------------------------------------------------------------------------- */
@@ -31,7 +32,9 @@ enum status integer_steps_create(struct scheduler *scheduler, struct warnings *w
 enum status integer_steps_create_list(
     struct scheduler *scheduler, struct warnings *warnings, struct error *error);
 
-/* The shown_tables hook of the classes that have final_alpha_cumprod. */
+/* final_alpha_cumprod as a shown table's only entry, and the shown_tables hook of the classes that have it
+ * under this name and nothing else. */
+double integer_steps_final_alpha(const struct scheduler *scheduler, size_t index);
 size_t integer_steps_shown(const struct scheduler *scheduler, struct shown_table *tables);
 
 /* The grid of `steps` timesteps that the options ask for: timesteps_spaced(). */

@@ -48,6 +48,36 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
     return ((const struct k_dpm_2_state *)scheduler->state)->began.count > 0;
 }
 
+static double entry_of(const struct scheduler *scheduler, size_t table, size_t index)
+{
+    const struct k_dpm_2_state *state = scheduler->state;
+    return (double)state->tables[table * state->count + index];
+}
+
+static double sigma_interpol(const struct scheduler *scheduler, size_t index)
+{
+    return entry_of(scheduler, 0, index);
+}
+
+static double sigma_down(const struct scheduler *scheduler, size_t index)
+{
+    return entry_of(scheduler, 1, index);
+}
+
+static double sigma_up(const struct scheduler *scheduler, size_t index)
+{
+    return entry_of(scheduler, 2, index);
+}
+
+static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    const size_t count = ((const struct k_dpm_2_state *)scheduler->state)->count;
+    tables[0] = (struct shown_table){"sigmas_interpol", SHOWN_LIST, count, sigma_interpol};
+    tables[1] = (struct shown_table){"sigmas_down", SHOWN_LIST, count, sigma_down};
+    tables[2] = (struct shown_table){"sigmas_up", SHOWN_LIST, count, sigma_up};
+    return 3;
+}
+
 const struct solver REAL_NAME(k_dpm_2_ancestral_discrete_solver) = {
     .class_name = "KDPM2AncestralDiscreteScheduler",
     .equation =
@@ -60,6 +90,7 @@ const struct solver REAL_NAME(k_dpm_2_ancestral_discrete_solver) = {
     .undefined_timesteps = true,
     .steps_unset = true,
     .state_size = sizeof(struct k_dpm_2_state),
+    .shown_tables = shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .scale_model_input = k_dpm_2_scale_model_input,

@@ -12,6 +12,8 @@
 #include "sigmas.h"
 #include "solver.h"
 
+#include <math.h>
+
 static enum status create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
 {
     return k_dpm_2_create(scheduler, false, warnings, error);
@@ -24,6 +26,21 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
     return k_dpm_2_set_timesteps(scheduler, false, request, error);
 }
 
+/* diffusers keeps the middle of the step that ends at an entry there; no step ends at the first, whose middle
+ * would lie between sigma and infinity. */
+static double sigma_interpol(const struct scheduler *scheduler, size_t index)
+{
+    const struct k_dpm_2_state *state = scheduler->state;
+    return index == 0 ? (double)NAN : (double)state->tables[index - 1];
+}
+
+static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    const struct k_dpm_2_state *state = scheduler->state;
+    tables[0] = (struct shown_table){"sigmas_interpol", SHOWN_LIST, state->count, sigma_interpol};
+    return 1;
+}
+
 const struct solver REAL_NAME(k_dpm_2_discrete_solver) = {
     .class_name = "KDPM2DiscreteScheduler",
     .equation = "x_m = x + (sigma_m - sigma) d(x);  x' = x + (sigma' - sigma) d(x_m),  sigma_m^2 = sigma "
@@ -34,6 +51,7 @@ const struct solver REAL_NAME(k_dpm_2_discrete_solver) = {
     .config_size = sizeof(struct scheduler_config),
     .steps_unset = true,
     .state_size = sizeof(struct k_dpm_2_state),
+    .shown_tables = shown_tables,
     .create = create,
     .set_timesteps = set_timesteps,
     .scale_model_input = k_dpm_2_scale_model_input,

@@ -177,17 +177,35 @@ enum status alphas_cumprod_at(
     return STATUS_OK;
 }
 
+/* by_alpha * a + by_sigma * b, or with `velocity` by_alpha * a - by_sigma * b: sqrt(alphas_cumprod) and
+ * sqrt(1 - alphas_cumprod) at each picture's timestep. */
+static enum status mix(const struct scheduler *scheduler, bool velocity, const real *a, const real *b,
+    const double *timesteps, size_t batch, size_t sample_size, real *mixed, struct error *error)
+{
+    for (size_t picture = 0; picture < batch; picture++) {
+        real alpha_prod = 0;
+        enum status status = alphas_cumprod_at(scheduler, timesteps[picture], &alpha_prod, error);
+        if (status != STATUS_OK) return status;
+        const real by_alpha = real_sqrt(alpha_prod), by_sigma = real_sqrt(1 - alpha_prod);
+        for (size_t i = picture * sample_size; i < (picture + 1) * sample_size; i++) {
+            const real first = by_alpha * a[i], second = by_sigma * b[i];
+            mixed[i] = velocity ? first - second : first + second;
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status noise_schedule_get_velocity(struct scheduler *scheduler, const real *original_samples,
+    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *velocity,
+    struct error *error)
+{
+    return mix(scheduler, true, noise, original_samples, timesteps, batch, sample_size, velocity, error);
+}
+
 enum status noise_schedule_add_noise(struct scheduler *scheduler, const real *original_samples,
     const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
     struct error *error)
 {
-    for (size_t b = 0; b < batch; b++) {
-        real alpha_prod = 0;
-        enum status status = alphas_cumprod_at(scheduler, timesteps[b], &alpha_prod, error);
-        if (status != STATUS_OK) return status;
-        real sqrt_alpha_prod = real_sqrt(alpha_prod), sqrt_one_minus_alpha_prod = real_sqrt(1 - alpha_prod);
-        for (size_t i = b * sample_size; i < (b + 1) * sample_size; i++)
-            noisy_samples[i] = sqrt_alpha_prod * original_samples[i] + sqrt_one_minus_alpha_prod * noise[i];
-    }
-    return STATUS_OK;
+    return mix(
+        scheduler, false, original_samples, noise, timesteps, batch, sample_size, noisy_samples, error);
 }

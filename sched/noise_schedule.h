@@ -30,6 +30,11 @@ enum status noise_schedule_add_noise(struct scheduler *scheduler, const real *or
     const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
     struct error *error);
 
+/* sqrt(alphas_cumprod[t]) noise - sqrt(1 - alphas_cumprod[t]) original: their get_velocity hook. */
+enum status noise_schedule_get_velocity(struct scheduler *scheduler, const real *original_samples,
+    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *velocity,
+    struct error *error);
+
 /* torch.linspace(start, end, n) as PyTorch's AVX2 kernel rounds it (in double for f64): [n]. */
 void torch_linspace(double start, double end, size_t n, real *out);
 

@@ -141,6 +141,27 @@ done:
     return status;
 }
 
+static double prk_timestep(const struct scheduler *scheduler, size_t index)
+{
+    return ((const struct pndm_state *)scheduler->state)->prk_timesteps[index];
+}
+
+static double plms_timestep(const struct scheduler *scheduler, size_t index)
+{
+    return scheduler->timesteps[(skips_prk(scheduler) ? 0 : PRK_CALLS) + index];
+}
+
+/* The two parts of the list of timesteps; there are none before set_timesteps. */
+static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
+{
+    size_t count = integer_steps_shown(scheduler, tables);
+    if (scheduler->num_inference_steps == 0) return count;
+    const size_t prk = skips_prk(scheduler) ? 0 : PRK_CALLS, plms = scheduler->num_timesteps - prk;
+    if (prk) tables[count++] = (struct shown_table){"prk_timesteps", SHOWN_INTEGERS, prk, prk_timestep};
+    if (plms) tables[count++] = (struct shown_table){"plms_timesteps", SHOWN_INTEGERS, plms, plms_timestep};
+    return count;
+}
+
 /* The first step fixes the size of the tensors. */
 static enum status need_buffers(struct pndm_state *state, size_t n, struct error *error)
 {
@@ -296,7 +317,7 @@ const struct solver REAL_NAME(pndm_solver) = {
         OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct pndm_config),
     .state_size = sizeof(struct pndm_state),
-    .shown_tables = integer_steps_shown,
+    .shown_tables = shown_tables,
     .create = integer_steps_create,
     .set_timesteps = set_timesteps,
     .step = step,

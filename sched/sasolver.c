@@ -320,6 +320,12 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     return STATUS_OK;
 }
 
+static const real *corrected_sample(const struct scheduler *scheduler)
+{
+    const struct history *last_sample = &((const struct state *)scheduler->state)->last_sample;
+    return last_sample->count > 0 ? history_at(last_sample, 0) : NULL;
+}
+
 const struct solver REAL_NAME(sasolver_solver) = {
     .class_name = "SASolverScheduler",
     .equation = "predictor, then corrector: x' = (sigma'/sigma) e^(-tau^2 h) x + sum of b_i D_i + sigma' "
@@ -332,6 +338,8 @@ const struct solver REAL_NAME(sasolver_solver) = {
     .config_size = sizeof(struct sasolver_config),
     .takes_variance = true,
     .state_size = sizeof(struct state),
+    .shown_tables = dpm_shown_tables,
+    .corrected_sample = corrected_sample,
     .create = create,
     .set_timesteps = set_timesteps,
     .needs_noise = needs_noise,

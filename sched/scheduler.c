@@ -331,6 +331,21 @@ enum status scheduler_add_noise(struct scheduler *scheduler, const real *origina
         scheduler, original_samples, noise, timesteps, batch, sample_size, noisy_samples, error);
 }
 
+bool scheduler_has_velocity(const struct scheduler *scheduler)
+{
+    return scheduler->solver->get_velocity != NULL;
+}
+
+enum status scheduler_get_velocity(struct scheduler *scheduler, const real *original_samples,
+    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *velocity,
+    struct error *error)
+{
+    if (!scheduler_has_velocity(scheduler))
+        return error_input(error, "get_velocity: %s does not have it", scheduler_name(scheduler));
+    return scheduler->solver->get_velocity(
+        scheduler, original_samples, noise, timesteps, batch, sample_size, velocity, error);
+}
+
 const char *scheduler_name(const struct scheduler *scheduler)
 {
     return scheduler->solver->class_name;
@@ -364,6 +379,11 @@ void scheduler_take_sigmas(struct scheduler *scheduler, real *sigmas, size_t cou
 size_t scheduler_shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
 {
     return scheduler->solver->shown_tables ? scheduler->solver->shown_tables(scheduler, tables) : 0;
+}
+
+const real *scheduler_corrected_sample(const struct scheduler *scheduler)
+{
+    return scheduler->solver->corrected_sample ? scheduler->solver->corrected_sample(scheduler) : NULL;
 }
 
 const char *scheduler_second_output(const struct scheduler *scheduler)

@@ -159,19 +159,24 @@ enum status scheduler_make_noise(struct scheduler *scheduler, double timestep, s
 enum status scheduler_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error);
 
-/* A table that diffusers' class shows beside betas .. sigmas, under its name there: a number alone, or a
- * list. */
+/* A table that diffusers' class shows beside betas .. sigmas, under its name there. */
 struct shown_table {
     const char *name;
-    const real *values;
+    enum { SHOWN_NUMBER, SHOWN_LIST, SHOWN_INTEGERS } kind; /* a number alone, or a list */
     size_t count;
-    bool is_list;
+    /* Entry `index` < count of this scheduler's; a `real`, or an integer, exactly. */
+    double (*at)(const struct scheduler *scheduler, size_t index);
 };
 enum { MAX_SHOWN_TABLES = 4 };
 
-/* Which there are: at most MAX_SHOWN_TABLES, whose numbers live as long as the schedule. Returns how many. */
+/* Which there are for the schedule as it is: at most MAX_SHOWN_TABLES. Returns how many. */
 #define scheduler_shown_tables(...) REAL_NAME(scheduler_shown_tables)(__VA_ARGS__)
 size_t scheduler_shown_tables(const struct scheduler *scheduler, struct shown_table *tables);
+
+/* Of a class that corrects the sample which a step is called with (UniPC, SASolver): that of the last step,
+ * corrected, [batch, sample_size], until the next; NULL for the others, and before the first. */
+#define scheduler_corrected_sample(...) REAL_NAME(scheduler_corrected_sample)(__VA_ARGS__)
+const real *scheduler_corrected_sample(const struct scheduler *scheduler);
 
 /* Predictor-corrector sampling: before each step the loop calls scheduler_correct() so many times, each with
  * a model output for the sample that it is given and always with noise. 0 for all classes but ScoreSdeVe. */
@@ -197,6 +202,16 @@ const char *scheduler_class_name(size_t i);
  * diffusers have no add_noise(), and are refused. */
 enum status scheduler_add_noise(struct scheduler *scheduler, const real *original_samples, const real *noise,
     const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
+
+/* What a model with prediction_type "v_prediction" learns to say of such a sample (Salimans and Ho 2022,
+ * arXiv:2202.00512): [batch, sample_size]. Only where scheduler_has_velocity(): diffusers' class has a
+ * get_velocity() that takes these timesteps (Euler's takes none of its own). */
+#define scheduler_has_velocity(...) REAL_NAME(scheduler_has_velocity)(__VA_ARGS__)
+#define scheduler_get_velocity(...) REAL_NAME(scheduler_get_velocity)(__VA_ARGS__)
+bool scheduler_has_velocity(const struct scheduler *scheduler);
+enum status scheduler_get_velocity(struct scheduler *scheduler, const real *original_samples,
+    const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *velocity,
+    struct error *error);
 
 /* Diffusers' name of what a step returns beside prev_sample: "pred_original_sample", or what the class has in
  * its place (LCM: "denoised"). A class that returns nothing there leaves the memory alone. */

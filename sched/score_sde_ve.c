@@ -110,10 +110,15 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
         request->has_sampling_eps ? request->sampling_eps : config_of(scheduler)->sampling_eps, error);
 }
 
+static double shown_sigma(const struct scheduler *scheduler, size_t index)
+{
+    return (double)((const struct score_sde_ve_state *)scheduler->state)->discrete_sigmas[index];
+}
+
 static size_t shown_tables(const struct scheduler *scheduler, struct shown_table *tables)
 {
     const struct score_sde_ve_state *state = scheduler->state;
-    tables[0] = (struct shown_table){"discrete_sigmas", state->discrete_sigmas, state->count, true};
+    tables[0] = (struct shown_table){"discrete_sigmas", SHOWN_LIST, state->count, shown_sigma};
     return 1;
 }
 

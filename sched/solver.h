@@ -103,6 +103,9 @@ struct solver {
     /* As scheduler_shown_tables(); NULL: there are none. */
     size_t (*shown_tables)(const struct scheduler *scheduler, struct shown_table *tables);
 
+    /* As scheduler_corrected_sample(); NULL: the class does not correct. */
+    const real *(*corrected_sample)(const struct scheduler *scheduler);
+
     /* As scheduler_correct_steps() and scheduler_correct(); NULL: there are none. */
     int (*correct_steps)(const struct scheduler *scheduler);
     enum status (*correct)(
@@ -115,6 +118,10 @@ struct solver {
     /* As scheduler_add_noise(); NULL: diffusers' class has no add_noise(). */
     enum status (*add_noise)(struct scheduler *scheduler, const real *original_samples, const real *noise,
         const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples, struct error *error);
+
+    /* As scheduler_get_velocity(); NULL: scheduler_has_velocity() says no. */
+    enum status (*get_velocity)(struct scheduler *scheduler, const real *original_samples, const real *noise,
+        const double *timesteps, size_t batch, size_t sample_size, real *velocity, struct error *error);
 
     /* Lists what `state` points to, at most MAX_STATE_MEMORY blocks, and returns how many; NULL where it
      * points to nothing. scheduler.c frees, copies and saves by it, so a state holds no pointer into itself

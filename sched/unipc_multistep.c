@@ -306,6 +306,12 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     return STATUS_OK;
 }
 
+static const real *corrected_sample(const struct scheduler *scheduler)
+{
+    const struct history *last_sample = &((const struct state *)scheduler->state)->last_sample;
+    return last_sample->count > 0 ? history_at(last_sample, 0) : NULL;
+}
+
 const struct solver REAL_NAME(unipc_multistep_solver) = {
     .class_name = "UniPCMultistepScheduler",
     .equation = "corrector on the last step, then predictor: x' = (sigma'/sigma) x - alpha' (e^-h - 1) (D0 + "
@@ -317,6 +323,8 @@ const struct solver REAL_NAME(unipc_multistep_solver) = {
     .config_size = sizeof(struct unipc_config),
     .takes_mu = true,
     .state_size = sizeof(struct state),
+    .shown_tables = dpm_shown_tables,
+    .corrected_sample = corrected_sample,
     .create = create,
     .set_timesteps = set_timesteps,
     .step = step,

@@ -84,9 +84,10 @@ static real *reals_of(const struct tensor *tensor)
 
 /* --- Tables ------------------------------------------------------------------------------- */
 
-/* A table that was recorded; one that was not is one that the class does not have. */
-static void check_table(struct run *run, const char *name, const real *actual, size_t count, double limit_ulp,
-    struct nearness *nearness)
+/* A table that was recorded, each entry in `unit`s, or where `unit` is 0 in its own units in the last place;
+ * one that was not recorded is one that the class does not have. */
+static void check_table_in(struct run *run, const char *name, const real *actual, size_t count, double unit,
+    double limit, struct nearness *nearness)
 {
     const struct tensor *expected = tensor_set_find(run->tensors, name);
     if (!expected) {
@@ -101,8 +102,14 @@ static void check_table(struct run *run, const char *name, const real *actual, s
         complain(run, "%s: expected %zu entries, got %zu", name, tensor_count(expected), count);
         return;
     }
-    double distance = compare(actual, expected, 0, nearness);
-    if (distance > limit_ulp) complain(run, "%s: %g ulp away", name, distance);
+    double distance = compare(actual, expected, unit, nearness);
+    if (distance > limit) complain(run, "%s: %g ulp away", name, distance);
+}
+
+static void check_table(struct run *run, const char *name, const real *actual, size_t count, double limit_ulp,
+    struct nearness *nearness)
+{
+    check_table_in(run, name, actual, count, 0, limit_ulp, nearness);
 }
 
 static void check_timesteps(struct run *run)
@@ -128,6 +135,21 @@ static void check_timesteps(struct run *run)
     }
 }
 
+/* A table of the class's own: integers exactly, real numbers in units in the last place of the largest, since
+ * lambda_t goes through 0. */
+static void check_shown(struct run *run, const struct shown_table *table)
+{
+    const bool integers = table->kind == SHOWN_INTEGERS;
+    real *values = malloc((table->count + 1) * sizeof *values);
+    ck_assert(values != NULL);
+    for (size_t i = 0; i < table->count; i++) values[i] = (real)table->at(run->scheduler, i);
+    const double largest = largest_magnitude(tensor_set_find(run->tensors, table->name));
+    const double ulp = (double)(nextafterf((float)largest, INFINITY) - (float)largest);
+    check_table_in(run, table->name, values, table->count, integers ? 1 : ulp,
+        integers ? 0 : run->limits->table_ulp, integers ? &run->totals->integers : &run->totals->tables);
+    free(values);
+}
+
 static void check_tables(struct run *run)
 {
     const struct scheduler *scheduler = run->scheduler;
@@ -143,9 +165,7 @@ static void check_tables(struct run *run)
         run, "sigmas", scheduler->sigmas, scheduler->num_sigmas, run->limits->sigma_ulp, &totals->sigmas);
     struct shown_table shown[MAX_SHOWN_TABLES];
     const size_t count = scheduler_shown_tables(scheduler, shown);
-    for (size_t i = 0; i < count; i++)
-        check_table(
-            run, shown[i].name, shown[i].values, shown[i].count, run->limits->table_ulp, &totals->tables);
+    for (size_t i = 0; i < count; i++) check_shown(run, &shown[i]);
     double init = tensor_get_double(need_tensor(run->tensors, "init_noise_sigma"), 0);
     if (ulp_distance(scheduler->init_noise_sigma, init) > run->limits->sigma_ulp)
         complain(run, "init_noise_sigma: expected %.9g, got %.9g", init, scheduler->init_noise_sigma);

@@ -53,7 +53,7 @@ static void print_nearness(const char *what, const struct nearness *nearness, co
 static void print_totals(const char *arithmetic, const struct case_totals *totals)
 {
     printf("%s against diffusers: %zu cases, %zu steps\n", arithmetic, totals->cases, totals->steps);
-    print_nearness("betas, alphas_cumprod", &totals->tables, "ulp");
+    print_nearness("tables of the class", &totals->tables, "ulp");
     print_nearness("integer timesteps", &totals->integers, "steps");
     print_nearness("fractional timesteps", &totals->fractions, "steps");
     print_nearness("sigmas", &totals->sigmas, "ulp");
