@@ -6,12 +6,14 @@ struct tensor resnet_forward(
     struct forward *f, const struct resnet *resnet, struct tensor x, enum input input, struct tensor temb)
 {
     struct arena_mark scope = scope_begin(f);
-    bool spent = input == INPUT_SPENT, shortcut = resnet->conv_shortcut.weight.rank > 0;
+    bool shortcut = resnet->conv_shortcut.weight.rank > 0;
     struct tensor residual = shortcut ? conv2d(f, x, &resnet->conv_shortcut) : x; /* [B, out, H, W] */
+    /* What nothing looks at any more is written over: x after its shortcut, the residual at the end. */
+    bool x_is_free = shortcut && input == INPUT_SPENT;
+    bool residual_is_free = shortcut || input == INPUT_SPENT;
 
-    /* norm1, SiLU: [B, in, H, W]; over x where it has had its day. */
-    struct tensor normed = spent && shortcut ? group_norm_over(f, x, &resnet->norm1, true)
-                                             : group_norm(f, x, &resnet->norm1, true);
+    struct tensor normed = x_is_free ? group_norm_over(f, x, &resnet->norm1, true) /* norm1, SiLU */
+                                     : group_norm(f, x, &resnet->norm1, true);     /* [B, in, H, W] */
     struct tensor hidden_states; /* [B, out, H, W], as all that follow */
     if (resnet->time_emb_proj.weight.rank > 0) {
         struct tensor shift = linear(f, silu(f, temb), &resnet->time_emb_proj); /* [B, out] */
@@ -22,9 +24,8 @@ struct tensor resnet_forward(
     drop(f, normed);
 
     hidden_states = group_norm_over(f, hidden_states, &resnet->norm2, true); /* norm2, SiLU */
-    /* Over the residual: x itself where it may be, which so stays low in the arena. */
-    struct tensor output = spent || shortcut ? conv2d_onto(f, hidden_states, &resnet->conv2, residual)
-                                             : conv2d_added(f, hidden_states, &resnet->conv2, residual);
+    struct tensor output = residual_is_free ? conv2d_onto(f, hidden_states, &resnet->conv2, residual)
+                                            : conv2d_added(f, hidden_states, &resnet->conv2, residual);
     return forward_output(f, resnet->name, scope_return(f, scope, output));
 }
 
@@ -36,15 +37,15 @@ struct tensor downsample_forward(struct forward *f, const struct resampler *down
 struct tensor upsample_forward(
     struct forward *f, const struct resampler *upsampler, struct tensor x, int64_t height, int64_t width)
 {
-    struct tensor output;
+    struct tensor output; /* [B, C, height, width] */
     if (height == 2 * x.shape[2] && width == 2 * x.shape[3]) {
         output = conv2d_of_doubled(f, x, &upsampler->conv);
         drop(f, x);
-        return forward_output(f, upsampler->name, output);
+    } else {
+        struct tensor larger = upsample_nearest(f, x, height, width);
+        drop(f, x);
+        output = conv2d(f, larger, &upsampler->conv);
+        drop(f, larger);
     }
-    struct tensor larger = upsample_nearest(f, x, height, width); /* [B, C, height, width] */
-    drop(f, x);
-    output = conv2d(f, larger, &upsampler->conv);
-    drop(f, larger);
     return forward_output(f, upsampler->name, output);
 }
