@@ -24,14 +24,8 @@
 /* The columns of a chunk are made anew for each block of channels, which LARGEST_CHANNELS of them make one
  * or two per cent of the arithmetic; the weights are read anew for each run of positions. OpenBLAS copies
  * both once more, and so wants larger tiles. Where there would be too few tiles to share, the channels are
- * cut; below SMALL_WORK multiplications nothing is shared. */
-enum {
-    LARGEST_COLUMNS = 256,
-    LARGEST_CHANNELS = 512,
-    LEAST_CHANNELS = 80,
-    LEAST_TILES = 8,
-    SMALL_WORK = 1 << 18
-};
+ * cut, unless the convolution is small. */
+enum { LARGEST_COLUMNS = 256, LARGEST_CHANNELS = 512, LEAST_CHANNELS = 80, LEAST_TILES = 8 };
 
 /* How a convolution is cut, by its shape alone, and the memory of one thread. */
 struct plan {
@@ -53,12 +47,8 @@ static void choose_tiles(const struct conv2d_shape *s, struct plan *plan)
 
     size_t across = tile_count(s->batch, plan->pictures) * tile_count(plan->positions, plan->columns);
     size_t channels = plan->blocks != NULL ? LARGEST_CHANNELS : s->out_channels;
-    bool small = plan->positions <= SMALL_WORK / plan->depth &&
-                 s->out_channels <= SMALL_WORK / plan->depth / plan->positions;
-    if (!small && across * tile_count(s->out_channels, channels) < LEAST_TILES) {
-        channels = tile_count(s->out_channels, tile_count(LEAST_TILES, across));
-        if (channels < LEAST_CHANNELS) channels = LEAST_CHANNELS;
-    }
+    if (!gemm_is_small(plan->positions, plan->depth, s->out_channels))
+        channels = gemm_shared_side(s->out_channels, channels, LEAST_CHANNELS, across, LEAST_TILES);
     plan->channels = tile_even(s->out_channels, smaller(channels, s->out_channels), 1);
 }
 

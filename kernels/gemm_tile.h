@@ -49,6 +49,23 @@ static inline size_t gemm_padded(const struct micro_kernel *blocks, size_t colum
     return blocks != NULL ? tile_count(columns, blocks->columns) * blocks->columns : columns;
 }
 
+/* Whether a product is too little work for its columns to be shared between threads. */
+static inline bool gemm_is_small(size_t rows, size_t depth, size_t columns)
+{
+    enum { SMALL_WORK = 1 << 18 }; /* multiplications */
+    return rows <= SMALL_WORK / depth && columns <= SMALL_WORK / depth / rows;
+}
+
+/* The largest side of a tile along `length`, each of which is there `others` times: `largest`, or less where
+ * that makes fewer than `wanted` tiles, but not less than `least` for them. */
+static inline size_t gemm_shared_side(
+    size_t length, size_t largest, size_t least, size_t others, size_t wanted)
+{
+    if (others * tile_count(length, largest) >= wanted) return largest;
+    size_t side = tile_count(length, tile_count(wanted, others));
+    return side < least ? least : side;
+}
+
 /* Rows `row` and columns `k` of a stored matrix of `width` columns: where they lie, or copied to `room`
  * ([rows, gemm_row_stride]). */
 struct matrix gemm_rows(const struct micro_kernel *blocks, struct stored x, size_t width, struct tile row,

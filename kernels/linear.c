@@ -18,15 +18,9 @@
 #include <string.h>
 
 /* A tile's part of w is laid out anew (or copied by OpenBLAS) for each tile of rows: with 512 rows that is a
- * few per cent of the arithmetic. Fewer columns where there would be too few tiles to share, and below
- * SMALL_WORK multiplications nothing is shared. */
-enum {
-    LARGEST_ROWS = 512,
-    LARGEST_COLUMNS = 320,
-    LEAST_COLUMNS = 64,
-    LEAST_TILES = 16,
-    SMALL_WORK = 1 << 18
-};
+ * few per cent of the arithmetic. Fewer columns where there would be too few tiles to share, and all of them
+ * where the layer is small. */
+enum { LARGEST_ROWS = 512, LARGEST_COLUMNS = 320, LEAST_COLUMNS = 64, LEAST_TILES = 16 };
 
 /* How a layer is cut, and the memory of one thread. */
 struct plan {
@@ -44,13 +38,10 @@ static struct plan make_plan(const struct linear_shape *s)
     size_t unit = plan.blocks != NULL ? plan.blocks->columns : 16;
     plan.out = s->out / plan.halves;
     plan.rows = tile_even(s->rows, LARGEST_ROWS, 1);
-    size_t largest = LARGEST_COLUMNS / plan.halves, tiles = tile_count(s->rows, plan.rows);
-    if (tiles * tile_count(plan.out, largest) < LEAST_TILES) {
-        largest = tile_count(plan.out, tile_count(LEAST_TILES, tiles));
-        if (largest < LEAST_COLUMNS) largest = LEAST_COLUMNS;
-    }
-    bool small = s->rows <= SMALL_WORK / s->in && s->out <= SMALL_WORK / s->in / s->rows;
-    plan.columns = small ? plan.out : tile_even(plan.out, smaller(plan.out, largest), unit);
+    size_t columns = gemm_shared_side(
+        plan.out, LARGEST_COLUMNS / plan.halves, LEAST_COLUMNS, tile_count(s->rows, plan.rows), LEAST_TILES);
+    bool small = gemm_is_small(s->rows, s->in, s->out);
+    plan.columns = small ? plan.out : tile_even(plan.out, smaller(plan.out, columns), unit);
 
     size_t depth = gemm_depth(plan.blocks);
     plan.padded = gemm_padded(plan.blocks, plan.columns);
