@@ -21,8 +21,8 @@ struct convolution {
     const struct conv2d_shape *shape;
     const real *x;
     weight_rows *rows;
-    const void *weights; /* as `rows` understands them */
-    const real *bias, *shift, *residual;
+    const void *weights;                 /* as `rows` understands them */
+    const real *bias, *shift, *residual; /* of kernel_conv2d; residual with a step of 1 only */
     real *y;
     /* Position (i, j) of the output goes to row i * step + first_row and column j * step + first_column of
      * planes of step^2 as many positions. */

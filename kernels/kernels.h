@@ -64,15 +64,16 @@ static inline size_t conv2d_out_width(const struct conv2d_shape *shape)
 
 /* y = residual + ((x * w + bias) + shift).  x: [batch, in_channels, H, W], w: [out_channels, in_channels, kh,
  * kw], bias: [out_channels] or NULL, shift: a number for each channel of each picture, [batch, out_channels],
- * or NULL, y: [batch, out_channels, H', W'], residual: as y, may be y, or NULL. The scratch is tiles for each
- * thread, never the whole im2col. */
+ * or NULL, y: [batch, out_channels, H', W'], residual: as y, may be y, or NULL. y must not overlap x. The
+ * scratch is tiles for each thread, never the whole im2col. */
 size_t kernel_conv2d_scratch(const struct conv2d_shape *shape);
 void kernel_conv2d(const struct conv2d_shape *shape, const real *x, struct stored w, const real *bias,
     const real *shift, const real *residual, real *y, real *scratch);
 
 /* Nearest-neighbour enlargement of x to twice its sides, then a 3x3 convolution of stride 1 and padding 1, at
  * 4/9 of the multiplications. `shape` is that of the input: in_height, in_width are x's, the kernel is 3x3;
- * y: [batch, out_channels, 2 H, 2 W]. kernels/upsample_conv2d.c says in which order its sums are taken. */
+ * y: [batch, out_channels, 2 H, 2 W], which must not overlap x. The scratch holds the weights of one 2x2
+ * convolution as well. kernels/upsample_conv2d.c says in which order its sums are taken. */
 size_t kernel_upsample_conv2d_scratch(const struct conv2d_shape *shape);
 void kernel_upsample_conv2d(const struct conv2d_shape *shape, const real *x, struct stored w,
     const real *bias, real *y, real *scratch);

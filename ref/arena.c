@@ -26,7 +26,7 @@ struct place {
 
 struct arena {
     unsigned char *memory; /* NULL in an arena that plans */
-    size_t size;           /* SIZE_MAX in one that plans */
+    size_t size;           /* in one that plans as much as addresses can count */
     struct place *places;  /* in the order of their addresses */
     size_t count, capacity;
     size_t allocations; /* so far */
