@@ -28,7 +28,7 @@ static const char examples[] =
     "  plumb bench --step --checkpoint /tmp/sdxl --variant fp16 --format json\n"
     "  plumb bench --stages --part unet --gemm portable\n"
     "  plumb bench --list --architecture sdxl               shapes and operations; measures nothing\n"
-    "  plumb bench --sched\n";
+    "  plumb bench --sched";
 
 enum { FORMAT_TABLE, FORMAT_JSON };
 

@@ -26,7 +26,7 @@ static const char description[] =
     "Each line is the number, two spaces and the file. With several files, exit status 1 where they differ.";
 static const char examples[] = "  plumb hash run.safetensors\n"
                                "  plumb hash one-thread.safetensors eight-threads.npz\n"
-                               "  plumb hash run.safetensors --tensors | grep step.00\n";
+                               "  plumb hash run.safetensors --tensors | grep step.00";
 
 static void add_tensor(struct sha256 *hash, const char *name, const struct tensor *tensor)
 {

@@ -146,7 +146,7 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
                     "  plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
                     "      --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
                     "  plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
-                    "--steps 25 --eta 1\n",
+                    "--steps 25 --eta 1",
         .options = options,
         .option_count = sizeof options / sizeof *options,
         .minimum_positionals = 1,

@@ -152,7 +152,9 @@ enum status command_sample(struct invocation *invocation)
     if (plot.path)
         status = sample_plot(invocation, &plot);
     else if (!tensors || !out)
-        status = error_input(error, "--%s is missing; see plumb sample --help", tensors ? "out" : "tensors");
+        status =
+            error_input(error, "--%s is missing (or --plot, which takes schedulers); see plumb sample --help",
+                tensors ? "out" : "tensors");
     else if (invocation->positional_count > 1)
         status = error_input(error, "several schedulers go into a picture: add --plot P.png");
     else

@@ -33,8 +33,8 @@ static const char examples[] =
     "      --set use_karras_sigmas=true --steps 20 --coefficients\n"
     "  plumb schedule DPMSolverMultistep --steps 10 --explain\n"
     "  plumb schedule configs/schedulers/sd21v.json --set timestep_spacing=trailing --format csv\n"
-    "  plumb schedule configs/schedulers/sd15.json configs/schedulers/sdxl.json --steps 20 --plot "
-    "schedules.png";
+    "  plumb schedule configs/schedulers/sd15.json configs/schedulers/sdxl.json --steps 20 \\\n"
+    "      --plot schedules.png";
 
 enum { DIFFUSERS, F64, BOTH }; /* the choices of --arithmetic */
 

@@ -26,7 +26,7 @@ static const char examples[] = "  plumb synth --list\n"
                                "  plumb synth tiny-sdxl tiny\n"
                                "  plumb synth sd15 sd15 && plumb run sd15 --prompt 'a cat' --steps 2\n"
                                "  plumb synth sdxl sdxl --variant fp16 --shard-size 5GB\n"
-                               "  plumb synth my-model.json mine --seed 7 --dtype bf16\n";
+                               "  plumb synth my-model.json mine --seed 7 --dtype bf16";
 
 struct arguments {
     bool list;

@@ -21,14 +21,16 @@ static enum status sample_one(struct invocation *invocation, const struct sample
     options.eta = plot->eta;
     enum status status = generator_create(GENERATOR_NUMPY_PCG64, plot->seed, &generator, error);
     if (status == STATUS_OK) status = cli_labelled_scheduler(argument, plot->settings, &config, label, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         status = plot->f64 ? mixture_sample_f64(config, &request, &options, generator, POINTS, paths,
                                  &invocation->warnings, error)
                            : mixture_sample_f32(config, &request, &options, generator, POINTS, paths,
                                  &invocation->warnings, error);
+        error_prefix(error, status, "%s: ", argument);
+    }
     generator_free(generator);
     cJSON_Delete(config);
-    return error_prefix(error, status, "%s: ", argument);
+    return status;
 }
 
 static enum status write_lines(

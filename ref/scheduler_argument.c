@@ -26,8 +26,8 @@ static void shorten(const char *name, char *buffer, size_t size)
     for (char *c = buffer; *c; c++) *c = (char)tolower((unsigned char)*c);
 }
 
-/* The class that a misspelt name may mean: the nearest, or the first that begins so; NULL where none is near.
- */
+/* The class that a misspelt name may mean: the nearest, or the shortest that begins so (Euler:
+ * EulerDiscreteScheduler); NULL where there is none. */
 static const char *guess_class(const char *name)
 {
     char wanted[64], shorts[MOST_CLASSES][64];
@@ -39,11 +39,14 @@ static const char *guess_class(const char *name)
         candidates[count] = shorts[count];
         if (strcmp(wanted, candidates[count]) == 0) return scheduler_class_name(count);
     }
-    const char *nearest = nearest_name(wanted, candidates, count);
+    const char *guess = nearest_name(wanted, candidates, count);
+    const bool near = guess != NULL;
+    for (size_t i = 0; !near && *wanted && i < count; i++)
+        if (strncmp(candidates[i], wanted, strlen(wanted)) == 0 &&
+            (!guess || strlen(candidates[i]) < strlen(guess)))
+            guess = candidates[i];
     for (size_t i = 0; i < count; i++)
-        if (nearest ? candidates[i] == nearest
-                    : *wanted && strncmp(candidates[i], wanted, strlen(wanted)) == 0)
-            return scheduler_class_name(i);
+        if (candidates[i] == guess) return scheduler_class_name(i);
     return NULL;
 }
 

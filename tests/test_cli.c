@@ -72,6 +72,8 @@ static const struct {
     {"schedule DDIM,steps_offset", "expected key=value, got \"steps_offset\""},
     {"schedule DDIM,steps_offset=one", "steps_offset: expected an integer"},
     {"schedule Eulerdiscrete", "did you mean EulerDiscreteScheduler?"},
+    {"sample Euler --plot p.png",
+        "error: Euler: neither a file nor a scheduler class (did you mean EulerDiscr"},
     {"schedule missing.json", "missing.json: cannot be read"},
     {"schedule DDIM --coefficients", "no linear combination"},
     {"schedule DDIM --arithmetic both --format json", "both is a table"},
