@@ -30,7 +30,7 @@ static void draw_axes(struct raster *raster, const struct panel *panel)
 {
     const struct colour rule = {226, 229, 234}, ink = {100, 106, 116};
     for (int value = -3; value <= 3; value++) {
-        char text[8];
+        char text[16];
         int x = (int)pixel_x(panel, value), y = (int)pixel_y(panel, value);
         raster_fill(raster, x, panel->top, 1, panel->side, rule);
         raster_fill(raster, panel->left, y, panel->side, 1, rule);

@@ -16,18 +16,6 @@ void drop_program_folder(void)
     drop_test_folder();
 }
 
-static char *read_text(const char *path)
-{
-    size_t size;
-    unsigned char *bytes = read_bytes(path, &size);
-    char *text = malloc(size + 1);
-    ck_assert_ptr_nonnull(text);
-    memcpy(text, bytes, size);
-    text[size] = '\0';
-    free(bytes);
-    return text;
-}
-
 int plumb(const char *format, ...)
 {
     char arguments[4096], command[8192];
@@ -44,8 +32,8 @@ int plumb(const char *format, ...)
     ck_assert_msg(WIFEXITED(status), "plumb %s ended by signal %d", arguments, WTERMSIG(status));
     free(out);
     free(err);
-    out = read_text(path_in(test_folder, "out"));
-    err = read_text(path_in(test_folder, "err"));
+    out = read_whole_text(path_in(test_folder, "out"));
+    err = read_whole_text(path_in(test_folder, "err"));
     return WEXITSTATUS(status);
 }
 

@@ -142,6 +142,14 @@ unsigned char *read_bytes(const char *path, size_t *size)
     return bytes;
 }
 
+char *read_whole_text(const char *path)
+{
+    size_t size;
+    char *text = (char *)read_bytes(path, &size);
+    text[size] = '\0';
+    return text;
+}
+
 static void copy_entry(const char *from, const char *to)
 {
     struct stat info;

@@ -30,6 +30,8 @@ const char *path_in(const char *folder, const char *format, ...) PRINTF_LIKE(2, 
 /* Whole files; they fail the test where that fails. What read_bytes() returns is freed by the caller. */
 void write_bytes(const char *path, const void *bytes, size_t size);
 unsigned char *read_bytes(const char *path, size_t *size);
+/* As read_bytes(), for a text: it ends in a zero. */
+char *read_whole_text(const char *path);
 /* Copies a folder with all that is in it to a place that is not there yet. */
 void copy_folder(const char *from, const char *to);
 /* How many entries a folder has: what a failure may not leave behind. */

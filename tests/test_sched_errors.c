@@ -284,15 +284,32 @@ static void check_entry(size_t entry, const cJSON *recorded)
     scheduler_free(scheduler);
 }
 
-/* Diffusers refuses an integer as Euler's timestep by its Python type. Here timesteps are doubles, and 801 is
- * the timestep 801.0; what the refusal is there to catch, the index of a timestep in its place, is caught as
- * a timestep that is not on the schedule. And EDMEuler's sigmas are to be a tensor, where a list fails: here
- * there are only lists. */
-static bool is_about_python_types(const cJSON *recorded)
+/* The entries that end otherwise here, the list of sched/DEVIATIONS.md: diffusers refuses the Python integer
+ * 801 where it takes the timestep 801.0; what that is there to catch, the index of a timestep in its place,
+ * is caught as a timestep that is not on the schedule. And EDMEuler's sigmas are to be a tensor, where a list
+ * fails: here there are only lists. */
+static const struct excused {
+    size_t entry;
+    const char *class_name, *message; /* of diffusers' refusal: how it begins */
+} excused[] = {
+    {24, "EulerDiscreteScheduler", "Passing integer indices"},
+    {226, "EDMEulerScheduler", "'list' object has no attribute 'to'"},
+    {242, "FlowMatchEulerDiscreteScheduler", "Passing integer indices"},
+    {251, "FlowMatchLCMScheduler", "Passing integer indices"},
+};
+enum { EXCUSED = sizeof excused / sizeof *excused };
+
+/* Whether the entry is one of them; the list must be about this very entry. */
+static bool is_excused(size_t entry, const cJSON *recorded)
 {
-    const cJSON *item, *message = member(member(recorded, "raises"), "message");
-    if (message && strcmp(message->valuestring, "'list' object has no attribute 'to'") == 0) return true;
-    cJSON_ArrayForEach(item, member(recorded, "call")) if (member(item, "step_int")) return true;
+    for (size_t k = 0; k < EXCUSED; k++) {
+        if (excused[k].entry != entry) continue;
+        ck_assert_str_eq(cJSON_GetStringValue(member(recorded, "class")), excused[k].class_name);
+        const char *message = cJSON_GetStringValue(member(member(recorded, "raises"), "message"));
+        ck_assert_ptr_nonnull(message);
+        ck_assert_int_eq(strncmp(message, excused[k].message, strlen(excused[k].message)), 0);
+        return true;
+    }
     return false;
 }
 
@@ -304,7 +321,7 @@ START_TEST(every_recorded_call)
     cJSON_ArrayForEach(recorded, member(document, "errors"))
     {
         if (is_known_class(cJSON_GetStringValue(member(recorded, "class")))) {
-            if (is_about_python_types(recorded)) {
+            if (is_excused(entry, recorded)) {
                 skipped++;
             } else {
                 check_entry(entry, recorded);
@@ -316,7 +333,7 @@ START_TEST(every_recorded_call)
     }
     printf("sched_errors.json: %zu entries of our classes, %zu of them refused\n", checked, refused);
     ck_assert_uint_ge(checked, 80);
-    ck_assert_uint_eq(skipped, 4);
+    ck_assert_uint_eq(skipped, EXCUSED);
     cJSON_Delete(document);
 }
 END_TEST

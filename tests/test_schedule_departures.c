@@ -122,12 +122,7 @@ static const char *find_heading(const char *text, const char *heading)
 
 START_TEST(every_name_is_a_heading)
 {
-    size_t size;
-    unsigned char *bytes = read_bytes("sched/DEVIATIONS.md", &size);
-    char *text = calloc(size + 1, 1);
-    ck_assert(text != NULL);
-    memcpy(text, bytes, size);
-    free(bytes);
+    char *text = read_whole_text("sched/DEVIATIONS.md");
     for (size_t d = 0; d < departure_count(); d++)
         ck_assert_msg(find_heading(text, departure_heading(d)) != NULL, "%s", departure_heading(d));
     free(text);
