@@ -1,16 +1,16 @@
 # Plumb: a CPU reference of the Diffusers text-to-image pipelines.
 #
-#   make demo        draws the documented recipes into build/demo/
-#   make check       builds and runs every test
-#   make checkkernels    every kernel in every instruction set, a line each; CHECK="--kernel 'linear*' --bench"
-#   make             builds build/plumb
-#   make bench-peer  PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
-#   make install     PREFIX=/usr/local, DESTDIR=
-#   make sanitize    every test again under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make check-builds    the sampler's bits as gcc and clang build it at every level of optimisation
+#   make demo              draws the documented recipes into build/demo/
+#   make check             builds and runs every test
+#   make checkkernels      every kernel in every instruction set, a line each; CHECK="--kernel 'linear*' --bench"
+#   make                   builds build/plumb
+#   make bench-peer        PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
+#   make install           PREFIX=/usr/local, DESTDIR=
+#   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
-#   make lint        formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
-#   make format      clang-format over the tree
+#   make lint              formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
+#   make format            clang-format over the tree
 #   make clean
 
 BUILD ?= build
