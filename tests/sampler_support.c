@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <math.h>
+
 struct numpy_pcg64 numpy_seeded(const char *seed)
 {
     uint32_t *words = NULL;
@@ -48,4 +50,16 @@ cJSON *config_from(const char *format, ...)
     enum status status = json_parse(text, (size_t)length, "config", &config, &error);
     ck_assert_msg(status == STATUS_OK, "%s", error.message);
     return config;
+}
+
+double fitted_order(const double *errors, int count)
+{
+    double mean = 0, slope = 0, spread = 0;
+    for (int i = 0; i < count; i++) mean += -log2(errors[i]) / count;
+    for (int i = 0; i < count; i++) {
+        double x = i - (count - 1) / 2.0;
+        slope += x * (-log2(errors[i]) - mean);
+        spread += x * x;
+    }
+    return slope / spread;
 }

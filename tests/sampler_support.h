@@ -20,4 +20,7 @@ void fill_normals(const char *seed, double *values, size_t n);
 /* A JSON object from its text, which is built as printf() does; at most 1023 bytes. */
 cJSON *config_from(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* The slope of -log2(error) over log2(N), by least squares over N = first, 2 first, 4 first ... */
+double fitted_order(const double *errors, int count);
+
 #endif

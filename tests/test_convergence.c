@@ -102,19 +102,6 @@ static double error_of(const cJSON *config, const struct schedule_request *reque
     return worst;
 }
 
-/* The slope of -log2(error) over log2(N), by least squares over N = first, 2 first, 4 first ... */
-static double fitted_order(const double *errors, int count)
-{
-    double mean = 0, slope = 0, spread = 0;
-    for (int i = 0; i < count; i++) mean += -log2(errors[i]) / count;
-    for (int i = 0; i < count; i++) {
-        double x = i - (count - 1) / 2.0;
-        slope += x * (-log2(errors[i]) - mean);
-        spread += x * x;
-    }
-    return slope / spread;
-}
-
 struct convergence {
     const char *class_name, *options;
     enum grid grid;
