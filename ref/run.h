@@ -1,5 +1,5 @@
 /*
- * What the stages of one pipeline run share (conditioning.c, pipeline.c).
+ * What the stages of one pipeline run share (pipeline_inputs.c, conditioning.c, pipeline.c).
  */
 #ifndef REF_RUN_H
 #define REF_RUN_H
@@ -36,9 +36,13 @@ struct conditioning {
     struct text_keys *text_keys;   /* while denoising: what the UNet makes of prompt_embeds; allocated */
 };
 
+#define check_inputs KERNEL_NAME(check_inputs)
 #define encode_prompt KERNEL_NAME(encode_prompt)
 #define run_trace KERNEL_NAME(run_trace)
 #define stack KERNEL_NAME(stack)
+
+/* Refuses what the pipeline cannot run and warns of what it ignores; sets guidance, batch and size. */
+void check_inputs(struct run *run);
 
 /* The recipe's prompts, tokenized, encoded, repeated for each picture and stacked. */
 struct conditioning encode_prompt(struct run *run);
