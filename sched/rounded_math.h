@@ -23,8 +23,8 @@ static inline double rounded_log(double x)
 {
     return (double)logl((long double)x);
 }
-/* (The small whole powers that Karras sigmas take, and powers that a float32 is made of, have a quicker way to
- * the same bits: rounded_pow.c.) */
+/* (The small whole powers that Karras sigmas take, and powers that a float32 is made of, have a quicker way
+ * to the same bits: rounded_pow.c.) */
 double rounded_pow(double x, double y);
 float rounded_pow_float(double x, double y); /* (float)rounded_pow(x, y) */
 static inline double rounded_sin(double x)
