@@ -2,8 +2,10 @@
 
 #include "arena.h"
 #include "forward.h"
+#include "observer.h"
 #include "trace.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct tensor forward_tensor(struct forward *f, int rank, const int64_t *shape)
@@ -43,10 +45,15 @@ bool forward_runs(struct forward *f, const struct kernel_call *call)
 
 struct tensor forward_output(struct forward *f, const char *name, struct tensor output)
 {
-    if (!f->modules || f->status != STATUS_OK) return output;
-    if (forward_computes(f))
-        f->status = trace_add(f->modules, &output, f->error, "act.%s", name);
-    else
-        f->traced += tensor_bytes(&output);
+    char full[160];
+    if (!f->modules && !f->observer) return output;
+    if (!forward_computes(f)) {
+        if (f->modules && f->status == STATUS_OK) f->traced += tensor_bytes(&output);
+        return output;
+    }
+    snprintf(full, sizeof full, "act.%s", name);
+    if (f->modules) f->status = trace_add(f->modules, &output, f->error, "%s", full);
+    if (f->observer && f->status == STATUS_OK)
+        f->status = f->observer->see(f->observer->context, full, &output, f->error);
     return output;
 }

@@ -24,9 +24,10 @@
 #define forward_runs KERNEL_NAME(forward_runs)
 #define DTYPE_REAL (sizeof(real) == sizeof(double) ? DTYPE_F64 : DTYPE_F32)
 
-struct arena;  /* arena.h */
-struct trace;  /* trace.h */
-struct conv2d; /* layers.h */
+struct arena;    /* arena.h */
+struct trace;    /* trace.h */
+struct observer; /* observer.h */
+struct conv2d;   /* layers.h */
 
 /* One call of a kernel, for who wants to know of them all (a benchmark, a count of operations). */
 struct kernel_call {
@@ -41,8 +42,9 @@ struct kernel_call {
 
 struct forward {
     struct arena *arena;
-    struct trace *modules; /* where module outputs go (`act.<name>`), or NULL */
-    enum status status;    /* STATUS_OK until something fails */
+    struct trace *modules;           /* where module outputs go (`act.<name>`), or NULL */
+    const struct observer *observer; /* who sees them besides, or NULL */
+    enum status status;              /* STATUS_OK until something fails */
     struct error *error;
 
     size_t scratch; /* the most that one operator took beside its tensors, for all threads, in bytes */
@@ -66,8 +68,8 @@ bool forward_computes(const struct forward *f);
 /* The same for an operator that is about to call its kernel, which is recorded. */
 bool forward_runs(struct forward *f, const struct kernel_call *call);
 
-/* Records the output of the module `name` ("unet.down_blocks.0.resnets.1") where a trace wants it; returns
- * `output`. */
+/* Records the output of the module `name` ("unet.down_blocks.0.resnets.1") where a trace wants it, and shows
+ * it to the observer, who may change its elements; returns `output`. */
 struct tensor forward_output(struct forward *f, const char *name, struct tensor output);
 
 #endif

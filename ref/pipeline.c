@@ -24,9 +24,10 @@
 
 void run_trace(struct run *run, struct tensor tensor, const char *name_format, ...)
 {
-    if (run->f.status != STATUS_OK || !run->options->trace) return;
+    const struct run_options *options = run->options;
+    if (run->f.status != STATUS_OK || (!options->trace && !options->observer)) return;
     if (!forward_computes(&run->f)) {
-        run->f.traced += tensor_bytes(&tensor);
+        if (options->trace) run->f.traced += tensor_bytes(&tensor);
         return;
     }
     char name[128];
@@ -34,7 +35,9 @@ void run_trace(struct run *run, struct tensor tensor, const char *name_format, .
     va_start(arguments, name_format);
     vsnprintf(name, sizeof name, name_format, arguments);
     va_end(arguments);
-    run->f.status = trace_add(run->options->trace, &tensor, run->f.error, "%s", name);
+    if (options->trace) run->f.status = trace_add(options->trace, &tensor, run->f.error, "%s", name);
+    if (options->observer && run->f.status == STATUS_OK)
+        run->f.status = options->observer->see(options->observer->context, name, &tensor, run->f.error);
 }
 
 /* --- The schedule ------------------------------------------------------------------------- */
@@ -449,6 +452,7 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
 {
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
+    run.f.observer = options->observer;
     *pictures = (struct pictures){0};
     prepare(&run);
     if (options->memory) *options->memory = run.memory;

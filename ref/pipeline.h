@@ -6,6 +6,7 @@
 #define REF_PIPELINE_H
 
 #include "checkpoint.h"
+#include "observer.h"
 #include "pictures.h"
 #include "recipe.h"
 #include "text_encoder.h"
@@ -73,6 +74,8 @@ struct run_options {
     struct trace *trace; /* NULL: nothing is kept */
     cJSON **noise_log;   /* gets the log of the random numbers (noise.h), the caller's; NULL: not wanted */
     bool trace_modules;  /* also `act.*`: module outputs of the first step and of the positive prompt */
+    const struct observer *observer; /* is shown all values of a trace and, at every step and for both
+                                        prompts, of all modules; NULL: nobody */
     /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
     void (*progress)(void *context, size_t step, size_t steps);
     void *progress_context;

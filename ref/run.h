@@ -47,7 +47,7 @@ void check_inputs(struct run *run);
 /* The recipe's prompts, tokenized, encoded, repeated for each picture and stacked. */
 struct conditioning encode_prompt(struct run *run);
 
-/* Adds a tensor to the run's trace, if it has one. */
+/* Adds a tensor to the run's trace, if it has one, and shows it to the observer, if there is one. */
 void run_trace(struct run *run, struct tensor tensor, const char *name_format, ...) PRINTF_LIKE(3, 4);
 
 /* a over b along the first dimension: [A, ...], [B, ...] -> [A + B, ...] */
