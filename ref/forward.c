@@ -47,11 +47,14 @@ struct tensor forward_output(struct forward *f, const char *name, struct tensor 
 {
     char full[160];
     if (!f->modules && !f->observer) return output;
+    if (f->status != STATUS_OK) return output;
+    snprintf(full, sizeof full, "act.%s", name);
     if (!forward_computes(f)) {
-        if (f->modules && f->status == STATUS_OK) f->traced += tensor_bytes(&output);
+        if (f->modules) f->traced += tensor_bytes(&output);
+        if (f->observer && f->observer->foresee)
+            f->status = f->observer->foresee(f->observer->context, full, &output, f->error);
         return output;
     }
-    snprintf(full, sizeof full, "act.%s", name);
     if (f->modules) f->status = trace_add(f->modules, &output, f->error, "%s", full);
     if (f->observer && f->status == STATUS_OK)
         f->status = f->observer->see(f->observer->context, full, &output, f->error);

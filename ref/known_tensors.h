@@ -16,6 +16,7 @@ struct known_tensor {
     char *name;
     int rank;                       /* UNKNOWN_RANK: nothing is known of the shape */
     int64_t shape[TENSOR_MAX_RANK]; /* a side of 0 may have any length */
+    size_t added;                   /* which one it was, counted from 0 */
 };
 
 struct known_tensors {

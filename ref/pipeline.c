@@ -26,15 +26,18 @@ void run_trace(struct run *run, struct tensor tensor, const char *name_format, .
 {
     const struct run_options *options = run->options;
     if (run->f.status != STATUS_OK || (!options->trace && !options->observer)) return;
-    if (!forward_computes(&run->f)) {
-        if (options->trace) run->f.traced += tensor_bytes(&tensor);
-        return;
-    }
     char name[128];
     va_list arguments;
     va_start(arguments, name_format);
     vsnprintf(name, sizeof name, name_format, arguments);
     va_end(arguments);
+    if (!forward_computes(&run->f)) {
+        if (options->trace) run->f.traced += tensor_bytes(&tensor);
+        if (options->observer && options->observer->foresee)
+            run->f.status =
+                options->observer->foresee(options->observer->context, name, &tensor, run->f.error);
+        return;
+    }
     if (options->trace) run->f.status = trace_add(options->trace, &tensor, run->f.error, "%s", name);
     if (options->observer && run->f.status == STATUS_OK)
         run->f.status = options->observer->see(options->observer->context, name, &tensor, run->f.error);
@@ -440,6 +443,7 @@ enum status pipeline_plan(const struct pipeline *pipeline, const struct recipe *
 {
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
+    run.f.observer = options->observer;
     prepare(&run);
     *memory = run.memory;
     finish(&run);
