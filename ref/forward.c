@@ -39,7 +39,9 @@ bool forward_computes(const struct forward *f)
 
 bool forward_runs(struct forward *f, const struct kernel_call *call)
 {
+    const struct kernel_replacement *other = f->replacement;
     if (f->status == STATUS_OK && f->record) f->record(f->record_context, call);
+    if (f->status == STATUS_OK && other && KERNEL_NAME(other->replace)(other->context, f, call)) return false;
     return forward_computes(f);
 }
 

@@ -27,7 +27,9 @@
 struct arena;    /* arena.h */
 struct trace;    /* trace.h */
 struct observer; /* observer.h */
-struct conv2d;   /* layers.h */
+struct linear;   /* layers.h */
+struct conv2d;
+struct norm;
 
 /* One call of a kernel, for who wants to know of them all (a benchmark, a count of operations). */
 struct kernel_call {
@@ -35,9 +37,25 @@ struct kernel_call {
     struct tensor x;    /* its input; of attention the queries */
     struct tensor w;    /* its weight in its stored type; of attention the keys; rank 0 without */
     struct tensor y;    /* its result */
-    const struct conv2d *conv2d; /* stride and padding; NULL for others */
-    int64_t heads;               /* of attention */
+    const struct linear *linear; /* the layer that is run; NULL for what is of another kind */
+    const struct conv2d *conv2d;
+    const struct norm *norm;
+    struct tensor and; /* what joins x: of attention the values, of conv2d_added the residual, of
+                          concat_channels what comes behind; rank 0 without */
+    int64_t heads;     /* of attention */
+    double scale;
     bool causal;
+};
+
+struct forward;
+
+/* What is computed in another way than the kernels do: a fault that is planted or suspected
+ * (verify_variation.h). Asked before each kernel, in dry passes too, so that both take the same memory. True
+ * where it has filled y itself, or would have; what it takes from the arena it gives back. */
+struct kernel_replacement {
+    void *context;
+    bool (*replace_f32)(void *context, struct forward *f, const struct kernel_call *call);
+    bool (*replace_f64)(void *context, struct forward *f, const struct kernel_call *call);
 };
 
 struct forward {
@@ -54,6 +72,8 @@ struct forward {
      * NULL: not called. */
     void (*record)(void *context, const struct kernel_call *call);
     void *record_context;
+
+    const struct kernel_replacement *replacement; /* NULL: the kernels alone compute */
 };
 
 /* A new, uninitialised tensor of type real. On failure sets the status and returns a tensor whose data is
@@ -65,7 +85,7 @@ real *forward_scratch(struct forward *f, size_t count);
 
 /* Whether elements may be read and written: nothing has failed, and this is no dry pass. */
 bool forward_computes(const struct forward *f);
-/* The same for an operator that is about to call its kernel, which is recorded. */
+/* The same for an operator that is about to call its kernel, which is recorded, and may be replaced. */
 bool forward_runs(struct forward *f, const struct kernel_call *call);
 
 /* Records the output of the module `name` ("unet.down_blocks.0.resnets.1") where a trace wants it, and shows

@@ -146,7 +146,8 @@ static struct tensor linear_after(struct forward *f, struct tensor x, const stru
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_linear_scratch(&shape));
     const char *name = linear_name(after, onto != NULL);
-    if (forward_runs(f, &(struct kernel_call){name, x, layer->weight, y, NULL, 0, false}))
+    if (forward_runs(
+            f, &(struct kernel_call){.kernel = name, .x = x, .w = layer->weight, .y = y, .linear = layer}))
         kernel_linear(&shape, x.data, w, bias, onto ? onto->data : NULL, y.data, tiles);
     arena_release(f->arena, scope);
     return y;
@@ -223,7 +224,13 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_conv2d_scratch(&shape));
     const char *name = conv2d_name(shift != NULL, residual != NULL);
-    if (forward_runs(f, &(struct kernel_call){name, x, layer->weight, y, layer, 0, false}))
+    const struct tensor none = {0};
+    if (forward_runs(f, &(struct kernel_call){.kernel = name,
+                            .x = x,
+                            .w = layer->weight,
+                            .y = y,
+                            .conv2d = layer,
+                            .and = residual ? *residual : none}))
         kernel_conv2d(&shape, x.data, w, bias, shift ? shift->data : NULL, residual ? residual->data : NULL,
             y.data, tiles);
     arena_release(f->arena, scope);
@@ -265,7 +272,9 @@ struct tensor conv2d_of_doubled(struct forward *f, struct tensor x, const struct
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_upsample_conv2d_scratch(&shape));
-    if (forward_runs(f, &(struct kernel_call){"upsample_conv2d", x, layer->weight, y, layer, 0, false}))
+    if (forward_runs(
+            f, &(struct kernel_call){
+                   .kernel = "upsample_conv2d", .x = x, .w = layer->weight, .y = y, .conv2d = layer}))
         kernel_upsample_conv2d(&shape, x.data, w, bias, y.data, tiles);
     arena_release(f->arena, scope);
     return y;
@@ -278,7 +287,7 @@ static struct tensor normalise_groups(
     struct arena_mark converted = scope_begin(f);
     const real *w = vector_of(f, &layer->weight), *bias = vector_of(f, &layer->bias);
     const char *name = silu_after ? "group_norm_silu" : "group_norm";
-    if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y}))
+    if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y, .norm = layer}))
         kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
             (size_t)layer->groups, layer->eps, w, bias, silu_after, y.data);
     arena_release(f->arena, converted);
@@ -303,7 +312,7 @@ struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *
     struct tensor y = like(f, x);
     struct arena_mark converted = scope_begin(f);
     const real *w = vector_of(f, &layer->weight), *bias = vector_of(f, &layer->bias);
-    if (forward_runs(f, &(struct kernel_call){.kernel = "layer_norm", .x = x, .y = y}))
+    if (forward_runs(f, &(struct kernel_call){.kernel = "layer_norm", .x = x, .y = y, .norm = layer}))
         kernel_layer_norm(
             x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&x), layer->eps, w, bias, y.data);
     arena_release(f->arena, converted);
@@ -330,7 +339,14 @@ struct tensor attention(struct forward *f, struct tensor q, struct tensor k, str
     struct tensor y = like(f, q);
     struct arena_mark scores = scope_begin(f);
     real *room = forward_scratch(f, kernel_attention_scratch(&shape));
-    if (forward_runs(f, &(struct kernel_call){"attention", q, k, y, NULL, heads, causal}))
+    if (forward_runs(f, &(struct kernel_call){.kernel = "attention",
+                            .x = q,
+                            .w = k,
+                            .y = y,
+                            .and = v,
+                            .heads = heads,
+                            .scale = scale,
+                            .causal = causal}))
         kernel_attention(&shape, q.data, k.data, v.data, y.data, room);
     arena_release(f->arena, scores);
     return y;
@@ -382,7 +398,7 @@ struct tensor add(struct forward *f, struct tensor a, struct tensor b)
 {
     if (!may_run(f, tensor_same_shape(&a, &b), "add", &a)) return a;
     struct tensor y = like(f, a);
-    if (forward_runs(f, &(struct kernel_call){.kernel = "add", .x = a, .y = y}))
+    if (forward_runs(f, &(struct kernel_call){.kernel = "add", .x = a, .y = y, .and = b}))
         kernel_add(a.data, b.data, tensor_count(&a), y.data);
     return y;
 }
@@ -390,7 +406,7 @@ struct tensor add(struct forward *f, struct tensor a, struct tensor b)
 struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y)
 {
     if (may_run(f, tensor_same_shape(&x, &y), "add", &x) &&
-        forward_runs(f, &(struct kernel_call){.kernel = "add", .x = x, .y = x}))
+        forward_runs(f, &(struct kernel_call){.kernel = "add", .x = x, .y = x, .and = y}))
         kernel_add(x.data, y.data, tensor_count(&x), x.data);
     return x;
 }
@@ -425,7 +441,8 @@ struct tensor concat_channels(struct forward *f, struct tensor a, struct tensor 
     struct tensor y = a;
     y.shape[1] += b.shape[1];
     y = like(f, y);
-    if (!forward_runs(f, &(struct kernel_call){.kernel = "concat_channels", .x = a, .y = y})) return y;
+    if (!forward_runs(f, &(struct kernel_call){.kernel = "concat_channels", .x = a, .y = y, .and = b}))
+        return y;
     size_t batch = (size_t)a.shape[0];
     size_t a_bytes = tensor_bytes(&a) / batch, b_bytes = tensor_bytes(&b) / batch; /* one picture's */
     unsigned char *to = y.data;

@@ -444,6 +444,7 @@ enum status pipeline_plan(const struct pipeline *pipeline, const struct recipe *
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
     run.f.observer = options->observer;
+    run.f.replacement = options->replacement;
     prepare(&run);
     *memory = run.memory;
     finish(&run);
@@ -457,6 +458,7 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
     run.f.observer = options->observer;
+    run.f.replacement = options->replacement;
     *pictures = (struct pictures){0};
     prepare(&run);
     if (options->memory) *options->memory = run.memory;

@@ -76,6 +76,7 @@ struct run_options {
     bool trace_modules;  /* also `act.*`: module outputs of the first step and of the positive prompt */
     const struct observer *observer; /* is shown all values of a trace and, at every step and for both
                                         prompts, of all modules; NULL: nobody */
+    const struct kernel_replacement *replacement; /* computes in the kernels' place (forward.h); NULL */
     /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
     void (*progress)(void *context, size_t step, size_t steps);
     void *progress_context;
