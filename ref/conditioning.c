@@ -6,6 +6,7 @@
 
 #include "run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,30 @@ static int64_t chosen_layer(const struct run *run, bool negative)
     return run->pipeline->is_xl ? -(skip + 2) : -(skip + 1);
 }
 
+/* One pass of a text encoder, or where nobody needs it something of its results' shapes. */
+static struct text_encoder_output encode(
+    struct run *run, size_t encoder, const struct tensor *ids, int64_t layer, bool negative)
+{
+    const struct text_encoder *text_encoder = run->pipeline->text_encoders[encoder];
+    const int64_t count = ids->shape[0], length = ids->shape[1];
+    const int64_t states[3] = {count, length, text_encoder_hidden_size(text_encoder)};
+    const int64_t pooled[2] = {count, text_encoder_projection_size(text_encoder)};
+    struct forward *f = &run->f;
+    char name[48];
+    snprintf(name, sizeof name, "%s%s", negative ? "negative_" : "", text_encoder_names[encoder]);
+    struct text_encoder_output output = {0};
+    if (!forward_needs(f, name)) {
+        output.hidden_state = forward_unknown(f, 3, states);
+        output.last_hidden_state = forward_unknown(f, 3, states);
+        if (pooled[1] > 0) output.text_embeds = forward_unknown(f, 2, pooled);
+        return output;
+    }
+    if (negative) snprintf(f->whose, sizeof f->whose, "negative_");
+    output = text_encoder_forward(f, text_encoder, ids->data, count, length, layer);
+    f->whose[0] = '\0';
+    return output;
+}
+
 /* One text encoder on one list of prompts; traces ids and outputs with `prefix` ("" or "negative_"). */
 static struct text_encoder_output run_encoder(
     struct run *run, size_t encoder, const struct prompts *prompts, bool negative)
@@ -101,7 +126,7 @@ static struct text_encoder_output run_encoder(
         int64_t count = (int64_t)prompts->count;
         run_trace(run, (struct tensor){DTYPE_I64, 2, {count, length}, ids}, "%sinput_ids.%s", prefix, name);
         run->f.modules = run->options->trace_modules && !negative ? run->options->trace : NULL;
-        output = text_encoder_forward(&run->f, text_encoder, ids, count, length, layer);
+        output = encode(run, encoder, &(struct tensor){DTYPE_I64, 2, {count, length}, ids}, layer, negative);
         run->f.modules = NULL;
         run_trace(run, output.last_hidden_state, "%slast_hidden_state.%s", prefix, name);
         if (output.text_embeds.data) run_trace(run, output.text_embeds, "%stext_embeds.%s", prefix, name);

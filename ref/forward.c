@@ -5,6 +5,7 @@
 #include "observer.h"
 #include "trace.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,19 @@ real *forward_scratch(struct forward *f, size_t count)
     return forward_tensor(f, 1, (int64_t[]){(int64_t)count}).data;
 }
 
+bool forward_needs(const struct forward *f, const char *model)
+{
+    return !f->observer || !f->observer->needs || f->observer->needs(f->observer->context, model);
+}
+
+struct tensor forward_unknown(struct forward *f, int rank, const int64_t *shape)
+{
+    struct tensor unknown = forward_tensor(f, rank, shape);
+    for (size_t i = 0, n = tensor_count(&unknown); i < n && forward_computes(f); i++)
+        ((real *)unknown.data)[i] = (real)NAN;
+    return unknown;
+}
+
 bool forward_computes(const struct forward *f)
 {
     return f->status == STATUS_OK && arena_holds_memory(f->arena);
@@ -47,17 +61,17 @@ bool forward_runs(struct forward *f, const struct kernel_call *call)
 
 struct tensor forward_output(struct forward *f, const char *name, struct tensor output)
 {
-    char full[160];
+    char full[192];
     if (!f->modules && !f->observer) return output;
     if (f->status != STATUS_OK) return output;
-    snprintf(full, sizeof full, "act.%s", name);
+    snprintf(full, sizeof full, "%sact.%s", f->whose, name);
     if (!forward_computes(f)) {
         if (f->modules) f->traced += tensor_bytes(&output);
         if (f->observer && f->observer->foresee)
             f->status = f->observer->foresee(f->observer->context, full, &output, f->error);
         return output;
     }
-    if (f->modules) f->status = trace_add(f->modules, &output, f->error, "%s", full);
+    if (f->modules) f->status = trace_add(f->modules, &output, f->error, "act.%s", name);
     if (f->observer && f->status == STATUS_OK)
         f->status = f->observer->see(f->observer->context, full, &output, f->error);
     return output;

@@ -20,6 +20,8 @@
 #define forward_tensor KERNEL_NAME(forward_tensor)
 #define forward_scratch KERNEL_NAME(forward_scratch)
 #define forward_output KERNEL_NAME(forward_output)
+#define forward_needs KERNEL_NAME(forward_needs)
+#define forward_unknown KERNEL_NAME(forward_unknown)
 #define forward_computes KERNEL_NAME(forward_computes)
 #define forward_runs KERNEL_NAME(forward_runs)
 #define DTYPE_REAL (sizeof(real) == sizeof(double) ? DTYPE_F64 : DTYPE_F32)
@@ -62,6 +64,7 @@ struct forward {
     struct arena *arena;
     struct trace *modules;           /* where module outputs go (`act.<name>`), or NULL */
     const struct observer *observer; /* who sees them besides, or NULL */
+    char whose[32];                  /* what stands before their names then (observer.h): "", "step.03." */
     enum status status;              /* STATUS_OK until something fails */
     struct error *error;
 
@@ -82,6 +85,11 @@ struct tensor forward_tensor(struct forward *f, int rank, const int64_t *shape);
 /* Room for `count` elements of a kernel's own, which the caller's scope gives back; NULL for none, and where
  * memory is out (and then the status says so). */
 real *forward_scratch(struct forward *f, size_t count);
+
+/* Whether who watches needs a model to be run (observer.h), and what stands for a result of one that is not:
+ * not a number throughout. */
+bool forward_needs(const struct forward *f, const char *model);
+struct tensor forward_unknown(struct forward *f, int rank, const int64_t *shape);
 
 /* Whether elements may be read and written: nothing has failed, and this is no dry pass. */
 bool forward_computes(const struct forward *f);

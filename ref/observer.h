@@ -1,6 +1,10 @@
 /*
  * Who watches a run, value by value: everything that a trace would record is shown as it is computed, under
  * the trace's names, and may be changed before the run goes on with it.
+ *
+ * Beyond a trace, modules are shown at every step and for both prompts: "act.unet.conv_in" of the first step
+ * is "step.03.act.unet.conv_in" of the fourth, and "act.text_encoder.text_model.embeddings" of the positive
+ * prompt "negative_act.text_encoder.text_model.embeddings" of the other.
  */
 #ifndef REF_OBSERVER_H
 #define REF_OBSERVER_H
@@ -15,6 +19,12 @@ struct observer {
     /* The same in dry passes, where `value` has a shape and no elements: what there will be to see. NULL: not
      * called. */
     enum status (*foresee)(void *context, const char *name, const struct tensor *value, struct error *error);
+    /* Whether a model is to be run: "text_encoder", "negative_text_encoder_2", "step.03.unet", "vae", and
+     * "unet" for what it makes of the prompt before the first step. Where not, its result is not a number
+     * throughout, which then goes through all that is computed from it. Asked in dry passes too. NULL:
+     * always.
+     */
+    bool (*needs)(void *context, const char *model);
 };
 
 #endif

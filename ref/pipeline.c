@@ -57,6 +57,23 @@ static size_t timesteps_to_run(const struct run *run)
     return kept;
 }
 
+/* Who watches may have changed them: the models and the sampler then go by the new ones, as far as they are
+ * timesteps. */
+static void take_timesteps(struct run *run, const struct tensor *timesteps)
+{
+    struct scheduler *s = run->scheduler;
+    bool changed = false;
+    if (!forward_computes(&run->f) || !run->options->observer) return;
+    for (size_t i = 0; i < s->num_timesteps; i++) {
+        double timestep = tensor_get_double(timesteps, i);
+        if (!(timestep >= 0 && timestep < s->num_train_timesteps)) return;
+        changed = changed || timestep != s->timesteps[i];
+    }
+    if (!changed) return;
+    for (size_t i = 0; i < s->num_timesteps; i++) s->timesteps[i] = tensor_get_double(timesteps, i);
+    scheduler_set_begin_index(s, 0); /* which they would be looked up for */
+}
+
 static void trace_schedule(struct run *run)
 {
     if (run->f.status != STATUS_OK) return;
@@ -77,6 +94,7 @@ static void trace_schedule(struct run *run)
         if (dtype == DTYPE_F64) ((double *)timesteps.data)[i] = s->timesteps[i];
     }
     run_trace(run, timesteps, "timesteps");
+    take_timesteps(run, &timesteps);
     free(timesteps.data);
     if (s->sigmas)
         run_trace(run, (struct tensor){real_dtype, 1, {(int64_t)s->num_sigmas}, s->sigmas}, "sigmas");
@@ -214,9 +232,9 @@ static struct tensor initial_latents(struct run *run)
         read_latents(run, noise);
     else if (forward_computes(&run->f))
         draw_noise(run, noise, &(struct noise_draw){.who = "init_noise", .tensor = &noise});
+    run_trace(run, noise, "init_noise");
     for (size_t i = 0; forward_computes(&run->f) && i < tensor_count(&noise); i++)
         ((real *)latents.data)[i] = ((real *)noise.data)[i] * (real)run->scheduler->init_noise_sigma;
-    run_trace(run, noise, "init_noise");
     run_trace(run, latents, "latents.init");
     drop(&run->f, noise);
     return latents;
@@ -230,6 +248,24 @@ static struct tensor half(struct tensor x, int second)
     x.shape[0] /= 2;
     if (second) x.data = (char *)x.data + tensor_bytes(&x);
     return x;
+}
+
+/* One pass of the UNet, or where nobody needs it something of its result's shape. */
+static struct tensor run_unet(
+    struct forward *f, const struct unet *unet, const struct unet_input *input, size_t step)
+{
+    char name[32];
+    snprintf(name, sizeof name, "step.%02zu.unet", step);
+    if (!forward_needs(f, name)) {
+        int64_t shape[4];
+        memcpy(shape, input->sample.shape, sizeof shape);
+        shape[1] = unet_out_channels(unet);
+        return forward_unknown(f, 4, shape);
+    }
+    if (step > 0) snprintf(f->whose, sizeof f->whose, "step.%02zu.", step);
+    struct tensor noise_pred = unet_forward(f, unet, input);
+    f->whose[0] = '\0';
+    return noise_pred;
 }
 
 /* The model's output at (latents, timestep), guided: [B, C, h, w]. */
@@ -253,7 +289,7 @@ static struct tensor predict_noise(
         .text_keys = conditioning->text_keys,
     };
     f->modules = run->options->trace_modules && step == 0 ? run->options->trace : NULL;
-    struct tensor noise_pred = unet_forward(f, run->pipeline->unet, &input);
+    struct tensor noise_pred = run_unet(f, run->pipeline->unet, &input, step);
     f->modules = NULL;
     if (f->status != STATUS_OK || !run->guided) {
         run_trace(run, noise_pred, "step.%02zu.noise_pred_text", step);
@@ -319,7 +355,9 @@ static struct tensor decode(struct run *run, struct tensor latents)
     struct tensor vae_input = vae_unscale(f, run->pipeline->vae, latents, run->pipeline->is_xl);
     run_trace(run, vae_input, "vae_input");
     f->modules = run->options->trace_modules ? run->options->trace : NULL;
-    struct tensor image = vae_decode(f, run->pipeline->vae, vae_input);
+    int64_t shape[4] = {run->batch, 3, run->height, run->width};
+    struct tensor image =
+        forward_needs(f, "vae") ? vae_decode(f, run->pipeline->vae, vae_input) : forward_unknown(f, 4, shape);
     f->modules = NULL;
     run_trace(run, image, "image");
     return image;
@@ -367,6 +405,7 @@ static void read_text(struct run *run, struct conditioning *conditioning)
     if (run->f.status != STATUS_OK) return;
     size_t count = unet_text_keys(unet) + 1; /* there may be none */
     conditioning->text_keys = calloc(count, sizeof *conditioning->text_keys);
+    if (conditioning->text_keys && !forward_needs(&run->f, "unet")) return;
     if (conditioning->text_keys)
         unet_read_text(&run->f, unet, conditioning->prompt_embeds, conditioning->text_keys);
     else

@@ -17,6 +17,7 @@ void unet_free(struct unet *unet); /* accepts NULL */
 struct weights_size unet_weights(const struct unet *unet);
 
 int64_t unet_in_channels(const struct unet *unet);
+int64_t unet_out_channels(const struct unet *unet);
 int64_t unet_sample_size(const struct unet *unet);
 int64_t unet_cross_attention_dim(const struct unet *unet);
 int64_t unet_time_ids_dim(const struct unet *unet); /* addition_time_embed_dim, 0 without text_time */

@@ -56,6 +56,11 @@ void unet_free(struct unet *unet)
     free(unet);
 }
 
+int64_t unet_out_channels(const struct unet *unet)
+{
+    return unet->config.out_channels;
+}
+
 int64_t unet_in_channels(const struct unet *unet)
 {
     return unet->config.in_channels;
