@@ -148,6 +148,16 @@ const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t 
     return buffer;
 }
 
+const char *tensor_show_index(const struct tensor *tensor, size_t i, char *buffer, size_t size)
+{
+    struct tensor index = {.rank = tensor->rank};
+    for (int side = tensor->rank - 1; side >= 0; side--) {
+        index.shape[side] = (int64_t)(i % (size_t)tensor->shape[side]);
+        i /= (size_t)tensor->shape[side];
+    }
+    return tensor_show_shape(&index, buffer, size);
+}
+
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b)
 {
     return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof a->shape[0]) == 0;

@@ -263,6 +263,178 @@ START_TEST(tolerances)
 }
 END_TEST
 
+/* --- Many elements ------------------------------------------------------------------------ */
+
+/* More than some blocks of elements, and no multiple of one. */
+#define MANY 5003
+
+/* Numbers of very different sizes, deterministic. */
+static double any_number(uint32_t *state, int exponents)
+{
+    *state = *state * UINT32_C(1664525) + UINT32_C(1013904223);
+    double fraction = ((double)*state - 0x1p31) * 0x1p-31;
+    *state = *state * UINT32_C(1664525) + UINT32_C(1013904223);
+    return ldexp(fraction, (int)(*state >> 16) % (2 * exponents + 1) - exponents);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The distance of one pair, as a tensor of one element has it. */
+static double one_ulp(const struct tensor *a, const struct tensor *b, size_t i, enum dtype type)
+{
+    double x = tensor_get_double(a, i), y = tensor_get_double(b, i);
+    struct tensor one = vector(DTYPE_F64, &x, 1), other = vector(DTYPE_F64, &y, 1);
+    struct difference d;
+    ck_assert_int_eq(tensor_difference_quantiles(&one, &other, type, &d, NULL), STATUS_OK);
+    return d.max_ulp;
+}
+
+/* Each number of a difference by its definition, from a list sorted. */
+static void expect_definitions(const struct tensor *a, const struct tensor *b, enum dtype ulp_type)
+{
+    static double ulps[MANY];
+    size_t count = tensor_count(b), unequal = 0, worst = 0, finite = 0, nonfinite = 0;
+    long double squares = 0, aa = 0, bb = 0, ab = 0;
+    double max_abs = -1, max_rel = 0, peak = 0;
+    struct difference d, plain = tensor_difference(a, b);
+    ck_assert_int_eq(tensor_difference_quantiles(a, b, ulp_type, &d, NULL), STATUS_OK);
+    for (size_t i = 0; i < count; i++) {
+        double x = tensor_get_double(a, i), y = tensor_get_double(b, i), distance = fabs(x - y);
+        if (x == y || (isnan(x) && isnan(y))) distance = 0;
+        if (isnan(distance)) distance = INFINITY;
+        ulps[i] = one_ulp(a, b, i, ulp_type);
+        unequal += distance > 0;
+        if (distance > max_abs) max_abs = distance, worst = i;
+        if (isfinite(y)) peak = fmax(peak, fabs(y));
+        if (y != 0 && distance > 0) max_rel = fmax(max_rel, isinf(distance) ? distance : distance / fabs(y));
+        nonfinite += isfinite(x) ? 0 : 1;
+        if (!isfinite(x) || !isfinite(y)) continue;
+        finite++;
+        squares += (long double)distance * distance;
+        aa += (long double)x * x, bb += (long double)y * y, ab += (long double)x * y;
+    }
+    qsort(ulps, count, sizeof *ulps, by_size);
+    ck_assert_uint_eq(d.count, count);
+    ck_assert_uint_eq(d.unequal, unequal);
+    ck_assert_uint_eq(d.nonfinite_a, nonfinite);
+    ck_assert_uint_eq(d.worst, worst);
+    ck_assert_double_eq(d.max_abs, max_abs);
+    ck_assert_double_eq(d.max_rel, max_rel);
+    ck_assert_double_eq(d.peak, peak);
+    /* Sums of a block are in double: some hundred roundings at most, which do not add up in one direction. */
+    double rms = (double)sqrtl(squares / (long double)finite);
+    ck_assert_double_le(fabs(d.rms - rms), 1e-14 * rms);
+    ck_assert_double_eq_tol(d.cosine, (double)(ab / sqrtl(aa) / sqrtl(bb)), 1e-14);
+    ck_assert_double_eq(d.max_ulp, ulps[count - 1]);
+    /* Nearest ranks, counted from 1, rounded to float. */
+    ck_assert_double_eq(d.median_ulp, (double)(float)ulps[(count + 1) / 2 - 1]);
+    ck_assert_double_eq(d.p99_ulp, (double)(float)ulps[(99 * count + 99) / 100 - 1]);
+    ck_assert(isnan(plain.median_ulp) && isnan(plain.p99_ulp));
+    ck_assert_uint_eq(plain.worst, worst);
+    ck_assert_double_eq(plain.rms, d.rms);
+}
+
+START_TEST(many_elements_are_what_the_definitions_say)
+{
+    static float a[MANY], b[MANY];
+    static double exact[MANY], huge[MANY];
+    const size_t counts[] = {MANY, 1, 2, 99, 100, 101, 200, 512, 513};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+        for (int steps = 1; steps <= 4096; steps *= 16) {
+            uint32_t state = (uint32_t)steps + (uint32_t)k;
+            for (size_t i = 0; i < counts[k]; i++) {
+                exact[i] = any_number(&state, 30);
+                b[i] = (float)exact[i];
+                a[i] = (float)(exact[i] + any_number(&state, 4) * steps * 0x1p-26 * exact[i]);
+                huge[i] = exact[i] * 1e290;
+            }
+            struct tensor x = vector(DTYPE_F32, a, counts[k]), y = vector(DTYPE_F32, b, counts[k]);
+            struct tensor z = vector(DTYPE_F64, exact, counts[k]), w = vector(DTYPE_F64, huge, counts[k]);
+            expect_definitions(&x, &y, DTYPE_F32); /* integers */
+            expect_definitions(&x, &z, DTYPE_F32); /* fractions */
+            expect_definitions(&x, &z, DTYPE_F16);
+            expect_definitions(&x, &z, DTYPE_BF16);
+            expect_definitions(&z, &w, DTYPE_F64); /* squares overflow */
+        }
+}
+END_TEST
+
+START_TEST(what_is_not_finite_spoils_its_own_element_only)
+{
+    static float a[MANY], b[MANY];
+    uint32_t state = 7;
+    for (size_t i = 0; i < MANY; i++) {
+        b[i] = (float)any_number(&state, 3);
+        a[i] = (float)(b[i] * (1 + any_number(&state, 2) * 1e-6));
+    }
+    struct tensor x = vector(DTYPE_F32, a, MANY), y = vector(DTYPE_F32, b, MANY);
+    a[700] = b[700] = NAN;
+    a[2000] = b[2000] = INFINITY;
+    expect_definitions(&x, &y, DTYPE_F32);
+    a[4100] = -INFINITY;
+    expect_definitions(&x, &y, DTYPE_F32);
+    struct difference d;
+    /* One in fifty, so the 99 % quantile is among them and the median is not. */
+    for (size_t i = 0; i < MANY; i += 50) a[i] = NAN, b[i] = 1;
+    ck_assert_int_eq(tensor_difference_quantiles(&x, &y, DTYPE_F32, &d, NULL), STATUS_OK);
+    ck_assert(isinf(d.p99_ulp) && isfinite(d.median_ulp) && isinf(d.max_rel));
+}
+END_TEST
+
+START_TEST(relative_differences_leave_zeros_out)
+{
+    float a[] = {1.0F, 2.5F, -3.0F, 1.0F}, b[] = {1.0F, 2.0F, -4.0F, -0.0F};
+    struct difference d = difference_of(DTYPE_F32, a, DTYPE_F32, b, 4);
+    ck_assert_double_eq(d.max_rel, 0.25);
+    a[0] = b[1] = (float)INFINITY;
+    ck_assert(isinf(difference_of(DTYPE_F32, a, DTYPE_F32, b, 4).max_rel));
+}
+END_TEST
+
+START_TEST(quantiles_of_nothing)
+{
+    float nothing[1] = {0};
+    struct tensor t = vector(DTYPE_F32, nothing, 0);
+    struct difference d;
+    ck_assert_int_eq(tensor_difference_quantiles(&t, &t, DTYPE_F32, &d, NULL), STATUS_OK);
+    ck_assert_double_eq(d.median_ulp, 0);
+    ck_assert_double_eq(d.p99_ulp, 0);
+}
+END_TEST
+
+START_TEST(pictures_have_a_signal_to_noise_ratio)
+{
+    uint8_t a[] = {0, 255, 10, 20}, b[] = {0, 254, 11, 21};
+    struct difference d = difference_of(DTYPE_U8, a, DTYPE_U8, b, 4);
+    /* MSE 3/4: 10 log10(255^2 / 0.75) */
+    ck_assert_double_eq_tol(difference_psnr(&d, picture_range("image_u8")), 49.380190, 1e-5);
+    d = difference_of(DTYPE_U8, a, DTYPE_U8, a, 4);
+    ck_assert(difference_psnr(&d, 255) > 0 && isinf(difference_psnr(&d, 255)));
+    float x[] = {0.5F, -0.5F}, y[] = {0.4F, -0.5F}, bad[] = {NAN, -0.5F};
+    d = difference_of(DTYPE_F32, x, DTYPE_F32, y, 2);
+    ck_assert_double_eq_tol(difference_psnr(&d, picture_range("image")), 20 * log10(2 / 0.1 * sqrt(2)), 1e-5);
+    d = difference_of(DTYPE_F32, bad, DTYPE_F32, y, 2);
+    ck_assert(difference_psnr(&d, 2) < 0 && isinf(difference_psnr(&d, 2)));
+    ck_assert_double_eq(picture_range("latents.final"), 0);
+}
+END_TEST
+
+START_TEST(elements_are_named_by_their_place)
+{
+    struct tensor t = {.rank = 4, .shape = {2, 4, 64, 48}};
+    char text[64];
+    ck_assert_str_eq(
+        tensor_show_index(&t, ((1 * 4 + 3) * 64 + 17) * 48 + 40, text, sizeof text), "[1, 3, 17, 40]");
+    ck_assert_str_eq(tensor_show_index(&t, 0, text, sizeof text), "[0, 0, 0, 0]");
+    t.rank = 0;
+    ck_assert_str_eq(tensor_show_index(&t, 0, text, sizeof text), "[]");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("compare");
@@ -284,5 +456,13 @@ int main(void)
     tcase_add_test(differences, any_two_types_compare);
     tcase_add_test(differences, tolerances);
     suite_add_tcase(suite, differences);
+    TCase *many = tcase_create("many elements");
+    tcase_add_test(many, many_elements_are_what_the_definitions_say);
+    tcase_add_test(many, what_is_not_finite_spoils_its_own_element_only);
+    tcase_add_test(many, relative_differences_leave_zeros_out);
+    tcase_add_test(many, quantiles_of_nothing);
+    tcase_add_test(many, pictures_have_a_signal_to_noise_ratio);
+    tcase_add_test(many, elements_are_named_by_their_place);
+    suite_add_tcase(suite, many);
     return run_suite(suite);
 }
