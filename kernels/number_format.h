@@ -17,7 +17,20 @@ enum number_format {
 };
 extern const char *const number_format_names[NUMBER_FORMATS]; /* "f32", "f16", "bf16", "tf32" */
 
-/* To the nearest number of the format, ties to even; beyond the largest, infinity; subnormal numbers kept. */
+/* What a format can hold. */
+struct number_limits {
+    double largest;         /* finite */
+    double smallest_normal; /* below it there are fewer bits */
+    double smallest;        /* positive; what is less than half of it becomes zero */
+    double unit_roundoff;   /* largest relative error of rounding a number between the two: 2^-11 for f16 */
+};
+extern const struct number_limits number_format_limits[NUMBER_FORMATS];
+
+/* To the nearest number of the format, ties to even; from half a step beyond the largest on, infinity;
+ * subnormal numbers are kept, and so is a zero's sign. A NaN stays a NaN, quiet. */
 float number_format_round(enum number_format format, float x);
+
+/* The same for x: [n]; y may be x. On the calling thread. */
+void number_format_round_all(enum number_format format, const float *x, size_t n, float *y);
 
 #endif
