@@ -11,13 +11,19 @@
 
 #include <math.h>
 
-void guidance_combine(const real *uncond, const real *text, size_t n, double scale, real *out)
+void guidance_combine_stored(
+    const real *uncond, const real *text, size_t n, double scale, store *keep, real *out)
 {
     const real factor = (real)scale;
     for (size_t i = 0; i < n; i++) {
-        real difference = text[i] - uncond[i];
-        out[i] = uncond[i] + factor * difference;
+        real difference = real_stored(keep, text[i] - uncond[i]);
+        out[i] = real_stored(keep, uncond[i] + real_stored(keep, factor * difference));
     }
+}
+
+void guidance_combine(const real *uncond, const real *text, size_t n, double scale, real *out)
+{
+    guidance_combine_stored(uncond, text, n, scale, NULL, out);
 }
 
 /* The unbiased standard deviation of x: [n], summed in double as torch.std does for float32, rounded once. */
@@ -33,15 +39,24 @@ static real standard_deviation(const real *x, size_t n)
     return (real)sqrt(squares / ((double)n - 1));
 }
 
-void guidance_rescale(real *guided, const real *text, size_t batch, size_t size, double rescale)
+void guidance_rescale_stored(
+    real *guided, const real *text, size_t batch, size_t size, double rescale, store *keep)
 {
     const real keep_rescaled = (real)rescale, keep_guided = (real)(1 - rescale);
     for (size_t b = 0; b < batch; b++) {
         real *picture = guided + b * size;
-        const real ratio = standard_deviation(text + b * size, size) / standard_deviation(picture, size);
+        const real of_text = real_stored(keep, standard_deviation(text + b * size, size));
+        const real of_picture = real_stored(keep, standard_deviation(picture, size));
+        const real ratio = real_stored(keep, of_text / of_picture);
         for (size_t i = 0; i < size; i++) {
-            real rescaled = picture[i] * ratio;
-            picture[i] = keep_rescaled * rescaled + keep_guided * picture[i];
+            real rescaled = real_stored(keep, picture[i] * ratio);
+            picture[i] = real_stored(keep,
+                real_stored(keep, keep_rescaled * rescaled) + real_stored(keep, keep_guided * picture[i]));
         }
     }
+}
+
+void guidance_rescale(real *guided, const real *text, size_t batch, size_t size, double rescale)
+{
+    guidance_rescale_stored(guided, text, batch, size, rescale, NULL);
 }

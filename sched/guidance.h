@@ -15,4 +15,10 @@ void guidance_combine(const real *uncond, const real *text, size_t n, double sca
  * over the picture's `size` elements. In place on `guided` [batch, size]. */
 void guidance_rescale(real *guided, const real *text, size_t batch, size_t size, double rescale);
 
+/* The same where tensors are of a narrower dtype: every operation's result is kept by `keep`. */
+void guidance_combine_stored(
+    const real *uncond, const real *text, size_t n, double scale, store *keep, real *out);
+void guidance_rescale_stored(
+    real *guided, const real *text, size_t batch, size_t size, double rescale, store *keep);
+
 #endif

@@ -72,6 +72,14 @@ static inline real real_fma(real a, real b, real c)
 #endif
 }
 
+/* How a backend keeps a tensor's element: x rounded to the tensor's dtype where that is narrower than real.
+ * NULL keeps it as it is. */
+typedef real store(real x);
+static inline real real_stored(store *keep, real x)
+{
+    return keep ? keep(x) : x;
+}
+
 #define scheduler_create REAL_NAME(scheduler_create)
 #define scheduler_free REAL_NAME(scheduler_free)
 #define scheduler_set_timesteps REAL_NAME(scheduler_set_timesteps)
@@ -107,5 +115,7 @@ static inline real real_fma(real a, real b, real c)
 /* With arguments, so that an option of the same name (guidance_rescale) keeps its own. */
 #define guidance_combine(...) REAL_NAME(guidance_combine)(__VA_ARGS__)
 #define guidance_rescale(...) REAL_NAME(guidance_rescale)(__VA_ARGS__)
+#define guidance_combine_stored(...) REAL_NAME(guidance_combine_stored)(__VA_ARGS__)
+#define guidance_rescale_stored(...) REAL_NAME(guidance_rescale_stored)(__VA_ARGS__)
 
 #endif
