@@ -15,8 +15,10 @@
 #include <string.h>
 #include <time.h>
 
-enum precision { PRECISION_F32, PRECISION_F64 };
-static const char *const precisions[] = {"f32", "f64", NULL};
+enum precision { PRECISION_F32, PRECISION_F64, PRECISION_F16, PRECISION_BF16, PRECISION_TF32 };
+static const char *const precisions[] = {"f32", "f64", "f16", "bf16", "tf32", NULL};
+/* The last three are other backends', which a run in float imitates. */
+static const enum number_format formats[] = {FORMAT_F32, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_TF32};
 
 struct run_arguments {
     const char *folder, *recipe_file, *scheduler, *out, *trace, *noise_log;
@@ -106,9 +108,10 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
         {.name = "precision",
             .kind = CLI_CHOICE,
             .value = &arguments->precision,
-            .argument = "f32|f64",
+            .argument = "f32|f64|...",
             .choices = precisions,
-            .help = "of models and sampler (f32); f64 is the oracle, and slow"},
+            .help = "of models and sampler (f32); f64 is the oracle, and slow; f16, bf16 and tf32 are what a "
+                    "backend in them gives, every operand and result rounded"},
         cli_threads_option(&arguments->machine),
         cli_cpu_option(&arguments->machine),
         cli_gemm_option(&arguments->machine),
@@ -393,6 +396,7 @@ static enum status run(
         struct run_options options = {
             .trace = trace,
             .noise_log = arguments->noise_log ? &log : NULL,
+            .format = formats[arguments->precision],
             .trace_modules = arguments->trace_modules,
             .progress = show_progress,
             .progress_context = &progress,

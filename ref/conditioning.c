@@ -242,7 +242,7 @@ static struct tensor add_time_ids(struct run *run)
     if (!forward_computes(&run->f)) return ids;
     for (int64_t i = 0; i < count; i++)
         memcpy((real *)ids.data + 6 * i, rows[run->guided ? i % 2 : 1], sizeof rows[0]);
-    return ids;
+    return forward_round(&run->f, ids);
 }
 
 struct conditioning encode_prompt(struct run *run)

@@ -5,6 +5,8 @@
 #include "observer.h"
 #include "trace.h"
 
+#include "kernels/rounded.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +61,32 @@ bool forward_runs(struct forward *f, const struct kernel_call *call)
     return forward_computes(f);
 }
 
+bool forward_rounds(const struct forward *f)
+{
+    return DTYPE_REAL == DTYPE_F32 && f->format != FORMAT_F32 && !f->upcast;
+}
+
+enum number_format forward_result_format(const struct forward *f)
+{
+    return forward_rounds(f) && f->format != FORMAT_TF32 ? f->format : FORMAT_F32;
+}
+
+struct tensor forward_round(struct forward *f, struct tensor x)
+{
+    enum number_format format = forward_result_format(f);
+    if (format != FORMAT_F32 && forward_computes(f)) kernel_round(format, x.data, tensor_count(&x), x.data);
+    return x;
+}
+
+struct tensor forward_rounded_copy(struct forward *f, struct tensor x)
+{
+    enum number_format format = forward_result_format(f);
+    if (format == FORMAT_F32) return x;
+    struct tensor y = forward_tensor(f, x.rank, x.shape);
+    if (forward_computes(f)) kernel_round(format, x.data, tensor_count(&x), y.data);
+    return y;
+}
+
 struct tensor forward_output(struct forward *f, const char *name, struct tensor output)
 {
     char full[192];
@@ -74,5 +102,5 @@ struct tensor forward_output(struct forward *f, const char *name, struct tensor 
     if (f->modules) f->status = trace_add(f->modules, &output, f->error, "act.%s", name);
     if (f->observer && f->status == STATUS_OK)
         f->status = f->observer->see(f->observer->context, full, &output, f->error);
-    return output;
+    return f->observer ? forward_round(f, output) : output; /* the observer's numbers may be any */
 }

@@ -13,6 +13,7 @@
 #ifndef REF_FORWARD_H
 #define REF_FORWARD_H
 
+#include "kernels/number_format.h"
 #include "kernels/real.h"
 #include "sched/error.h"
 #include "tensor.h"
@@ -24,6 +25,10 @@
 #define forward_unknown KERNEL_NAME(forward_unknown)
 #define forward_computes KERNEL_NAME(forward_computes)
 #define forward_runs KERNEL_NAME(forward_runs)
+#define forward_rounds KERNEL_NAME(forward_rounds)
+#define forward_result_format KERNEL_NAME(forward_result_format)
+#define forward_round KERNEL_NAME(forward_round)
+#define forward_rounded_copy KERNEL_NAME(forward_rounded_copy)
 #define DTYPE_REAL (sizeof(real) == sizeof(double) ? DTYPE_F64 : DTYPE_F32)
 
 struct arena;    /* arena.h */
@@ -68,6 +73,12 @@ struct forward {
     enum status status;              /* STATUS_OK until something fails */
     struct error *error;
 
+    /* What the imitated backend computes in; FORMAT_F32, which is 0, is ourselves. In float only: the double
+     * build is the exact answer whatever stands here. See "Number formats" below. */
+    enum number_format format;
+    bool upcast;     /* for the moment weights alone are of that format, and arithmetic is float */
+    bool upcast_vae; /* what the decoder does where its config has force_upcast: vae.h */
+
     size_t scratch; /* the most that one operator took beside its tensors, for all threads, in bytes */
     size_t traced;  /* bytes of the tensors that a dry pass would have recorded */
 
@@ -95,6 +106,21 @@ struct tensor forward_unknown(struct forward *f, int rank, const int64_t *shape)
 bool forward_computes(const struct forward *f);
 /* The same for an operator that is about to call its kernel, which is recorded, and may be replaced. */
 bool forward_runs(struct forward *f, const struct kernel_call *call);
+
+/* Number formats. With F16 or BF16 each operator rounds its weights as it reads them and its result as it
+ * stores it, sums are float, and no two operators are fused (layers_rounded.h), so that whatever PyTorch
+ * holds in a tensor of that dtype is rounded. What comes from outside is rounded where a model takes it in;
+ * so operands are rounded because they were results. With TF32 results are float, and the operands of matrix
+ * products alone are rounded. */
+
+/* Whether operators are those of another format. */
+bool forward_rounds(const struct forward *f);
+/* The format that results are stored in: `format`, but F32 where it is TF32, in an upcast and in double. */
+enum number_format forward_result_format(const struct forward *f);
+/* Rounds the elements of x, of type real, to it; returns x. */
+struct tensor forward_round(struct forward *f, struct tensor x);
+/* The same without a change to x: a copy, or x itself where nothing is rounded. */
+struct tensor forward_rounded_copy(struct forward *f, struct tensor x);
 
 /* Records the output of the module `name` ("unet.down_blocks.0.resnets.1") where a trace wants it, and shows
  * it to the observer, who may change its elements; returns `output`. */

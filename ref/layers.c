@@ -1,7 +1,9 @@
 #include "kernels/real.h"
 
 #include "kernels/kernels.h"
+#include "kernels/rounded.h"
 #include "layers.h"
+#include "layers_rounded.h"
 
 #include <string.h>
 
@@ -71,10 +73,15 @@ static struct tensor like_with_last(struct forward *f, struct tensor x, int64_t 
 
 /* --- Weights ------------------------------------------------------------------------------ */
 
+/* Whether x can be read where it lies. */
+static bool is_real(const struct tensor *x)
+{
+    return x->dtype == DTYPE_REAL && (uintptr_t)x->data % _Alignof(real) == 0;
+}
+
 struct tensor as_real(struct forward *f, struct tensor x)
 {
-    bool aligned = (uintptr_t)x.data % _Alignof(real) == 0;
-    if (f->status != STATUS_OK || (x.dtype == DTYPE_REAL && aligned)) return x;
+    if (f->status != STATUS_OK || is_real(&x)) return x;
     struct tensor y = like(f, x);
     if (!forward_computes(f)) return y;
     size_t n = tensor_count(&x);
@@ -89,16 +96,35 @@ struct tensor as_real(struct forward *f, struct tensor x)
     return y;
 }
 
+/* x in `format`, a copy in the present scope; itself where that changes nothing. */
+static struct tensor weight_in(struct forward *f, enum number_format format, struct tensor x)
+{
+    bool is_exact =
+        (format == FORMAT_F16 && x.dtype == DTYPE_F16) || (format == FORMAT_BF16 && x.dtype == DTYPE_BF16);
+    if (f->status != STATUS_OK || format == FORMAT_F32 || is_exact || DTYPE_REAL == DTYPE_F64) return x;
+    bool in_place = is_real(&x);
+    x = as_real(f, x);
+    struct tensor y = in_place ? like(f, x) : x;
+    if (forward_computes(f)) kernel_round(format, x.data, tensor_count(&x), y.data);
+    return y;
+}
+
+struct tensor weight_as_real(struct forward *f, struct tensor x)
+{
+    return as_real(f, weight_in(f, f->format == FORMAT_TF32 ? FORMAT_F32 : f->format, x));
+}
+
 /* A bias or a norm's weight for a kernel to read, in place or converted into the present scope; NULL where
  * there is none. */
 static const real *vector_of(struct forward *f, const struct tensor *stored)
 {
-    return stored->data ? as_real(f, *stored).data : NULL;
+    return stored->data ? weight_as_real(f, *stored).data : NULL;
 }
 
 /* A layer's weight for a kernel to convert tile by tile. */
-static struct stored matrix_of(struct forward *f, const struct tensor *weight)
+static struct stored matrix_of(struct forward *f, const struct tensor *of_checkpoint)
 {
+    const struct tensor rounded = weight_in(f, f->format, *of_checkpoint), *weight = &rounded;
     struct stored stored = {weight->data, STORED_F32};
     switch (weight->dtype) {
     case DTYPE_F32: break;
@@ -110,6 +136,15 @@ static struct stored matrix_of(struct forward *f, const struct tensor *weight)
         stored.type = DTYPE_REAL == DTYPE_F64 ? STORED_F64 : STORED_F32;
     }
     return stored;
+}
+
+/* A factor of a product, which with TF32 is rounded for it. */
+static struct tensor factor(struct forward *f, struct tensor x)
+{
+    if (f->format != FORMAT_TF32 || !forward_rounds(f)) return x;
+    struct tensor y = like(f, x);
+    if (forward_computes(f)) kernel_round(f->format, x.data, tensor_count(&x), y.data);
+    return y;
 }
 
 /* --- Layers with weights ------------------------------------------------------------------ */
@@ -142,6 +177,7 @@ static struct tensor linear_after(struct forward *f, struct tensor x, const stru
         return x;
     struct tensor y = onto ? *onto : like_with_last(f, x, after == LINEAR_GEGLU ? out / 2 : out);
     struct arena_mark scope = scope_begin(f);
+    x = factor(f, x);
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_linear_scratch(&shape));
@@ -150,7 +186,7 @@ static struct tensor linear_after(struct forward *f, struct tensor x, const stru
             f, &(struct kernel_call){.kernel = name, .x = x, .w = layer->weight, .y = y, .linear = layer}))
         kernel_linear(&shape, x.data, w, bias, onto ? onto->data : NULL, y.data, tiles);
     arena_release(f->arena, scope);
-    return y;
+    return forward_round(f, y);
 }
 
 struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
@@ -160,21 +196,25 @@ struct tensor linear(struct forward *f, struct tensor x, const struct linear *la
 
 struct tensor linear_gelu(struct forward *f, struct tensor x, const struct linear *layer)
 {
+    if (forward_rounds(f)) return rounded_linear_gelu(f, x, layer);
     return linear_after(f, x, layer, LINEAR_GELU, NULL);
 }
 
 struct tensor linear_quick_gelu(struct forward *f, struct tensor x, const struct linear *layer)
 {
+    if (forward_rounds(f)) return rounded_linear_quick_gelu(f, x, layer);
     return linear_after(f, x, layer, LINEAR_QUICK_GELU, NULL);
 }
 
 struct tensor linear_geglu(struct forward *f, struct tensor x, const struct linear *layer)
 {
+    if (forward_rounds(f)) return rounded_linear_geglu(f, x, layer);
     return linear_after(f, x, layer, LINEAR_GEGLU, NULL);
 }
 
 struct tensor linear_onto(struct forward *f, struct tensor x, const struct linear *layer, struct tensor onto)
 {
+    if (forward_rounds(f)) return rounded_linear_onto(f, x, layer, onto);
     return linear_after(f, x, layer, LINEAR_PLAIN, &onto);
 }
 
@@ -220,6 +260,7 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
     if (!may_run(f, fits, "conv2d", &x)) return x;
     y = over ? *residual : forward_tensor(f, 4, y.shape);
     struct arena_mark scope = scope_begin(f);
+    x = factor(f, x);
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_conv2d_scratch(&shape));
@@ -234,7 +275,7 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
         kernel_conv2d(&shape, x.data, w, bias, shift ? shift->data : NULL, residual ? residual->data : NULL,
             y.data, tiles);
     arena_release(f->arena, scope);
-    return y;
+    return forward_round(f, y);
 }
 
 struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer)
@@ -244,18 +285,21 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
 
 struct tensor conv2d_onto(struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor onto)
 {
+    if (forward_rounds(f)) return rounded_conv2d_onto(f, x, layer, onto);
     return conv2d_after(f, x, layer, NULL, &onto, true);
 }
 
 struct tensor conv2d_added(
     struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor residual)
 {
+    if (forward_rounds(f)) return rounded_conv2d_added(f, x, layer, residual);
     return conv2d_after(f, x, layer, NULL, &residual, false);
 }
 
 struct tensor conv2d_shifted(
     struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor shift)
 {
+    if (forward_rounds(f)) return rounded_conv2d_shifted(f, x, layer, shift);
     return conv2d_after(f, x, layer, &shift, NULL, false);
 }
 
@@ -266,6 +310,7 @@ struct tensor conv2d_of_doubled(struct forward *f, struct tensor x, const struct
     bool fits = shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride == 1 &&
                 shape.pad_top == 1 && shape.pad_bottom == 1 && shape.pad_left == 1 && shape.pad_right == 1;
     if (!may_run(f, fits, "conv2d", &x)) return x;
+    if (forward_rounds(f)) return rounded_conv2d_of_doubled(f, x, layer);
     struct tensor y =
         forward_tensor(f, 4, (int64_t[]){x.shape[0], layer->weight.shape[0], 2 * x.shape[2], 2 * x.shape[3]});
     struct arena_mark scope = scope_begin(f);
@@ -291,18 +336,21 @@ static struct tensor normalise_groups(
         kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
             (size_t)layer->groups, layer->eps, w, bias, silu_after, y.data);
     arena_release(f->arena, converted);
-    return y;
+    return forward_round(f, y);
 }
 
 struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
 {
     if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
-    return normalise_groups(f, x, layer, silu_after, like(f, x));
+    struct tensor y = like(f, x);
+    if (silu_after && forward_rounds(f)) return silu_over(f, normalise_groups(f, x, layer, false, y));
+    return normalise_groups(f, x, layer, silu_after, y);
 }
 
 struct tensor group_norm_over(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
 {
     if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
+    if (silu_after && forward_rounds(f)) return silu_over(f, normalise_groups(f, x, layer, false, x));
     return normalise_groups(f, x, layer, silu_after, x);
 }
 
@@ -316,7 +364,7 @@ struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *
         kernel_layer_norm(
             x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&x), layer->eps, w, bias, y.data);
     arena_release(f->arena, converted);
-    return y;
+    return forward_round(f, y);
 }
 
 /* --- Layers without weights --------------------------------------------------------------- */
@@ -336,6 +384,7 @@ struct tensor attention(struct forward *f, struct tensor q, struct tensor k, str
         .causal = causal,
         .scale = scale,
     };
+    if (forward_rounds(f)) return rounded_attention(f, &shape, q, k, v);
     struct tensor y = like(f, q);
     struct arena_mark scores = scope_begin(f);
     real *room = forward_scratch(f, kernel_attention_scratch(&shape));
@@ -359,7 +408,7 @@ static struct tensor elementwise(
     struct tensor y = like(f, x);
     if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y}))
         kernel(x.data, tensor_count(&x), y.data);
-    return y;
+    return forward_round(f, y);
 }
 
 struct tensor silu(struct forward *f, struct tensor x)
@@ -372,7 +421,7 @@ struct tensor silu_over(struct forward *f, struct tensor x)
     if (may_run(f, true, "silu", &x) &&
         forward_runs(f, &(struct kernel_call){.kernel = "silu", .x = x, .y = x}))
         kernel_silu(x.data, tensor_count(&x), x.data);
-    return x;
+    return forward_round(f, x);
 }
 
 struct tensor gelu(struct forward *f, struct tensor x)
@@ -389,8 +438,13 @@ struct tensor geglu(struct forward *f, struct tensor x)
 {
     if (!may_run(f, last_side(&x) > 0 && last_side(&x) % 2 == 0, "geglu", &x)) return x;
     struct tensor y = like_with_last(f, x, last_side(&x) / 2);
-    if (forward_runs(f, &(struct kernel_call){.kernel = "geglu", .x = x, .y = y}))
-        kernel_geglu(x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&y), y.data);
+    if (!forward_runs(f, &(struct kernel_call){.kernel = "geglu", .x = x, .y = y})) return y;
+    size_t rows = sides(&x, 0, x.rank - 1), inner = (size_t)last_side(&y);
+    enum number_format format = forward_result_format(f);
+    if (format == FORMAT_F32)
+        kernel_geglu(x.data, rows, inner, y.data);
+    else
+        kernel_geglu_rounded(format, x.data, rows, inner, y.data);
     return y;
 }
 
@@ -400,7 +454,7 @@ struct tensor add(struct forward *f, struct tensor a, struct tensor b)
     struct tensor y = like(f, a);
     if (forward_runs(f, &(struct kernel_call){.kernel = "add", .x = a, .y = y, .and = b}))
         kernel_add(a.data, b.data, tensor_count(&a), y.data);
-    return y;
+    return forward_round(f, y);
 }
 
 struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y)
@@ -408,7 +462,7 @@ struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y)
     if (may_run(f, tensor_same_shape(&x, &y), "add", &x) &&
         forward_runs(f, &(struct kernel_call){.kernel = "add", .x = x, .y = x, .and = y}))
         kernel_add(x.data, y.data, tensor_count(&x), x.data);
-    return x;
+    return forward_round(f, x);
 }
 
 struct tensor multiply(struct forward *f, struct tensor x, double factor)
@@ -419,7 +473,7 @@ struct tensor multiply(struct forward *f, struct tensor x, double factor)
     const real *in = x.data;
     real *out = y.data;
     for (size_t i = 0, n = tensor_count(&x); i < n; i++) out[i] = in[i] * (real)factor;
-    return y;
+    return forward_round(f, y);
 }
 
 struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
@@ -428,7 +482,7 @@ struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
     if (may_run(f, fits, "add_channels", &x) &&
         forward_runs(f, &(struct kernel_call){.kernel = "add_channels", .x = x, .y = x}))
         kernel_add_channels(x.data, v.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank));
-    return x;
+    return forward_round(f, x);
 }
 
 /* --- Layouts ------------------------------------------------------------------------------ */

@@ -32,6 +32,7 @@
 #define add(...) KERNEL_NAME(add)(__VA_ARGS__)
 #define add_onto(...) KERNEL_NAME(add_onto)(__VA_ARGS__)
 #define multiply(...) KERNEL_NAME(multiply)(__VA_ARGS__)
+#define weight_as_real(...) KERNEL_NAME(weight_as_real)(__VA_ARGS__)
 #define as_real(...) KERNEL_NAME(as_real)(__VA_ARGS__)
 #define add_channels(...) KERNEL_NAME(add_channels)(__VA_ARGS__)
 #define concat_channels(...) KERNEL_NAME(concat_channels)(__VA_ARGS__)
@@ -134,6 +135,8 @@ struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y);
 struct tensor multiply(struct forward *f, struct tensor x, double factor);
 /* x (F32, F64, F16 or BF16) as a tensor of type real: itself where it is one already, otherwise a copy. */
 struct tensor as_real(struct forward *f, struct tensor x);
+/* The same for a weight, which is of the format that the pass imitates. */
+struct tensor weight_as_real(struct forward *f, struct tensor x);
 /* x: [B, C, ...] += v: [B, C] at every position, in place; returns x */
 struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v);
 /* [B, C1, ...], [B, C2, ...] -> [B, C1+C2, ...] */

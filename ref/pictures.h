@@ -4,6 +4,7 @@
 #ifndef REF_PICTURES_H
 #define REF_PICTURES_H
 
+#include "kernels/number_format.h"
 #include "kernels/real.h"
 #include "tensor.h"
 
@@ -16,5 +17,9 @@ struct pictures {
  * even. A NaN becomes 0. */
 #define pictures_from_image(...) KERNEL_NAME(pictures_from_image)(__VA_ARGS__)
 enum status pictures_from_image(const struct tensor *image, struct pictures *pictures, struct error *error);
+/* The same from an image of a narrower type, in which x/2 and the sum are rounded; the rest is float32. */
+#define pictures_from_rounded_image(...) KERNEL_NAME(pictures_from_rounded_image)(__VA_ARGS__)
+enum status pictures_from_rounded_image(
+    const struct tensor *image, enum number_format format, struct pictures *pictures, struct error *error);
 
 #endif

@@ -13,6 +13,7 @@
 #include "transformer.h"
 
 #include "kernels/cpu.h"
+#include "kernels/rounded.h"
 #include "sched/guidance.h"
 #include "sched/scheduler.h"
 
@@ -232,9 +233,11 @@ static struct tensor initial_latents(struct run *run)
         read_latents(run, noise);
     else if (forward_computes(&run->f))
         draw_noise(run, noise, &(struct noise_draw){.who = "init_noise", .tensor = &noise});
+    forward_round(&run->f, noise);
     run_trace(run, noise, "init_noise");
     for (size_t i = 0; forward_computes(&run->f) && i < tensor_count(&noise); i++)
         ((real *)latents.data)[i] = ((real *)noise.data)[i] * (real)run->scheduler->init_noise_sigma;
+    forward_round(&run->f, latents);
     run_trace(run, latents, "latents.init");
     drop(&run->f, noise);
     return latents;
@@ -268,6 +271,26 @@ static struct tensor run_unet(
     return noise_pred;
 }
 
+static real store_f16(real x)
+{
+    return round_real(FORMAT_F16, x);
+}
+
+static real store_bf16(real x)
+{
+    return round_real(FORMAT_BF16, x);
+}
+
+/* How the run's tensors keep a number. */
+static store *store_of(const struct forward *f)
+{
+    switch (forward_result_format(f)) {
+    case FORMAT_F16: return store_f16;
+    case FORMAT_BF16: return store_bf16;
+    default: return NULL;
+    }
+}
+
 /* The model's output at (latents, timestep), guided: [B, C, h, w]. */
 static struct tensor predict_noise(
     struct run *run, size_t step, struct tensor latents, const struct conditioning *conditioning)
@@ -278,6 +301,7 @@ static struct tensor predict_noise(
     if (forward_computes(f))
         f->status = scheduler_scale_model_input(
             run->scheduler, timestep, latents.data, tensor_count(&latents), model_input.data, f->error);
+    forward_round(f, model_input);
     run_trace(run, model_input, "step.%02zu.model_input", step);
 
     struct unet_input input = {
@@ -301,10 +325,12 @@ static struct tensor predict_noise(
     run_trace(run, text, "step.%02zu.noise_pred_text", step);
     struct tensor guided = forward_tensor(f, uncond.rank, uncond.shape);
     if (!forward_computes(f)) return guided;
-    guidance_combine(uncond.data, text.data, tensor_count(&uncond), run->guidance_scale, guided.data);
+    store *keep = store_of(f);
+    guidance_combine_stored(
+        uncond.data, text.data, tensor_count(&uncond), run->guidance_scale, keep, guided.data);
     if (run->recipe->guidance_rescale > 0)
-        guidance_rescale(guided.data, text.data, (size_t)run->batch, tensor_count(&text) / (size_t)run->batch,
-            run->recipe->guidance_rescale);
+        guidance_rescale_stored(guided.data, text.data, (size_t)run->batch,
+            tensor_count(&text) / (size_t)run->batch, run->recipe->guidance_rescale, keep);
     return guided;
 }
 
@@ -341,6 +367,7 @@ static void denoise(
         f->status = refer(run, scheduler_step(run->scheduler, &input, prev_sample.data, NULL, f->error));
     }
     if (forward_computes(f)) memcpy(latents.data, prev_sample.data, tensor_bytes(&latents));
+    forward_round(f, latents);
     run_trace(run, latents, "step.%02zu.latents", step);
     arena_release(f->arena, scope);
 }
@@ -355,6 +382,7 @@ static struct tensor decode(struct run *run, struct tensor latents)
     struct tensor vae_input = vae_unscale(f, run->pipeline->vae, latents, run->pipeline->is_xl);
     run_trace(run, vae_input, "vae_input");
     f->modules = run->options->trace_modules ? run->options->trace : NULL;
+    f->upcast_vae = run->pipeline->is_xl;
     int64_t shape[4] = {run->batch, 3, run->height, run->width};
     struct tensor image =
         forward_needs(f, "vae") ? vae_decode(f, run->pipeline->vae, vae_input) : forward_unknown(f, 4, shape);
@@ -378,7 +406,9 @@ static void to_pixels(struct run *run, struct tensor image, struct pictures *pic
 {
     if (run->f.status != STATUS_OK) return;
     warn_of_nonfinite(run, image);
-    run->f.status = pictures_from_image(&image, pictures, run->f.error);
+    enum number_format format =
+        vae_upcasts(&run->f, run->pipeline->vae) ? FORMAT_F32 : forward_result_format(&run->f);
+    run->f.status = pictures_from_rounded_image(&image, format, pictures, run->f.error);
     if (run->f.status != STATUS_OK) return;
     struct tensor pixels = {
         DTYPE_U8, 4, {image.shape[0], image.shape[2], image.shape[3], 3}, pictures->pixels};
@@ -482,6 +512,7 @@ enum status pipeline_plan(const struct pipeline *pipeline, const struct recipe *
 {
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
+    run.f.format = options->format;
     run.f.observer = options->observer;
     run.f.replacement = options->replacement;
     prepare(&run);
@@ -496,6 +527,7 @@ enum status pipeline_run(const struct pipeline *pipeline, const struct recipe *r
 {
     struct run run = {.pipeline = pipeline, .recipe = recipe, .options = options, .warnings = warnings};
     run.f.error = error;
+    run.f.format = options->format;
     run.f.observer = options->observer;
     run.f.replacement = options->replacement;
     *pictures = (struct pictures){0};

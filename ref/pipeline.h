@@ -73,7 +73,9 @@ struct memory_plan {
 struct run_options {
     struct trace *trace; /* NULL: nothing is kept */
     cJSON **noise_log;   /* gets the log of the random numbers (noise.h), the caller's; NULL: not wanted */
-    bool trace_modules;  /* also `act.*`: module outputs of the first step and of the positive prompt */
+    enum number_format format; /* that of the backend which the run imitates (forward.h); FORMAT_F32, which is
+                                  0: none. Without effect in double */
+    bool trace_modules;        /* also `act.*`: module outputs of the first step and of the positive prompt */
     const struct observer *observer; /* is shown all values of a trace and, at every step and for both
                                         prompts, of all modules; NULL: nobody */
     const struct kernel_replacement *replacement; /* computes in the kernels' place (forward.h); NULL */

@@ -58,8 +58,8 @@ static struct tensor embed(
     struct tensor embedded = forward_tensor(f, 3, (int64_t[]){batch, length, hidden});
     for (int64_t i = 0; f->status == STATUS_OK && i < batch * length; i++) {
         struct arena_mark scope = scope_begin(f);
-        struct tensor token = as_real(f, table_row(&encoder->token_embedding, ids[i]));
-        struct tensor position = as_real(f, table_row(&encoder->position_embedding, i % length));
+        struct tensor token = weight_as_real(f, table_row(&encoder->token_embedding, ids[i]));
+        struct tensor position = weight_as_real(f, table_row(&encoder->position_embedding, i % length));
         struct tensor sum = add(f, token, position);
         if (forward_computes(f))
             memcpy((real *)embedded.data + i * hidden, sum.data, (size_t)hidden * sizeof(real));

@@ -67,23 +67,24 @@ static struct tensor time_embedding(
     for (int64_t i = 0; i < batch && forward_computes(f); i++)
         ((real *)timesteps.data)[i] = (real)(float)input->timestep;
     struct tensor t_emb = timestep_embedding(f, timesteps, &sinusoid); /* [B, block_out_channels[0]] */
-    forward_output(f, "unet.time_proj", t_emb);
-    struct tensor emb = embed(f, unet->time_embedding, t_emb); /* [B, time_embedding_dim] */
+    forward_output(f, "unet.time_proj", t_emb);                        /* float32 in any model */
+    struct tensor emb = embed(f, unet->time_embedding, forward_round(f, t_emb)); /* [B, time_embedding_dim] */
     forward_output(f, "unet.time_embedding", emb);
     if (!config->text_time) return emb;
 
-    struct tensor time_ids = input->time_ids; /* [B, 6] -> [B * 6] */
+    struct tensor time_ids = forward_rounded_copy(f, input->time_ids); /* [B, 6] -> [B * 6] */
     int64_t ids = time_ids.shape[1];
     time_ids.rank = 1;
     time_ids.shape[0] = batch * ids;
     sinusoid.dim = config->addition_time_embed_dim;
     struct tensor time_embeds = timestep_embedding(f, time_ids, &sinusoid); /* [B * 6, dim] */
     forward_output(f, "unet.add_time_proj", time_embeds);
+    forward_round(f, time_embeds);
     time_embeds.shape[0] = batch; /* [B, 6 * dim] */
     time_embeds.shape[1] = ids * sinusoid.dim;
-    struct tensor add_embeds =
-        concat_channels(f, input->text_embeds, time_embeds);           /* [B, pooled + 6 * dim] */
-    struct tensor aug_emb = embed(f, unet->add_embedding, add_embeds); /* [B, time_embedding_dim] */
+    struct tensor text_embeds = forward_rounded_copy(f, input->text_embeds);
+    struct tensor add_embeds = concat_channels(f, text_embeds, time_embeds); /* [B, pooled + 6 * dim] */
+    struct tensor aug_emb = embed(f, unet->add_embedding, add_embeds);       /* [B, time_embedding_dim] */
     forward_output(f, "unet.add_embedding", aug_emb);
     return add(f, emb, aug_emb);
 }
@@ -104,6 +105,7 @@ static struct text_keys *read_text_of_level(struct forward *f, const struct unet
 void unet_read_text(
     struct forward *f, const struct unet *unet, struct tensor encoder_hidden_states, struct text_keys *keys)
 {
+    encoder_hidden_states = forward_rounded_copy(f, encoder_hidden_states);
     for (int i = 0; i < unet->config.levels; i++)
         keys = read_text_of_level(f, &unet->down_blocks[i], encoder_hidden_states, keys);
     transformer_read_text(f, &unet->mid_attention, encoder_hidden_states, keys);
@@ -153,7 +155,8 @@ struct tensor unet_forward(struct forward *f, const struct unet *unet, const str
     struct tensor emb = scope_return(f, time, time_embedding(f, unet, input)); /* [B, time_embedding_dim] */
 
     /* 2. In. */
-    struct tensor sample = conv2d(f, input->sample, &unet->conv_in); /* [B, C_0, H, W] */
+    struct tensor sample = forward_rounded_copy(f, input->sample);
+    sample = conv2d(f, sample, &unet->conv_in); /* [B, C_0, H, W] */
     skips[skip_count++] = forward_output(f, "unet.conv_in", sample);
 
     /* 3. Down: level i has C_i channels and sides of ceil(H / 2^i), ceil(W / 2^i). Each output is kept. */

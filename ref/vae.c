@@ -2,6 +2,8 @@
 
 #include "vae_model.h"
 
+#include "kernels/rounded.h"
+
 #include <math.h>
 
 static void check_latents(struct forward *f, const struct vae *vae, const struct tensor *latents)
@@ -29,13 +31,17 @@ struct tensor vae_unscale(
     size_t planes = (size_t)latents.shape[0] * channels;
     bool statistics = use_statistics && config->has_latents_statistics;
     real scaling_factor = (real)config->scaling_factor;
+    const enum number_format format = forward_result_format(f);
     for (size_t plane = 0; plane < planes; plane++) {
-        real mean = (real)config->latents_mean[plane % channels];
-        real std = (real)config->latents_std[plane % channels];
+        real mean = round_real(format, (real)config->latents_mean[plane % channels]);
+        real std = round_real(format, (real)config->latents_std[plane % channels]);
         const real *x = (const real *)latents.data + plane * size;
         real *y = (real *)unscaled.data + plane * size;
-        for (size_t i = 0; i < size; i++)
-            y[i] = statistics ? x[i] * std / scaling_factor + mean : x[i] / scaling_factor;
+        for (size_t i = 0; i < size; i++) {
+            y[i] = statistics ? round_real(format, x[i] * std) : x[i];
+            y[i] = round_real(format, y[i] / scaling_factor);
+            if (statistics) y[i] = round_real(format, y[i] + mean);
+        }
     }
     return unscaled;
 }
@@ -57,6 +63,11 @@ static struct tensor attend(struct forward *f, const struct vae_attention *weigh
     return forward_output(f, weights->name, attended);
 }
 
+bool vae_upcasts(const struct forward *f, const struct vae *vae)
+{
+    return f->upcast_vae && f->format == FORMAT_F16 && vae->config.force_upcast;
+}
+
 struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor latents)
 {
     const struct vae_config *config = &vae->config;
@@ -65,7 +76,7 @@ struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor
     if (f->status != STATUS_OK) return latents;
     struct arena_mark scope = scope_begin(f);
 
-    struct tensor sample = latents; /* [B, 4, h, w] */
+    struct tensor sample = forward_rounded_copy(f, latents); /* [B, 4, h, w] */
     if (config->use_post_quant_conv) {
         sample = conv2d(f, sample, &vae->post_quant_conv);
         forward_output(f, "vae.post_quant_conv", sample);
@@ -78,6 +89,8 @@ struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor
     if (config->mid_block_add_attention) sample = attend(f, &vae->mid_attention, sample);
     sample = resnet_forward(f, &vae->mid_resnets[1], sample, INPUT_SPENT, none);
 
+    /* upcast_vae(): the blocks above and their attention stay in F16. */
+    f->upcast = vae_upcasts(f, vae);
     for (int i = 0; i < config->levels; i++) { /* [B, C_i, 2^i h, 2^i w] */
         const struct vae_up_block *block = &vae->up_blocks[i];
         for (int64_t j = 0; j <= config->layers_per_block; j++)
@@ -94,5 +107,7 @@ struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor
     sample = group_norm_over(f, sample, &vae->conv_norm_out, false);
     forward_output(f, "vae.decoder.conv_norm_out", sample);
     sample = conv2d(f, silu_over(f, sample), &vae->conv_out); /* [B, 3, H, W] */
-    return scope_return(f, scope, forward_output(f, "vae.decoder.conv_out", sample));
+    sample = scope_return(f, scope, forward_output(f, "vae.decoder.conv_out", sample));
+    f->upcast = false;
+    return sample;
 }

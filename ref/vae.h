@@ -7,6 +7,7 @@
 #include "layers.h"
 
 #define vae_decode KERNEL_NAME(vae_decode)
+#define vae_upcasts KERNEL_NAME(vae_upcasts)
 #define vae_unscale KERNEL_NAME(vae_unscale)
 
 struct vae; /* config and weights; not tied to a precision */
@@ -26,7 +27,13 @@ int64_t vae_scale_factor(const struct vae *vae); /* 2^(levels - 1): pixels a lat
  * two pipelines only SDXL's looks at them. */
 struct tensor vae_unscale(
     struct forward *f, const struct vae *vae, struct tensor latents, bool use_statistics);
-/* The decoder's input -> the picture [B, 3, H, W], about -1..1, not clamped. */
+/* The decoder's input -> the picture [B, 3, H, W], about -1..1, not clamped.
+ *
+ * With f->upcast_vae, where F16 is imitated and the config says force_upcast, the up blocks and what follows
+ * them compute in float, with weights of F16, and so the picture is float: what StableDiffusionXLPipeline
+ * does under PyTorch 2, whose attention needs no float. BF16 is never upcast. */
 struct tensor vae_decode(struct forward *f, const struct vae *vae, struct tensor latents);
+/* Whether that is so in a pass like this one. */
+bool vae_upcasts(const struct forward *f, const struct vae *vae);
 
 #endif

@@ -21,7 +21,7 @@ static const struct config_field FIELDS[] = {
     {"shift_factor", FIELD_NO_BEARING, {0}}, /* not used by the pipelines of Stable Diffusion */
     {"latents_mean", FIELD_READ_OR_NULL, {0}},
     {"latents_std", FIELD_READ_OR_NULL, {0}},
-    {"force_upcast", FIELD_NO_BEARING, {0}},   /* the decoder is never narrower than float32 here */
+    {"force_upcast", FIELD_READ_OR_NULL, {0}}, /* where a backend's F16 is imitated */
     {"use_quant_conv", FIELD_NO_BEARING, {0}}, /* the encoder's */
     {"use_post_quant_conv", FIELD_READ, {0}},
     {"mid_block_add_attention", FIELD_READ, {0}},
@@ -39,8 +39,18 @@ static const struct vae_config DEFAULTS = {
     .norm_num_groups = 32,
     .use_post_quant_conv = true,
     .mid_block_add_attention = true,
+    .force_upcast = true,
     .scaling_factor = 0.18215,
 };
+
+/* Python asks only whether it is true: null is not. */
+static enum status read_upcast(const cJSON *json, struct vae_config *config, struct error *error)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "force_upcast");
+    if (cJSON_IsNull(item)) config->force_upcast = false;
+    return cJSON_IsNull(item) ? STATUS_OK
+                              : json_get_bool(json, "force_upcast", &config->force_upcast, NULL, error);
+}
 
 static enum status read_levels(const cJSON *json, struct vae_config *config, struct error *error)
 {
@@ -120,6 +130,7 @@ enum status vae_config_read(const cJSON *json, struct vae_config *config, struct
     if (status == STATUS_OK)
         status =
             json_get_bool(json, "mid_block_add_attention", &config->mid_block_add_attention, NULL, error);
+    if (status == STATUS_OK) status = read_upcast(json, config, error);
     if (status == STATUS_OK) status = read_scaling(json, config, error);
     return status;
 }

@@ -16,6 +16,7 @@ struct vae_config {
     int64_t layers_per_block;                      /* the decoder has one more */
     int64_t norm_num_groups;
     bool use_post_quant_conv, mid_block_add_attention;
+    bool force_upcast; /* of a decoder in F16: forward.h */
     double scaling_factor;
     bool has_latents_statistics; /* latents_mean and latents_std */
     double latents_mean[VAE_MAX_LATENT_CHANNELS], latents_std[VAE_MAX_LATENT_CHANNELS];

@@ -58,11 +58,15 @@ static void run_unet(struct forward *f, const struct pipeline *pipeline, int64_t
     unet_forward(f, unet, &in);
 }
 
-struct pass model_pass(
-    const struct pipeline *pipeline, enum model model, int64_t height, int64_t width, size_t bytes)
+struct pass model_pass(const struct pipeline *pipeline, enum model model, int64_t height, int64_t width,
+    enum number_format format, size_t bytes)
 {
     struct pass pass = {.hash = 0xcbf29ce484222325u};
-    struct forward f = {.error = &pass.error, .record = record, .record_context = &pass};
+    struct forward f = {.error = &pass.error,
+        .format = format,
+        .upcast_vae = true,
+        .record = record,
+        .record_context = &pass};
     f.status = bytes ? arena_create(&f.arena, bytes, &pass.error) : arena_create_plan(&f.arena, &pass.error);
     if (f.status == STATUS_OK) {
         struct tensor latents = {0};

@@ -19,10 +19,10 @@ struct pass {
     uint64_t hash; /* of their names and shapes, in order */
 };
 
-/* A pass over two pictures (or prompts) of `height` x `width` latents. With `bytes` 0 it is dry; otherwise
- * its arena has that size. */
-typedef struct pass model_pass(
-    const struct pipeline *pipeline, enum model model, int64_t height, int64_t width, size_t bytes);
+/* A pass over two pictures (or prompts) of `height` x `width` latents, as a backend of `format` makes it.
+ * With `bytes` 0 it is dry; otherwise its arena has that size. */
+typedef struct pass model_pass(const struct pipeline *pipeline, enum model model, int64_t height,
+    int64_t width, enum number_format format, size_t bytes);
 model_pass model_pass_f32, model_pass_f64;
 
 #endif

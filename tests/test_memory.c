@@ -22,17 +22,18 @@ static void open_pipeline(const char *name, struct pipeline *pipeline)
 
 /* The dry pass and the real one call the same kernels with the same shapes and reach the same peak; an arena
  * that is smaller by one allocation's grain does not do. */
-static void check_model(const struct pipeline *pipeline, enum model model, model_pass *run, const char *what)
+static void check_model(const struct pipeline *pipeline, enum model model, model_pass *run,
+    enum number_format format, const char *what)
 {
     /* 9 x 8 latents: a side that halves with a remainder. */
-    struct pass dry = run(pipeline, model, 9, 8, 0);
+    struct pass dry = run(pipeline, model, 9, 8, format, 0);
     ck_assert_msg(dry.status == STATUS_OK, "%s: %s", what, dry.error.message);
-    struct pass full = run(pipeline, model, 9, 8, dry.peak);
+    struct pass full = run(pipeline, model, 9, 8, format, dry.peak);
     ck_assert_msg(full.status == STATUS_OK, "%s: %s", what, full.error.message);
     ck_assert_msg(full.peak == dry.peak, "%s: planned %zu bytes, used %zu", what, dry.peak, full.peak);
     ck_assert_msg(dry.calls > 20 && full.calls == dry.calls && full.hash == dry.hash,
         "%s: %zu calls of kernels planned, %zu made", what, dry.calls, full.calls);
-    struct pass small = run(pipeline, model, 9, 8, dry.peak - 64);
+    struct pass small = run(pipeline, model, 9, 8, format, dry.peak - 64);
     expect_error(small.status, STATUS_MACHINE, &small.error, "out of memory", NULL);
 }
 
@@ -45,8 +46,9 @@ START_TEST(dry_passes_plan_to_the_byte)
     for (int threads = 1; threads <= 3; threads += 2) {
         kernels_set_threads(threads);
         for (enum model model = 0; model < MODELS; model++) {
-            check_model(&pipeline, model, model_pass_f32, names[_i]);
-            check_model(&pipeline, model, model_pass_f64, names[_i]);
+            for (enum number_format format = FORMAT_F32; format < NUMBER_FORMATS; format++)
+                check_model(&pipeline, model, model_pass_f32, format, names[_i]);
+            check_model(&pipeline, model, model_pass_f64, FORMAT_F32, names[_i]);
         }
     }
     pipeline_close(&pipeline);
