@@ -190,25 +190,18 @@ static enum status split(struct bytes file, struct cursor *header, struct bytes 
     return STATUS_OK;
 }
 
-/* Turns columns into rows: `source` has its first side fastest. */
-static void *to_row_major(const struct tensor *source)
+/* Turns columns into rows: data whose first side is fastest is, read as rows, the transposed tensor. */
+static enum status to_row_major(struct tensor *tensor, void **owned, struct error *error)
 {
-    size_t size = dtype_size(source->dtype), count = tensor_count(source);
-    unsigned char *rows = malloc(count * size);
-    if (!rows) return NULL;
-    size_t stride[TENSOR_MAX_RANK], index[TENSOR_MAX_RANK] = {0}, from = 0;
-    for (int k = 0; k < source->rank; k++)
-        stride[k] = k == 0 ? 1 : stride[k - 1] * (size_t)source->shape[k - 1];
-    for (size_t to = 0; to < count; to++) {
-        memcpy(rows + to * size, (const unsigned char *)source->data + from * size, size);
-        for (int k = source->rank - 1; k >= 0; k--) { /* the next index in rows, last side fastest */
-            from += stride[k];
-            if (++index[k] < (size_t)source->shape[k]) break;
-            from -= stride[k] * (size_t)source->shape[k];
-            index[k] = 0;
-        }
+    struct tensor columns = *tensor, rows;
+    int sides[TENSOR_MAX_RANK];
+    for (int k = 0; k < tensor->rank; k++) {
+        columns.shape[k] = tensor->shape[tensor->rank - 1 - k];
+        sides[k] = tensor->rank - 1 - k;
     }
-    return rows;
+    enum status status = tensor_transpose(&columns, sides, &rows, error);
+    if (status == STATUS_OK) tensor->data = *owned = rows.data;
+    return status;
 }
 
 enum status npy_read(struct bytes file, struct tensor *tensor, void **owned, struct error *error)
@@ -233,10 +226,7 @@ enum status npy_read(struct bytes file, struct tensor *tensor, void **owned, str
             dtype_name(tensor->dtype), count * dtype_size(tensor->dtype));
     tensor->data = (void *)(uintptr_t)data.at;
     if (!fortran || tensor->rank < 2 || count == 0) return STATUS_OK;
-    *owned = to_row_major(tensor);
-    if (!*owned) return error_memory(error, data.size);
-    tensor->data = *owned;
-    return STATUS_OK;
+    return to_row_major(tensor, owned, error);
 }
 
 /* --- Writing ------------------------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /*
- * A folder of .npy files: each file's name without its extension is a tensor's name. Other files in the
- * folder, and hidden ones, are let be.
+ * A folder of .npy and raw files: each file's name without its extension is a tensor's name. Other files in
+ * the folder, and hidden ones, are let be.
  */
 #include "tensor_files.h"
 
@@ -22,19 +22,33 @@ static char *join(const char *folder, const char *name, const char *ending)
     return path;
 }
 
-static enum status read_one(
-    struct tensor_set *set, const char *folder, const char *file_name, struct error *error)
+static enum status read_npy(
+    struct tensor_set *set, const char *path, const char *name, size_t length, struct error *error)
 {
-    char *path = join(folder, file_name, "");
-    if (!path) return error_memory(error, strlen(folder) + strlen(file_name) + 2);
     struct bytes file;
     struct tensor tensor;
     void *owned;
     enum status status = tensor_set_map(set, path, &file, error);
     if (status == STATUS_OK)
         status = error_prefix(error, npy_read(file, &tensor, &owned, error), "%s: ", path);
-    if (status == STATUS_OK)
-        status = tensor_set_append(set, file_name, strlen(file_name) - strlen(".npy"), &tensor, owned, error);
+    if (status != STATUS_OK) return status;
+    return tensor_set_append(set, name, length, &tensor, owned, error);
+}
+
+static enum status read_one(
+    struct tensor_set *set, const char *folder, const char *file_name, struct error *error)
+{
+    size_t length = strlen(file_name), raw_length;
+    enum status status = STATUS_OK;
+    char *path = join(folder, file_name, "");
+    if (!path) return error_memory(error, strlen(folder) + length + 2);
+    bool npy = path_ends_with(file_name, ".npy"), raw = !npy && raw_tensor_is(path, &raw_length);
+    if ((npy || raw) && !text_is_utf8(file_name, length))
+        status = error_input(error, "%s: its name is not UTF-8", path);
+    else if (npy)
+        status = read_npy(set, path, file_name, length - strlen(".npy"), error);
+    else if (raw)
+        status = raw_tensor_read(set, path, error);
     free(path);
     return status;
 }
@@ -45,14 +59,13 @@ enum status npy_folder_read(struct tensor_set *set, const char *path, struct err
     if (!folder) return error_file(error, path, "cannot be read", errno);
     enum status status = STATUS_OK;
     struct dirent *entry;
-    while (status == STATUS_OK && (errno = 0, entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] == '.' || !path_ends_with(entry->d_name, ".npy")) continue;
-        status = read_one(set, path, entry->d_name, error);
-    }
+    while (status == STATUS_OK && (errno = 0, entry = readdir(folder)) != NULL)
+        if (entry->d_name[0] != '.') status = read_one(set, path, entry->d_name, error);
     if (status == STATUS_OK && errno != 0) status = error_file(error, path, "cannot be read", errno);
     closedir(folder);
     if (status == STATUS_OK && set->count == 0)
-        status = error_input(error, "%s: the folder holds no .npy file", path);
+        status =
+            error_input(error, "%s: the folder holds no .npy file and no raw one (.f32 with .json)", path);
     return status;
 }
 

@@ -61,8 +61,7 @@ static enum status read_header(struct bytes file, cJSON **out, struct bytes *dat
     return STATUS_OK;
 }
 
-/* A list of `minimum` to `maximum` integers from 0 to 2^53, where doubles are exact. */
-static enum status read_integers(const cJSON *object, const char *key, size_t minimum, size_t maximum,
+enum status json_get_sides(const cJSON *object, const char *key, size_t minimum, size_t maximum,
     int64_t *values, size_t *count, struct error *error)
 {
     *count = 0;
@@ -106,8 +105,8 @@ static enum status read_tensor(
     }
     size_t rank, count, pair;
     int64_t offsets[2];
-    enum status status = read_integers(item, "shape", 0, TENSOR_MAX_RANK, tensor->shape, &rank, error);
-    if (status == STATUS_OK) status = read_integers(item, "data_offsets", 2, 2, offsets, &pair, error);
+    enum status status = json_get_sides(item, "shape", 0, TENSOR_MAX_RANK, tensor->shape, &rank, error);
+    if (status == STATUS_OK) status = json_get_sides(item, "data_offsets", 2, 2, offsets, &pair, error);
     if (status != STATUS_OK) return status;
     tensor->rank = (int)rank;
 

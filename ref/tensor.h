@@ -65,4 +65,9 @@ const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t 
 const char *tensor_show_index(const struct tensor *tensor, size_t i, char *buffer, size_t size);
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 
+/* The same elements with their sides in another order, as NumPy's transpose: side i of `*result` is side
+ * `sides[i]` of `source`. `result->data` is allocated, the caller's. */
+enum status tensor_transpose(
+    const struct tensor *source, const int *sides, struct tensor *result, struct error *error);
+
 #endif

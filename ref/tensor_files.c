@@ -100,6 +100,8 @@ static enum status read_single_npy(
 static enum status read_file(struct tensor_set *set, const char *path, struct error *error)
 {
     struct bytes file;
+    size_t length;
+    if (raw_tensor_is(path, &length)) return raw_tensor_read(set, path, error);
     enum status status = tensor_set_map(set, path, &file, error);
     if (status != STATUS_OK) return status;
     /* By its first bytes; where they say nothing, by its name, whose reader then says what is wrong. */
@@ -116,7 +118,8 @@ static enum status read_file(struct tensor_set *set, const char *path, struct er
     else if (path_ends_with(path, ".safetensors") || (file.size > 8 && file.at[8] == '{'))
         status = safetensors_read(set, file, error);
     else
-        status = error_input(error, "expected a .safetensors, .npy or .npz file or a folder of .npy files");
+        status = error_input(error, "expected a .safetensors, .npy, .npz or raw file (.f32 with .json) or a "
+                                    "folder of .npy and raw files");
     return error_prefix(error, status, "%s: ", path);
 }
 

@@ -73,7 +73,19 @@ enum status npy_write(const struct tensor *tensor, FILE *stream, struct error *e
 enum status npz_read(struct tensor_set *set, struct bytes file, struct error *error);
 enum status npz_write(const struct tensor_set *set, FILE *stream, struct error *error);
 
-/* Every .npy in a folder. `npy_folder_write` makes the folder, which must not be there, or be empty. */
+/* A list of `minimum` to `maximum` integers from 0 to 2^53, where doubles are exact, under a key of a JSON
+ * object. */
+struct cJSON;
+enum status json_get_sides(const struct cJSON *object, const char *key, size_t minimum, size_t maximum,
+    int64_t *values, size_t *count, struct error *error);
+
+/* Raw elements (raw_tensor.c): whether a file is one by its name, and reading it. `*length` is that of the
+ * name without the extension. */
+bool raw_tensor_is(const char *path, size_t *length);
+enum status raw_tensor_read(struct tensor_set *set, const char *path, struct error *error);
+
+/* Every .npy and raw file in a folder. `npy_folder_write` makes the folder, which must not be there, or be
+ * empty. */
 enum status npy_folder_read(struct tensor_set *set, const char *path, struct error *error);
 enum status npy_folder_write(const struct tensor_set *set, const char *path, struct error *error);
 

@@ -1,6 +1,7 @@
 /*
- * Named tensors on disk, whatever the container: safetensors, .npy, a folder of .npy, .npz. Read them all,
- * write safetensors (the trace format) and .npy/.npz for others' tools.
+ * Named tensors on disk, whatever the container: safetensors, .npy, .npz, raw elements with their shape in a
+ * side file (raw_tensor.c), a folder of .npy and raw files. Read them all, write safetensors (the trace
+ * format) and .npy/.npz for others' tools.
  *
  * Untrusted input: header length, JSON, dtypes, shapes, offsets, overlaps, gaps and file size are checked
  * before anything is used; nothing is allocated that the file's own size does not justify.
@@ -12,8 +13,9 @@
 
 struct tensor_set; /* opaque: owns its names, its metadata and either a mapping or its own memory */
 
-/* Opens a file or folder by what it is (content first, then name). safetensors and .npy are memory-mapped,
- * read-only. A single .npy is a set of one, named by the file without its extension. */
+/* Opens a file or folder by what it is (content first, then name). safetensors, .npy and raw elements are
+ * memory-mapped, read-only. A single .npy or raw file is a set of one, named by the file without its
+ * extension. */
 enum status tensor_set_open(const char *path, struct tensor_set **out, struct error *error);
 
 /* An empty set to add to, for writing. */
