@@ -6,8 +6,11 @@
  *
  *   1. a pattern of the map, in the map's order (names_map.h);
  *   2. its own name, where that is one of ours;
- *   3. its own name up to what cannot be mistaken: leading zeros of numbers, and '.', '/', '_', '-' for each
- *      other ("step/3/latents" is step.03.latents), where exactly one name of ours is left.
+ *   3. its own name up to what cannot be mistaken (name_likeness.h): "step/3/latents" is step.03.latents,
+ *      "unet.conv_in" is act.unet.conv_in.
+ *
+ * `step.NN.noise_pred_both` [2B, ...] is a name of its own for the two halves of guidance in one batch,
+ * uncond first: it becomes step.NN.noise_pred_uncond and step.NN.noise_pred_text.
  *
  * Without a map the elements stay what they are and in their order. A shape is read as ours where the two
  * differ in sides of 1 and in neighbouring sides multiplied together ([4, 64, 64] for [1, 4, 64, 64], [154,
@@ -18,7 +21,7 @@
 #ifndef REF_THEIR_TENSORS_H
 #define REF_THEIR_TENSORS_H
 
-#include "known_tensors.h"
+#include "name_likeness.h"
 #include "tensor_set.h"
 
 /* What a user of a command is told of all this: the formats, the map. Paragraphs, ends in a line feed. */
@@ -29,8 +32,6 @@ struct their_options {
     bool channels_last; /* their tensors with rows and columns are [B, H, W, C]; a map's entry may say
                            otherwise */
 };
-
-#define NEAREST_NAMES 3
 
 struct their_record {
     const char *name;       /* ours */
