@@ -62,7 +62,9 @@ struct verify_row {
 struct verify_options {
     enum number_format their_format; /* f32, f16, bf16 or tf32: the precision of their operands and results */
     double rounding, wrong;          /* thresholds, in floors */
-    bool free_run;                   /* also run freely, for the drift */
+    bool prompt_unknown, seed_unknown; /* the recipe's stand only for something: what is computed from them
+                                          is not checked, unless it is recorded */
+    bool free_run;                     /* also run freely, for the drift */
     bool diagnose; /* look for the fault that explains the first wrong tensor of each stage */
     void (*progress)(void *context, const char *what, size_t done, size_t total); /* NULL: not called */
     void *progress_context;

@@ -1,0 +1,423 @@
+/*
+ * Teacher forcing. Each value that the run shows is judged against the recorded one, and then overwritten by
+ * it.
+ *
+ * What is not known is not a number: a model that is not run, noise without a seed. It goes through
+ * everything that is computed from it, through a solver's memory too, until a recorded value takes its place;
+ * a target that it reaches cannot be checked.
+ */
+#include "verify_pass.h"
+
+#include "verify_judge.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct watch {
+    struct verify_pass *pass;
+    enum verify_purpose purpose;
+    size_t targets_left;
+    bool done; /* the run was ended, since nothing is left to see */
+
+    /* What is not known at this moment. */
+    bool no_ids[TEXT_ENCODERS][2];   /* [1] of the negative prompt */
+    bool no_embeds[2], no_pooled;    /* what the UNet is told of the prompt */
+    bool no_noise;                   /* the last draw */
+    bool no_latents, no_model_input; /* of this step */
+    bool no_noise_pred, no_vae_input;
+    int last_unknown_pred; /* the last step whose prediction is not known; -1 */
+
+    struct tensor latents; /* where the loop keeps them */
+    bool latents_are_ones; /* they are not known, and ones stand there: see ask_for_scale() */
+    struct tensor image;   /* that the bytes are made of */
+    double image_floor;
+    char *seen; /* by value */
+};
+
+/* --- Elements ----------------------------------------------------------------------------- */
+
+static void set_element(const struct tensor *tensor, size_t i, double value)
+{
+    if (tensor->dtype == DTYPE_F64) ((double *)tensor->data)[i] = value;
+    if (tensor->dtype == DTYPE_F32) ((float *)tensor->data)[i] = (float)value;
+}
+
+static void fill(const struct tensor *tensor, double value)
+{
+    for (size_t i = 0, n = tensor_count(tensor); i < n; i++) set_element(tensor, i, value);
+}
+
+static bool has_nan(const struct tensor *tensor)
+{
+    if (!dtype_is_float(tensor->dtype)) return false;
+    for (size_t i = 0, n = tensor_count(tensor); i < n; i++)
+        if (isnan(tensor_get_double(tensor, i))) return true;
+    return false;
+}
+
+static void copy_elements(const struct tensor *to, const struct tensor *from)
+{
+    size_t count = tensor_count(to);
+    if (to->dtype == from->dtype) {
+        memcpy(to->data, from->data, tensor_bytes(to));
+    } else if (to->dtype == DTYPE_I64) {
+        for (size_t i = 0; i < count; i++) ((int64_t *)to->data)[i] = tensor_get_int(from, i);
+    } else if (to->dtype == DTYPE_U8) {
+        for (size_t i = 0; i < count; i++) ((uint8_t *)to->data)[i] = (uint8_t)tensor_get_int(from, i);
+    } else {
+        for (size_t i = 0; i < count; i++) set_element(to, i, tensor_get_double(from, i));
+    }
+}
+
+/* --- What is not known -------------------------------------------------------------------- */
+
+static const char seed_reason[] = "the seed is not known: give --seed, --noise or --recipe";
+static const char prompt_reason[] = "the prompt is not known: give --prompt or --recipe";
+
+static char *reason(const char *format, ...) PRINTF_LIKE(1, 2);
+static char *reason(const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0) text = NULL;
+    va_end(arguments);
+    return text;
+}
+
+/* Why the latents in front of a step are not known. */
+static char *why_no_latents(int step)
+{
+    if (step <= 0) return reason("latents.init is not recorded, and %s", seed_reason);
+    return reason("step.%02d.latents is not recorded, nor step.%02d.model_input", step - 1, step);
+}
+
+static char *why_no_prediction(const struct watch *watch, int step)
+{
+    if (watch->no_model_input) return why_no_latents(step);
+    return reason("%s, or record prompt_embeds and what else the UNet is told of it", prompt_reason);
+}
+
+static char *why_no_step(const struct watch *watch, int step)
+{
+    if (watch->no_noise_pred) return reason("step.%02d.noise_pred is not recorded", step);
+    if (watch->no_latents) return why_no_latents(step);
+    if (watch->no_noise) return reason("step.%02d.noise is not recorded, and %s", step, seed_reason);
+    if (watch->last_unknown_pred < 0) return NULL;
+    return reason(
+        "step.%02d.noise_pred is not recorded, which this step takes too", watch->last_unknown_pred);
+}
+
+/* Why this value, which is not a number, is not known; allocated. NULL where it is simply no number. */
+static char *why_unknown(const struct watch *watch, const struct verify_place *place)
+{
+    const struct verify_options *options = watch->pass->options;
+    bool no_text = watch->no_embeds[0] || watch->no_embeds[1] || watch->no_pooled;
+    switch (place->stage) {
+    case VERIFY_TOKENS:
+    case VERIFY_TEXT_ENCODER:
+    case VERIFY_CONDITIONING: return options->prompt_unknown ? reason("%s", prompt_reason) : NULL;
+    case VERIFY_NOISE:
+        if (strcmp(place->key, "latents.init") != 0) return reason("%s", seed_reason);
+        return watch->no_noise ? reason("init_noise is not recorded, and %s", seed_reason) : NULL;
+    case VERIFY_MODEL_INPUT: return watch->no_latents ? why_no_latents(place->step) : NULL;
+    case VERIFY_UNET:
+    case VERIFY_GUIDANCE:
+        return watch->no_model_input || no_text ? why_no_prediction(watch, place->step) : NULL;
+    case VERIFY_STEP:
+        if (strcmp(place->key, "latents.final") != 0) return why_no_step(watch, place->step);
+        return watch->no_latents ? reason("the last step's latents are not recorded, nor what they come from")
+                                 : NULL;
+    case VERIFY_DECODER:
+        if (strcmp(place->key, "vae_input") == 0)
+            return watch->no_latents ? reason("latents.final is not recorded") : NULL;
+        return watch->no_vae_input ? reason("vae_input is not recorded, nor the latents before it") : NULL;
+    default: return NULL;
+    }
+}
+
+/* Whether the value is computed from nothing that is known. */
+static bool is_unknown(
+    const struct watch *watch, const struct verify_value *known, const struct tensor *value)
+{
+    const struct verify_options *options = watch->pass->options;
+    if (known->place.stage == VERIFY_TOKENS) return options->prompt_unknown;
+    bool is_draw = known->place.stage == VERIFY_NOISE && strcmp(known->place.key, "latents.init") != 0;
+    if (is_draw) return options->seed_unknown;
+    return has_nan(value);
+}
+
+/* Takes down what is not known from here on. */
+static void note_unknown(struct watch *watch, const struct verify_place *place, bool unknown)
+{
+    const char *key = place->key;
+    if (place->is_module) return;
+    if (place->stage == VERIFY_TOKENS) watch->no_ids[place->encoder][place->negative] = unknown;
+    if (strcmp(key, "prompt_embeds") == 0) watch->no_embeds[0] = unknown;
+    if (strcmp(key, "negative_prompt_embeds") == 0) watch->no_embeds[1] = unknown;
+    if (strcmp(key, "add_text_embeds") == 0) watch->no_pooled = unknown;
+    if (strcmp(key, "init_noise") == 0 || strcmp(key, "noise") == 0) watch->no_noise = unknown;
+    if (strcmp(key, "latents.init") == 0 || strcmp(key, "latents") == 0) watch->no_latents = unknown;
+    if (strcmp(key, "vae_input") == 0) watch->no_vae_input = unknown;
+    if (strcmp(key, "model_input") == 0) {
+        watch->no_model_input = unknown;
+        watch->no_noise = false; /* of the step before */
+    }
+    if (strcmp(key, "noise_pred") == 0) {
+        watch->no_noise_pred = unknown;
+        if (unknown) watch->last_unknown_pred = place->step;
+    }
+}
+
+/* --- Which models are run ----------------------------------------------------------------- */
+
+/* Who asks while memory is planned knows of nothing unknown yet. */
+static bool needs(void *context, const char *model)
+{
+    const struct watch *watch = context;
+    const struct verify_needs *wanted = watch->pass->needs;
+    bool text_is_known = (!watch->no_embeds[0] || (watch->pass->values->is_guided && !watch->no_embeds[1])) &&
+                         !watch->no_pooled;
+    size_t step;
+    if (!wanted) return true;
+    if (strcmp(model, "vae") == 0) return wanted->vae && !watch->no_vae_input;
+    if (strcmp(model, "unet") == 0) return wanted->passes > 0 && text_is_known;
+    if (sscanf(model, "step.%zu.unet", &step) == 1)
+        return step < watch->pass->values->steps && wanted->unet[step] && text_is_known &&
+               !watch->no_model_input;
+    bool negative = strncmp(model, "negative_", strlen("negative_")) == 0;
+    for (size_t e = 0; e < TEXT_ENCODERS; e++)
+        if (strcmp(model + (negative ? strlen("negative_") : 0), text_encoder_names[e]) == 0)
+            return wanted->encoders[e][negative] && !watch->no_ids[e][negative];
+    return true;
+}
+
+/* --- The latents behind a model input ----------------------------------------------------- */
+
+/* scale_model_input() multiplies. Where only its result is recorded, the latents are that over the factor,
+ * and the factor is what it makes of ones. */
+static void ask_for_scale(
+    struct watch *watch, const struct verify_value *known, const struct tensor *latents, bool unknown)
+{
+    const size_t next = (size_t)(known->place.step + 1);
+    watch->latents = *latents;
+    watch->latents_are_ones = false;
+    if (!unknown || watch->purpose == VERIFY_PASS_FREE || next >= watch->pass->values->steps) return;
+    const struct verify_value *model_input = verify_value_at(watch->pass->values, next, "model_input");
+    if (!model_input || !model_input->theirs) return;
+    fill(latents, 1);
+    watch->latents_are_ones = true;
+}
+
+/* Before `model_input` becomes theirs: the latents that it was made of become those that theirs was made of,
+ * unless they are recorded. */
+static void take_scale(
+    struct watch *watch, const struct verify_value *known, const struct tensor *model_input)
+{
+    char before[32];
+    snprintf(before, sizeof before, "step.%02d.latents", known->place.step - 1);
+    const struct verify_value *latents =
+        verify_value_find(watch->pass->values, known->place.step > 0 ? before : "latents.init");
+    if (!latents || latents->theirs) return;
+    const size_t count = tensor_count(model_input);
+    size_t largest = 0;
+    for (size_t i = 1; i < count; i++)
+        if (fabs(tensor_get_double(&watch->latents, i)) > fabs(tensor_get_double(&watch->latents, largest)))
+            largest = i;
+    double inverse = tensor_get_double(&watch->latents, largest) / tensor_get_double(model_input, largest);
+    if (!isfinite(inverse)) return;
+    for (size_t i = 0; i < count; i++)
+        set_element(&watch->latents, i, tensor_get_double(known->theirs, i) * inverse);
+    watch->no_latents = false;
+}
+
+/* --- Targets ------------------------------------------------------------------------------ */
+
+static struct tensor kept_value(const struct watch *watch, const struct verify_value *known)
+{
+    struct tensor ours = known->shape;
+    ours.data = watch->pass->kept->data + known->offset;
+    return ours;
+}
+
+static enum status judge(
+    struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
+{
+    const struct verify_options *options = watch->pass->options;
+    struct verify_row *row = &watch->pass->verification->rows[known->row];
+    const struct tensor ours = kept_value(watch, known);
+    const struct verify_evidence evidence = {known->theirs, value, &ours};
+    if (is_unknown(watch, known, value) || watch->latents_are_ones) {
+        row->reason = why_unknown(watch, &known->place);
+        row->verdict = VERIFY_UNCHECKED;
+        if (row->reason) return STATUS_OK;
+    }
+    if (known->place.stage == VERIFY_PICTURE)
+        return verify_judge_picture(row, &evidence, &watch->image, watch->image_floor, options, error);
+    return verify_judge(row, &evidence, options, error);
+}
+
+static enum status copy_out(
+    struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
+{
+    if (is_unknown(watch, known, value) || watch->latents_are_ones) {
+        char *text = why_unknown(watch, &known->place);
+        enum status status =
+            text ? error_input(error, "%s: cannot be computed: %s", known->name, text) : STATUS_OK;
+        free(text);
+        if (status != STATUS_OK) return status;
+    }
+    return tensor_set_add(watch->pass->out, known->name, value, error);
+}
+
+static enum status see_target(
+    struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
+{
+    struct verify_row *row =
+        known->recorded && watch->pass->verification ? &watch->pass->verification->rows[known->row] : NULL;
+    switch (watch->purpose) {
+    case VERIFY_PASS_OURS:
+        memcpy(watch->pass->kept->data + known->offset, value->data, tensor_bytes(value));
+        return STATUS_OK;
+    case VERIFY_PASS_EXACT: return judge(watch, known, value, error);
+    case VERIFY_PASS_FREE:
+        row->drifted = true;
+        return tensor_difference_quantiles(known->theirs, value,
+            verify_result_type(known->theirs, watch->pass->options->their_format), &row->drift, error);
+    default: return copy_out(watch, known, value, error);
+    }
+}
+
+/* --- One value ---------------------------------------------------------------------------- */
+
+/* Ids that the encoder has no embedding for stay ours. */
+static bool may_stand(const struct watch *watch, const struct verify_value *known)
+{
+    if (known->place.stage != VERIFY_TOKENS) return true;
+    int64_t size = text_encoder_vocabulary_size(watch->pass->pipeline->text_encoders[known->place.encoder]);
+    for (size_t i = 0, n = tensor_count(known->theirs); i < n; i++) {
+        int64_t id = tensor_get_int(known->theirs, i);
+        if (id < 0 || id >= size) return false;
+    }
+    return true;
+}
+
+/* Theirs in the place of ours; returns whether the value is unknown from here on. */
+static bool replace(struct watch *watch, const struct verify_value *known, const struct tensor *value)
+{
+    const bool is_draw = known->place.stage == VERIFY_NOISE && strcmp(known->place.key, "latents.init") != 0;
+    if (known->theirs && may_stand(watch, known) && (watch->purpose != VERIFY_PASS_FREE || is_draw)) {
+        if (known->place.stage == VERIFY_MODEL_INPUT) take_scale(watch, known, value);
+        watch->latents_are_ones = watch->latents_are_ones && known->place.stage != VERIFY_MODEL_INPUT;
+        copy_elements(value, known->theirs);
+        return false;
+    }
+    if (known->place.is_module || !is_unknown(watch, known, value)) return false;
+    fill(value, (double)NAN);
+    return true;
+}
+
+static enum status see_value(
+    struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
+{
+    const size_t at = (size_t)(known - watch->pass->values->items);
+    enum status status = STATUS_OK;
+    if (watch->seen[at]) return STATUS_OK;
+    watch->seen[at] = 1;
+    if (known->is_kept && watch->purpose == VERIFY_PASS_EXACT && strcmp(known->name, "image") == 0) {
+        const struct tensor ours = kept_value(watch, known);
+        watch->image_floor = known->theirs ? 0 : tensor_difference(&ours, value).rms;
+    }
+    if (known->is_target || (known->is_kept && watch->purpose == VERIFY_PASS_OURS))
+        status = see_target(watch, known, value, error);
+    if (status != STATUS_OK) return status;
+    bool unknown = replace(watch, known, value);
+    note_unknown(watch, &known->place, unknown);
+    if (strcmp(known->name, "latents.init") == 0 || strcmp(known->place.key, "latents") == 0)
+        ask_for_scale(watch, known, value, unknown);
+    if (strcmp(known->name, "image") == 0) watch->image = *value;
+    if (!known->is_target || --watch->targets_left > 0) return STATUS_OK;
+    watch->done = true;
+    return STATUS_DISAGREE; /* which ends the run */
+}
+
+/* A text encoder's last hidden state is the output of its last norm: where the module's own is not recorded,
+ * it is the other name that counts, before what is computed from it. */
+static const struct verify_value *other_name(const struct watch *watch, const struct verify_value *known)
+{
+    static const char norm[] = ".text_model.final_layer_norm";
+    size_t length = strlen(known->name);
+    char name[64];
+    if (known->place.stage != VERIFY_TEXT_ENCODER || known->theirs || length < sizeof norm ||
+        strcmp(known->name + length - strlen(norm), norm) != 0)
+        return NULL;
+    snprintf(name, sizeof name, "%slast_hidden_state.%s", known->place.negative ? "negative_" : "",
+        text_encoder_names[known->place.encoder]);
+    return verify_value_find(watch->pass->values, name);
+}
+
+static enum status see(void *context, const char *name, const struct tensor *value, struct error *error)
+{
+    struct watch *watch = context;
+    const struct variation *variation = watch->pass->variation;
+    enum status status = STATUS_OK;
+    if (variation && variation->observer)
+        status = variation->observer->see(variation->observer->context, name, value, error);
+    const struct verify_value *known = verify_value_find(watch->pass->values, name);
+    const struct verify_value *other = known ? other_name(watch, known) : NULL;
+    if (status == STATUS_OK && known) status = see_value(watch, known, value, error);
+    if (status == STATUS_OK && other) status = see_value(watch, other, value, error);
+    return status;
+}
+
+/* --- The run ------------------------------------------------------------------------------ */
+
+static void show_progress(void *context, size_t step, size_t steps)
+{
+    static const char *const names[] = {"in their precision", "exact", "free", "one value"};
+    const struct watch *watch = context;
+    const struct verify_options *options = watch->pass->options;
+    if (options->progress) options->progress(options->progress_context, names[watch->purpose], step, steps);
+}
+
+/* What the run did not come to. */
+static void give_reasons(const struct watch *watch)
+{
+    const struct verify_values *values = watch->pass->values;
+    for (size_t i = 0; i < values->count; i++) {
+        if (!values->items[i].is_target || watch->seen[i]) continue;
+        struct verify_row *row = &watch->pass->verification->rows[values->items[i].row];
+        row->verdict = VERIFY_UNCHECKED;
+        row->reason = reason("the scheduler takes no noise at this step");
+    }
+}
+
+enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpose, bool exact,
+    struct warnings *warnings, struct error *error)
+{
+    struct watch watch = {.pass = pass, .purpose = purpose, .last_unknown_pred = -1};
+    struct pictures pictures = {0};
+    const struct variation *variation = pass->variation;
+    const struct observer observer = {.context = &watch, .see = see, .needs = needs};
+    const struct run_options options = {
+        .observer = &observer,
+        .replacement = variation ? variation->replacement : NULL,
+        .progress = show_progress,
+        .progress_context = &watch,
+    };
+    watch.seen = calloc(pass->values->count + 1, 1);
+    if (!watch.seen) return error_memory(error, pass->values->count);
+    for (size_t i = 0; i < pass->values->count; i++) watch.targets_left += pass->values->items[i].is_target;
+    pipeline_run_function *run = exact ? pipeline_run_f64 : pipeline_run_f32;
+    enum status status = STATUS_OK;
+    if (watch.targets_left > 0)
+        status = run(pass->pipeline, pass->recipe, &options, &pictures, warnings, error);
+    if (watch.done && status == STATUS_DISAGREE) status = STATUS_OK;
+    if (status == STATUS_OK && purpose == VERIFY_PASS_EXACT) give_reasons(&watch);
+    free(pictures.pixels);
+    free(watch.seen);
+    return status;
+}
