@@ -20,7 +20,7 @@ struct plain_name {
 
 struct name_finder {
     const struct known_tensors *known;
-    struct plain_name *plain; /* by text; a module has two, with `act.` and without */
+    struct plain_name *plain; /* by text; a module has several (add_forms()) */
     size_t plain_count;
     struct signature *signatures; /* one a known name */
 };
@@ -189,12 +189,35 @@ void name_finder_nearest(
 
 /* --- The finder --------------------------------------------------------------------------- */
 
-static enum status add_plain(struct name_finder *finder, const char *plain, size_t known, struct error *error)
+static enum status add_form(
+    struct name_finder *finder, size_t known, const char *before, const char *after, struct error *error)
 {
-    char *copy = strdup(plain);
-    if (!copy) return error_memory(error, strlen(plain) + 1);
-    finder->plain[finder->plain_count++] = (struct plain_name){copy, known};
+    size_t length = strlen(before);
+    char *text = malloc(length + strlen(after) + 1);
+    if (!text) return error_memory(error, length + strlen(after) + 1);
+    memcpy(text, before, length);
+    strcpy(text + length, after);
+    finder->plain[finder->plain_count++] = (struct plain_name){text, known};
     return STATUS_OK;
+}
+
+/* What a known name may be written as: a module also without `act.`, and one of the first step, whose name
+ * has no step, with it. */
+#define MOST_FORMS 4
+static enum status add_forms(struct name_finder *finder, size_t known, const char *plain, struct error *error)
+{
+    enum status status = add_form(finder, known, "", plain, error);
+    const char *word = strncmp(plain, "act.", 4) == 0 ? plain : strstr(plain, ".act.");
+    if (status != STATUS_OK || !word) return status;
+    char before[PLAIN_SIZE] = "";
+    if (word != plain) word++;
+    memcpy(before, plain, (size_t)(word - plain));
+    const char *module = word + strlen("act.");
+    status = add_form(finder, known, before, module, error);
+    if (word != plain || strncmp(module, "unet.", 5) != 0) return status;
+    if (status == STATUS_OK) status = add_form(finder, known, "step.0.", plain, error);
+    if (status == STATUS_OK) status = add_form(finder, known, "step.0.", module, error);
+    return status;
 }
 
 enum status name_finder_create(
@@ -205,18 +228,17 @@ enum status name_finder_create(
     if (!finder) return error_memory(error, sizeof *finder);
     finder->known = known;
     size_t room = known->count + 1;
-    finder->plain = calloc(2 * room, sizeof *finder->plain);
+    finder->plain = calloc(MOST_FORMS * room, sizeof *finder->plain);
     finder->signatures = calloc(room, sizeof *finder->signatures);
     enum status status = STATUS_OK;
     if (!finder->plain || !finder->signatures)
-        status = error_memory(error, room * (2 * sizeof *finder->plain + sizeof *finder->signatures));
+        status =
+            error_memory(error, room * (MOST_FORMS * sizeof *finder->plain + sizeof *finder->signatures));
     for (size_t i = 0; i < known->count && status == STATUS_OK; i++) {
         char plain[PLAIN_SIZE];
         if (!make_plain(known->items[i].name, plain)) continue;
         finder->signatures[i] = sign(plain);
-        status = add_plain(finder, plain, i, error);
-        if (status == STATUS_OK && strncmp(plain, "act.", 4) == 0)
-            status = add_plain(finder, plain + 4, i, error);
+        status = add_forms(finder, i, plain, error);
     }
     if (finder->plain_count > 0)
         qsort(finder->plain, finder->plain_count, sizeof *finder->plain, compare_plain);
