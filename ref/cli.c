@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include "safe_text.h"
+
 #include "sched/nearest.h"
 
 #include <errno.h>
@@ -337,14 +339,25 @@ const char *show_double(double value, char buffer[32])
 void cli_write_json_string(FILE *out, const char *text)
 {
     fputc('"', out);
-    for (; *text; text++) {
+    while (*text) {
+        struct text_character character = text_character(text);
         unsigned char c = (unsigned char)*text;
         if (c == '"' || c == '\\')
             fprintf(out, "\\%c", c);
         else if (c < ' ')
             fprintf(out, "\\u%04x", c);
+        else if (character.is_utf8)
+            fwrite(text, 1, character.bytes, out);
         else
-            fputc(c, out);
+            fputs("\\ufffd", out);
+        text += character.bytes;
     }
     fputc('"', out);
+}
+
+void cli_write_json_number(FILE *out, double value)
+{
+    char text[32];
+    show_double(value, text);
+    fprintf(out, isfinite(value) ? "%s" : "\"%s\"", isnan(value) ? "nan" : text);
 }

@@ -166,7 +166,10 @@ const char *cli_show_kernels(char *buffer, size_t size);
 const char *show_float(float value, char buffer[32]);
 const char *show_double(double value, char buffer[32]);
 
-/* `text` in quotes, as JSON writes it. */
+/* `text` in quotes, as JSON writes it; a byte that is no UTF-8 becomes U+FFFD. */
 void cli_write_json_string(FILE *out, const char *text);
+/* A number that reads back as the same double; "inf", "-inf", "nan" in quotes, since JSON has no numbers for
+ * them. */
+void cli_write_json_number(FILE *out, double value);
 
 #endif

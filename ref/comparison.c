@@ -1,6 +1,7 @@
 #include "comparison.h"
 
 #include "cli.h"
+#include "safe_text.h"
 #include "table.h"
 
 #include <math.h>
@@ -33,16 +34,19 @@ static struct tolerance choose_tolerance(
     return (struct tolerance){fmax(request->rtol, 0), fmax(request->atol, 0), fmax(request->ulp, 0)};
 }
 
-static void compare_pair(struct comparison_row *row, const struct tolerance_request *request)
+static enum status compare_pair(
+    struct comparison_row *row, const struct tolerance_request *request, struct error *error)
 {
     if (!tensor_same_shape(row->a, row->b)) {
         row->verdict = VERDICT_SHAPE;
-        return;
+        return STATUS_OK;
     }
     row->tolerance = choose_tolerance(request, row->a, row->b);
-    row->difference = tensor_difference(row->a, row->b);
+    enum status status = tensor_difference_quantiles(row->a, row->b, row->b->dtype, &row->difference, error);
+    if (status != STATUS_OK) return status;
     row->outside = row->difference.unequal ? tensor_disagreements(row->a, row->b, &row->tolerance) : 0;
     row->verdict = row->outside ? VERDICT_DIFFERS : row->difference.unequal ? VERDICT_AGREES : VERDICT_EQUAL;
+    return STATUS_OK;
 }
 
 static int by_name(const void *a, const void *b)
@@ -63,7 +67,11 @@ enum status comparison_make(const struct tensor_set *a, const struct tensor_set 
         row->a = tensor_set_at(a, i);
         row->b = tensor_set_find(b, row->name);
         row->verdict = VERDICT_ONLY_IN_A;
-        if (row->b) compare_pair(row, request);
+        enum status status = row->b ? compare_pair(row, request, error) : STATUS_OK;
+        if (status != STATUS_OK) {
+            comparison_free(comparison);
+            return status;
+        }
     }
     for (size_t i = 0; i < tensor_set_count(b); i++) {
         if (tensor_set_find(a, tensor_set_name(b, i))) continue;
@@ -128,33 +136,46 @@ static void show_shapes(const struct comparison_row *row, char *buffer, size_t s
 
 static void add_row(struct table *table, const struct comparison_row *row)
 {
-    char dtypes[32], shapes[280];
+    char dtypes[32], shapes[280], name[200];
     const struct difference *d = &row->difference;
     show_dtypes(row, dtypes, sizeof dtypes);
     show_shapes(row, shapes, sizeof shapes);
-    table_add(table, "%s", row->name);
+    table_add(table, "%s", safe_text(row->name, name, sizeof name));
     table_add(table, "%s", dtypes);
     table_add(table, "%s", shapes);
     if (has_difference(row)) {
         table_add(table, "%.3g", d->max_abs);
         table_add(table, "%.3g", d->max_rel_peak);
         table_add(table, "%.3g", d->rms);
-        if (dtype_is_float(row->b->dtype))
-            table_add(table, "%.4g", d->max_ulp);
-        else
-            table_add(table, "%s", "");
+        const double ulps[] = {d->median_ulp, d->p99_ulp, d->max_ulp};
+        for (size_t i = 0; i < sizeof ulps / sizeof *ulps; i++) {
+            if (dtype_is_float(row->b->dtype))
+                table_add(table, "%.4g", ulps[i]);
+            else
+                table_add(table, "%s", "");
+        }
         table_add(table, "%zu of %zu", d->unequal, d->count);
     } else {
-        for (int i = 0; i < 5; i++) table_add(table, "%s", "");
+        for (int i = 0; i < 7; i++) table_add(table, "%s", "");
     }
     table_add(table, "%s", verdict_in_words(row->verdict));
 }
 
+static void write_pictures(const struct comparison *comparison, FILE *out)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct comparison_row *row = &comparison->rows[i];
+        double range = picture_range(row->name);
+        if (range > 0 && has_difference(row) && row->difference.unequal)
+            fprintf(out, "%s: PSNR %.1f dB\n", row->name, difference_psnr(&row->difference, range));
+    }
+}
+
 enum status comparison_write_table(const struct comparison *comparison, FILE *out, struct error *error)
 {
-    static const char *const headings[] = {
-        "tensor", "type", "shape", "max abs", "of peak", "rms", "ulp", "unequal", "verdict"};
-    struct table table = {.alignment = "lllrrrrrl"};
+    static const char *const headings[] = {"tensor", "type", "shape", "max abs", "of peak", "rms",
+        "ulp: half", "99 %", "max", "unequal", "verdict"};
+    struct table table = {.alignment = "lllrrrrrrrl"};
     size_t verdicts[VERDICT_ONLY_IN_B + 1] = {0};
     for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) table_add(&table, "%s", headings[i]);
     for (size_t i = 0; i < comparison->count; i++) {
@@ -168,30 +189,53 @@ enum status comparison_write_table(const struct comparison *comparison, FILE *ou
     for (enum verdict v = VERDICT_EQUAL; v <= VERDICT_ONLY_IN_B; v++)
         if (verdicts[v]) fprintf(out, " %zu %s,", verdicts[v], verdict_in_words(v));
     fprintf(out, " %s\n", comparison->agree ? "so the two agree" : "so the two do not agree");
+    write_pictures(comparison, out);
     for (size_t i = 0; i < comparison->count; i++) {
         const struct comparison_row *row = &comparison->rows[i];
         if (row->verdict != VERDICT_DIFFERS) continue;
-        char a[32], b[32];
+        char a[32], b[32], index[200], name[200];
         fprintf(out,
-            "first to differ, by name: %s, %zu elements outside rtol %g, atol %g, ulp %g; largest at element "
-            "%zu: %s "
-            "in A, %s in B\n",
-            row->name, row->outside, row->tolerance.rtol, row->tolerance.atol, row->tolerance.ulp,
-            row->difference.worst, show_double(row->difference.worst_a, a),
-            show_double(row->difference.worst_b, b));
+            "first to differ, by name: %s, %zu elements outside rtol %g, atol %g, ulp %g; largest at %s: %s "
+            "in "
+            "A, %s in B\n",
+            safe_text(row->name, name, sizeof name), row->outside, row->tolerance.rtol, row->tolerance.atol,
+            row->tolerance.ulp, tensor_show_index(row->b, row->difference.worst, index, sizeof index),
+            show_double(row->difference.worst_a, a), show_double(row->difference.worst_b, b));
         break;
     }
     return STATUS_OK;
 }
 
-/* A number of a difference; infinities as Python's json module writes them. */
 static void write_json_number(FILE *out, const char *key, double value)
 {
-    char text[32];
-    fprintf(out, ", \"%s\": %s", key,
-        isfinite(value) ? show_double(value, text)
-        : isnan(value)  ? "NaN"
-                        : "Infinity");
+    fprintf(out, "%s\"%s\": ", strcmp(key, "max_abs") ? ", " : "", key);
+    cli_write_json_number(out, value);
+}
+
+void difference_write_json(
+    const struct difference *difference, const struct tensor *tensor, double range, FILE *out)
+{
+    const struct difference *d = difference;
+    char index[200];
+    write_json_number(out, "max_abs", d->max_abs);
+    write_json_number(out, "max_rel_peak", d->max_rel_peak);
+    write_json_number(out, "max_rel", d->max_rel);
+    write_json_number(out, "rms", d->rms);
+    write_json_number(out, "max_ulp", d->max_ulp);
+    if (!isnan(d->median_ulp)) {
+        write_json_number(out, "median_ulp", d->median_ulp);
+        write_json_number(out, "p99_ulp", d->p99_ulp);
+    }
+    write_json_number(out, "peak", d->peak);
+    write_json_number(out, "cosine", d->cosine);
+    if (range > 0) write_json_number(out, "psnr", difference_psnr(d, range));
+    fprintf(out, ", \"count\": %zu, \"unequal\": %zu, \"nonfinite_a\": %zu, \"nonfinite_b\": %zu", d->count,
+        d->unequal, d->nonfinite_a, d->nonfinite_b);
+    if (d->count == 0) return;
+    fprintf(out, ", \"worst\": %zu, \"worst_index\": %s", d->worst,
+        tensor_show_index(tensor, d->worst, index, sizeof index));
+    write_json_number(out, "worst_a", d->worst_a);
+    write_json_number(out, "worst_b", d->worst_b);
 }
 
 void comparison_write_json(const struct comparison *comparison, FILE *out)
@@ -199,7 +243,6 @@ void comparison_write_json(const struct comparison *comparison, FILE *out)
     fprintf(out, "{\"agree\": %s, \"tensors\": [", comparison->agree ? "true" : "false");
     for (size_t i = 0; i < comparison->count; i++) {
         const struct comparison_row *row = &comparison->rows[i];
-        const struct difference *d = &row->difference;
         char dtypes[32], shapes[280];
         show_dtypes(row, dtypes, sizeof dtypes);
         show_shapes(row, shapes, sizeof shapes);
@@ -208,14 +251,9 @@ void comparison_write_json(const struct comparison *comparison, FILE *out)
         fprintf(out, ", \"verdict\": \"%s\", \"dtype\": \"%s\", \"shape\": \"%s\"",
             verdict_in_words(row->verdict), dtypes, shapes);
         if (has_difference(row)) {
-            write_json_number(out, "max_abs", d->max_abs);
-            write_json_number(out, "max_rel_peak", d->max_rel_peak);
-            write_json_number(out, "rms", d->rms);
-            write_json_number(out, "max_ulp", d->max_ulp);
-            write_json_number(out, "peak", d->peak);
-            write_json_number(out, "cosine", d->cosine);
-            fprintf(out, ", \"count\": %zu, \"unequal\": %zu, \"outside\": %zu, \"worst\": %zu", d->count,
-                d->unequal, row->outside, d->worst);
+            fputs(", ", out);
+            difference_write_json(&row->difference, row->b, picture_range(row->name), out);
+            fprintf(out, ", \"outside\": %zu", row->outside);
             write_json_number(out, "rtol", row->tolerance.rtol);
             write_json_number(out, "atol", row->tolerance.atol);
             write_json_number(out, "ulp", row->tolerance.ulp);

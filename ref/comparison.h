@@ -51,8 +51,9 @@ const struct comparison_row *comparison_worst(const struct comparison *compariso
 enum status comparison_write_table(const struct comparison *comparison, FILE *out, struct error *error);
 void comparison_write_json(const struct comparison *comparison, FILE *out);
 
-/* |a - b| of one tensor as a picture: its last two dimensions are rows and columns, the others panels side by
- * side; with a scale of colours. */
-enum status heatmap_write(const char *path, const struct comparison_row *row, struct error *error);
+/* The members of an object, without its braces: "count": 4, ... "worst_index": [0, 3, 17, 40]. `tensor` is
+ * the one with the shape; `range` is that of a picture (picture_range()), 0 where there is none. */
+void difference_write_json(
+    const struct difference *difference, const struct tensor *tensor, double range, FILE *out);
 
 #endif

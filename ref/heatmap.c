@@ -1,4 +1,4 @@
-#include "comparison.h"
+#include "heatmap.h"
 
 #include "font.h"
 #include "plot.h"
@@ -23,11 +23,10 @@ struct layout {
     int left, top;
 };
 
-/* Of a tensor with very many panels those around the element `worst` are shown. */
-static struct layout lay_out(const struct tensor *tensor, size_t worst)
+/* In so many pixels. Of a tensor with very many panels those around the element `worst` are shown. */
+static struct layout lay_out(const struct tensor *tensor, size_t worst, int width, int height)
 {
-    struct layout layout = {.panels = 1, .elements = tensor_count(tensor), .left = 30, .top = 66};
-    const int width = WIDTH - 150, height = HEIGHT - 100;
+    struct layout layout = {.panels = 1, .elements = tensor_count(tensor)};
     if (tensor->rank >= 2) {
         layout.rows = (size_t)tensor->shape[tensor->rank - 2];
         layout.columns = (size_t)tensor->shape[tensor->rank - 1];
@@ -61,17 +60,16 @@ static struct layout lay_out(const struct tensor *tensor, size_t worst)
 }
 
 /* |a - b| of an element; what is finite on one side only counts as infinite. */
-static double distance(const struct comparison_row *row, size_t i)
+static double distance(const struct heatmap *map, size_t i)
 {
-    double a = tensor_get_double(row->a, i), b = tensor_get_double(row->b, i);
+    double a = tensor_get_double(map->a, i), b = tensor_get_double(map->b, i);
     if (a == b || (isnan(a) && isnan(b))) return 0;
     double d = fabs(a - b);
     return isnan(d) ? (double)INFINITY : d;
 }
 
 /* The largest distance among the elements that fall on one pixel of a panel; negative where none does. */
-static double at_pixel(
-    const struct comparison_row *row, const struct layout *layout, size_t panel, int x, int y)
+static double at_pixel(const struct heatmap *map, const struct layout *layout, size_t panel, int x, int y)
 {
     size_t width = (size_t)layout->panel_width, height = (size_t)layout->panel_height;
     size_t first_column = (size_t)x * layout->columns / width,
@@ -81,19 +79,19 @@ static double at_pixel(
     for (size_t r = first_row; r < last_row || r == first_row; r++)
         for (size_t c = first_column; c < last_column || c == first_column; c++) {
             size_t i = ((layout->first_panel + panel) * layout->rows + r) * layout->columns + c;
-            if (i < layout->elements) largest = fmax(largest, distance(row, i));
+            if (i < layout->elements) largest = fmax(largest, distance(map, i));
         }
     return largest;
 }
 
-static void draw_panel(struct raster *raster, const struct comparison_row *row, const struct layout *layout,
-    size_t panel, double top)
+static void draw_panel(
+    struct raster *raster, const struct heatmap *map, const struct layout *layout, size_t panel, double top)
 {
     int left = layout->left + (int)panel % layout->across * (layout->panel_width + GAP);
     int up = layout->top + (int)panel / layout->across * (layout->panel_height + GAP);
     for (int y = 0; y < layout->panel_height; y++)
         for (int x = 0; x < layout->panel_width; x++) {
-            double value = at_pixel(row, layout, panel, x, y);
+            double value = at_pixel(map, layout, panel, x, y);
             if (value < 0) continue;
             struct colour colour =
                 isinf(value) ? (struct colour){220, 40, 40} : plot_heat(top > 0 ? value / top : 0);
@@ -121,16 +119,43 @@ static void draw_scale(struct raster *raster, const struct layout *layout, doubl
     }
 }
 
+/* The largest finite distance: the end of the scale. */
+static double scale_top(const struct heatmap *map, const struct layout *layout)
+{
+    double top = 0;
+    for (size_t i = 0; i < layout->elements; i++) {
+        double d = distance(map, i);
+        if (isfinite(d) && d > top) top = d;
+    }
+    return top;
+}
+
+enum status heatmap_panels(
+    struct heatmap *map, int width, int height, struct raster *raster, struct error *error)
+{
+    const struct colour between = {128, 132, 140};
+    *raster = (struct raster){0};
+    if (tensor_count(map->b) == 0) return error_input(error, "a tensor without elements has no heat map");
+    struct layout layout = lay_out(map->b, map->worst, width, height);
+    map->top = scale_top(map, &layout);
+    map->first_panel = layout.first_panel;
+    map->panels = layout.panels;
+    map->all_panels = layout.all_panels;
+    enum status status = raster_create(raster, layout.across * (layout.panel_width + GAP) - GAP,
+        layout.down * (layout.panel_height + GAP) - GAP, between, error);
+    for (size_t panel = 0; status == STATUS_OK && panel < layout.panels; panel++)
+        draw_panel(raster, map, &layout, panel, map->top);
+    return status;
+}
+
 static enum status draw_and_write(
     const char *path, struct raster *raster, const struct comparison_row *row, struct error *error)
 {
     const struct colour ink = {40, 44, 52}, pale = {100, 106, 116};
-    struct layout layout = lay_out(row->b, row->difference.worst);
-    double top = 0; /* of the scale: the largest finite distance */
-    for (size_t i = 0; i < layout.elements; i++) {
-        double d = distance(row, i);
-        if (isfinite(d) && d > top) top = d;
-    }
+    struct heatmap map = {.a = row->a, .b = row->b, .worst = row->difference.worst};
+    struct layout layout = lay_out(row->b, row->difference.worst, WIDTH - 150, HEIGHT - 100);
+    layout.left = 30, layout.top = 66;
+    double top = scale_top(&map, &layout);
     char text[256], shape[128];
     snprintf(text, sizeof text, "|A - B| of %.200s", row->name);
     font_draw(raster, layout.left, 30, text, 12, TEXT_LEFT, ink);
@@ -145,7 +170,7 @@ static enum status draw_and_write(
             layout.first_panel, layout.first_panel + layout.panels - 1, layout.all_panels);
         font_draw(raster, layout.left, HEIGHT - 12, text, 8, TEXT_LEFT, pale);
     }
-    for (size_t panel = 0; panel < layout.panels; panel++) draw_panel(raster, row, &layout, panel, top);
+    for (size_t panel = 0; panel < layout.panels; panel++) draw_panel(raster, &map, &layout, panel, top);
     if (top > 0) draw_scale(raster, &layout, top);
     return png_write(path, raster->pixels, raster->width, raster->height,
         &(struct png_text){"Software", "plumb compare"}, 1, error);

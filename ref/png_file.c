@@ -63,15 +63,14 @@ static bool write_png(png_structp png, png_infop info, FILE *stream, const uint8
     return true;
 }
 
-enum status png_write(const char *path, const uint8_t *pixels, int width, int height,
+/* `name` is for messages. */
+static enum status write_to(FILE *stream, const char *name, const uint8_t *pixels, int width, int height,
     const struct png_text *texts, size_t text_count, struct error *error)
 {
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE)
         return error_input(
-            error, "%s: a picture of %d x %d pixels: sides go from 1 to %d", path, width, height, MAX_SIDE);
-    struct output_file file = {0};
+            error, "%s: a picture of %d x %d pixels: sides go from 1 to %d", name, width, height, MAX_SIDE);
     struct failure failure = {"out of memory"};
-    png_structp png = NULL;
     png_infop info = NULL;
     png_textp chunks = calloc(text_count ? text_count : 1, sizeof *chunks);
     if (!chunks) return error_memory(error, text_count * sizeof *chunks);
@@ -81,19 +80,42 @@ enum status png_write(const char *path, const uint8_t *pixels, int width, int he
         chunks[i].key = texts[i].key; /* libpng copies them */
         chunks[i].text = texts[i].text;
     }
-    enum status status = output_file_open(&file, path, error);
-    if (status != STATUS_OK) goto done;
-    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning);
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning);
+    enum status status = STATUS_OK;
     info = png ? png_create_info_struct(png) : NULL;
-    if (!info || !write_png(png, info, file.stream, pixels, width, height, chunks, text_count)) {
-        status = error_machine(error, "%s: libpng: %s", path, failure.message);
-        goto done;
-    }
-    status = output_file_commit(&file, error);
-done:
-    output_file_abandon(&file);
+    if (!info || !write_png(png, info, stream, pixels, width, height, chunks, text_count))
+        status = error_machine(error, "%s: libpng: %s", name, failure.message);
     png_destroy_write_struct(&png, &info);
     free(chunks);
+    return status;
+}
+
+enum status png_write(const char *path, const uint8_t *pixels, int width, int height,
+    const struct png_text *texts, size_t text_count, struct error *error)
+{
+    struct output_file file = {0};
+    enum status status = output_file_open(&file, path, error);
+    if (status == STATUS_OK)
+        status = write_to(file.stream, path, pixels, width, height, texts, text_count, error);
+    if (status == STATUS_OK) status = output_file_commit(&file, error);
+    output_file_abandon(&file);
+    return status;
+}
+
+enum status png_encode(
+    const uint8_t *pixels, int width, int height, uint8_t **bytes, size_t *size, struct error *error)
+{
+    char *memory = NULL;
+    *bytes = NULL;
+    FILE *stream = open_memstream(&memory, size);
+    if (!stream) return error_memory(error, 0);
+    enum status status = write_to(stream, "a picture in memory", pixels, width, height, NULL, 0, error);
+    bool failed = ferror(stream) != 0;
+    if ((fclose(stream) != 0 || failed) && status == STATUS_OK) status = error_memory(error, *size);
+    if (status == STATUS_OK)
+        *bytes = (uint8_t *)memory;
+    else
+        free(memory);
     return status;
 }
 

@@ -20,6 +20,10 @@ struct png_text {
 enum status png_write(const char *path, const uint8_t *pixels, int width, int height,
     const struct png_text *texts, size_t text_count, struct error *error);
 
+/* The same into memory, without texts; free() it. */
+enum status png_encode(
+    const uint8_t *pixels, int width, int height, uint8_t **bytes, size_t *size, struct error *error);
+
 struct picture {
     int width, height;
     uint8_t *pixels;        /* [height, width, 3]; allocated */

@@ -462,7 +462,7 @@ START_TEST(comparisons_have_their_status)
     expect_in(out, "1 agrees, so the two agree");
     ck_assert_int_eq(plumb("compare %s %s --atol 0", a, b), 1);
     expect_in(out, "DIFFERS");
-    expect_in(out, "largest at element 3");
+    expect_in(out, "largest at [3]: 4 in A, 4.000000953674316 in B");
     ck_assert_int_eq(plumb("compare %s %s --ulp 2", a, b), 0);
     ck_assert_int_eq(plumb("compare %s %s --ulp 1", a, b), 1);
     ck_assert_int_eq(plumb("compare %s %s --rtol 1e-6", a, b), 0);
@@ -482,6 +482,16 @@ START_TEST(comparisons_have_their_status)
     ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(row, "name")), "t");
     ck_assert_double_eq(cJSON_GetObjectItem(row, "max_abs")->valuedouble, (double)near[3] - 4.0);
     ck_assert_double_eq(cJSON_GetObjectItem(row, "max_ulp")->valuedouble, 2);
+    ck_assert_double_eq(cJSON_GetObjectItem(row, "median_ulp")->valuedouble, 0);
+    ck_assert_double_eq(cJSON_GetObjectItem(row, "p99_ulp")->valuedouble, 2);
+    ck_assert_double_eq(cJSON_GetArrayItem(cJSON_GetObjectItem(row, "worst_index"), 0)->valuedouble, 3);
+    cJSON_Delete(json);
+    ck_assert_int_eq(plumb("compare %s %s --format json", e, a), 1);
+    ck_assert_int_eq(json_parse(out, strlen(out), "out", &json, &error), STATUS_OK);
+    row = cJSON_GetObjectItem(json, "tensors")->child;
+    ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(row, "max_abs")), "inf");
+    ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(row, "worst_a")), "nan");
+    ck_assert_double_eq(cJSON_GetObjectItem(row, "nonfinite_a")->valuedouble, 1);
     cJSON_Delete(json);
 }
 END_TEST
