@@ -36,6 +36,7 @@ enum status command_run(struct invocation *invocation);
 enum status command_schedule(struct invocation *invocation);
 enum status command_sample(struct invocation *invocation);
 enum status command_compare(struct invocation *invocation);
+enum status command_verify(struct invocation *invocation);
 enum status command_bench(struct invocation *invocation);
 enum status command_synth(struct invocation *invocation);
 enum status command_hash(struct invocation *invocation);

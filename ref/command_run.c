@@ -1,7 +1,7 @@
 /*
  * plumb run: a checkpoint and a recipe to pictures and a trace.
  */
-#include "cli.h"
+#include "cli_recipe.h"
 #include "memory_report.h"
 #include "noise.h"
 #include "output_file.h"
@@ -21,90 +21,16 @@ static const char *const precisions[] = {"f32", "f64", "f16", "bf16", "tf32", NU
 static const enum number_format formats[] = {FORMAT_F32, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_TF32};
 
 struct run_arguments {
-    const char *folder, *recipe_file, *scheduler, *out, *trace, *noise_log;
-    cJSON *keys;     /* what the command line says of the recipe */
-    cJSON *settings; /* --set */
-    int semantics;
+    const char *folder, *out, *trace, *noise_log;
+    struct cli_recipe recipe;
     struct cli_machine machine;
     int precision;
     bool trace_modules, report_memory;
 };
 
-/* An option that becomes the recipe's key of the same name. */
-static struct cli_option key(struct run_arguments *arguments, const char *name, enum cli_kind kind,
-    const char *argument, const char *help)
-{
-    return (struct cli_option){
-        .name = name, .kind = kind, .value = &arguments->keys, .argument = argument, .help = help};
-}
-
 static enum status parse(struct invocation *invocation, struct run_arguments *arguments)
 {
-    struct cli_option options[] = {
-        {.name = "recipe",
-            .kind = CLI_STRING,
-            .value = &arguments->recipe_file,
-            .argument = "F.json",
-            .help = "the arguments of the run as a file; options below win over it"},
-        key(arguments, "prompt", CLI_KEY_STRING, "S", "what to draw"),
-        key(arguments, "prompt-2", CLI_KEY_STRING, "S",
-            "SDXL: the second encoder's prompt, by default the same"),
-        key(arguments, "negative-prompt", CLI_KEY_STRING, "S", "what not to draw"),
-        key(arguments, "negative-prompt-2", CLI_KEY_STRING, "S", "SDXL: the second encoder's"),
-        {.name = "scheduler",
-            .kind = CLI_STRING,
-            .value = &arguments->scheduler,
-            .argument = "CLASS|F.json",
-            .help = "another scheduler: a class with the checkpoint's options, or a config's own"},
-        {.name = "set",
-            .kind = CLI_SETTING,
-            .value = &arguments->settings,
-            .argument = "key=value",
-            .help = "an option of the scheduler; may stand several times"},
-        cli_semantics_option(&arguments->semantics),
-        {.name = "num-inference-steps",
-            .alias = "steps",
-            .kind = CLI_KEY_VALUE,
-            .value = &arguments->keys,
-            .argument = "N",
-            .help = "steps of the sampler (50)"},
-        key(arguments, "timesteps", CLI_KEY_NUMBERS, "L", "custom timesteps: a,b,c or a JSON array"),
-        key(arguments, "sigmas", CLI_KEY_NUMBERS, "L", "custom sigmas, the final one included"),
-        key(arguments, "guidance-scale", CLI_KEY_VALUE, "X",
-            "classifier-free guidance (7.5; SDXL 5); off at 1 and below"),
-        key(arguments, "guidance-rescale", CLI_KEY_VALUE, "X",
-            "0 to 1: brings the guided prediction's spread back"),
-        key(arguments, "eta", CLI_KEY_VALUE, "X", "DDIM: 0 deterministic to 1 as random as DDPM"),
-        key(arguments, "clip-skip", CLI_KEY_VALUE, "N", "take the text encoder's output N layers earlier"),
-        key(arguments, "height", CLI_KEY_VALUE, "N",
-            "pixels, a multiple of 8; by default the model's own size"),
-        key(arguments, "width", CLI_KEY_VALUE, "N", "pixels, a multiple of 8"),
-        {.name = "num-images-per-prompt",
-            .alias = "images",
-            .kind = CLI_KEY_VALUE,
-            .value = &arguments->keys,
-            .argument = "N",
-            .help = "pictures of each prompt in one batch"},
-        key(arguments, "original-size", CLI_KEY_NUMBERS, "H,W",
-            "SDXL: the size the picture is said to come from"),
-        key(arguments, "crops-coords-top-left", CLI_KEY_NUMBERS, "Y,X",
-            "SDXL: the corner it is said to be cropped at"),
-        key(arguments, "target-size", CLI_KEY_NUMBERS, "H,W", "SDXL: the size it is said to have"),
-        key(arguments, "negative-original-size", CLI_KEY_NUMBERS, "H,W",
-            "SDXL: the same for the negative half"),
-        key(arguments, "negative-crops-coords-top-left", CLI_KEY_NUMBERS, "Y,X",
-            "SDXL: the same for the negative half"),
-        key(arguments, "negative-target-size", CLI_KEY_NUMBERS, "H,W",
-            "SDXL: the same for the negative half"),
-        key(arguments, "denoising-end", CLI_KEY_VALUE, "X", "SDXL: stop at this fraction of the schedule"),
-        key(arguments, "seed", CLI_KEY_STRINGS, "S[,S...]",
-            "of any size; one for the batch, or one a picture (0)"),
-        key(arguments, "generator", CLI_KEY_STRING, "NAME", GENERATOR_NAMES " (numpy-pcg64)"),
-        key(arguments, "latents", CLI_KEY_STRING, "F",
-            "initial noise from a tensor file, in place of the first draw"),
-        key(arguments, "noise", CLI_KEY_STRING, "F",
-            "every draw from a set of tensors, such as another run's trace"),
-        key(arguments, "variant", CLI_KEY_STRING, "NAME", "the checkpoint's variant, as in fp16"),
+    const struct cli_option own[] = {
         {.name = "precision",
             .kind = CLI_CHOICE,
             .value = &arguments->precision,
@@ -140,6 +66,9 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .value = &arguments->report_memory,
             .help = "say at the end what was planned and what was in use, as on a terminal anyway"},
     };
+    struct cli_option options[MAX_RECIPE_OPTIONS + sizeof own / sizeof *own];
+    const size_t shared = cli_recipe_options(&arguments->recipe, options);
+    memcpy(options + shared, own, sizeof own);
     const struct cli_usage usage = {
         .arguments = "CHECKPOINT [options]",
         .description =
@@ -151,7 +80,7 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
                     "  plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
                     "--steps 25 --eta 1",
         .options = options,
-        .option_count = sizeof options / sizeof *options,
+        .option_count = shared + sizeof own / sizeof *own,
         .minimum_positionals = 1,
         .maximum_positionals = 1,
     };
@@ -163,74 +92,7 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
     if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
         return error_input(
             &invocation->error, "--out, --trace: expected two files, got %s for both", arguments->out);
-    return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
-}
-
-/* --- The recipe --------------------------------------------------------------------------- */
-
-/* --scheduler and --set, over the recipe's `scheduler`. A class name keeps the options that stand there
- * already; a config file brings its own. */
-static enum status merge_scheduler(const struct run_arguments *arguments, cJSON *recipe, struct error *error)
-{
-    if (!arguments->scheduler && !arguments->settings) return STATUS_OK;
-    cJSON *scheduler = cJSON_GetObjectItemCaseSensitive(recipe, "scheduler");
-    if (!cJSON_IsObject(scheduler)) {
-        cJSON_DeleteItemFromObjectCaseSensitive(recipe, "scheduler");
-        scheduler = cJSON_AddObjectToObject(recipe, "scheduler");
-        if (!scheduler) return error_memory(error, 0);
-    }
-    cJSON *config = NULL;
-    enum status status = STATUS_OK;
-    if (arguments->scheduler) status = cli_scheduler_config(arguments->scheduler, NULL, &config, error);
-    if (status == STATUS_OK) status = cli_merge(scheduler, config, error);
-    if (status == STATUS_OK) status = cli_merge(scheduler, arguments->settings, error);
-    cJSON_Delete(config);
-    return status;
-}
-
-/* A schedule is given one way: what the command line says of it takes the place of all that the recipe says.
- */
-static enum status choose_schedule(const cJSON *keys, cJSON *recipe, struct error *error)
-{
-    static const char *const ways[] = {"num_inference_steps", "timesteps", "sigmas"};
-    int given = 0;
-    for (int i = 0; i < 3; i++) given += cJSON_HasObjectItem(keys, ways[i]);
-    if (given > 1)
-        return error_input(error, "--steps, --timesteps, --sigmas: only one of the three may be given");
-    for (int i = 0; i < 3 && given == 1; i++) cJSON_DeleteItemFromObjectCaseSensitive(recipe, ways[i]);
-    return STATUS_OK;
-}
-
-/* Puts the recipe's file in front of what is said of it: of all but what the command line has set. */
-static void refer(const struct run_arguments *arguments, enum status status, struct error *error)
-{
-    bool scheduler_is_set = arguments->scheduler || arguments->settings;
-    if (status != STATUS_BAD_INPUT || !arguments->recipe_file) return;
-    if (json_has_key_of_error(arguments->keys, error)) return;
-    if (scheduler_is_set && strncmp(error->message, "scheduler:", strlen("scheduler:")) == 0) return;
-    error_prefix(error, status, "%s: ", arguments->recipe_file);
-}
-
-static enum status read_recipe(
-    const struct run_arguments *arguments, struct recipe *recipe, struct error *error)
-{
-    cJSON *json = NULL;
-    enum status status = STATUS_OK;
-    if (arguments->recipe_file)
-        status = json_read_file(arguments->recipe_file, &json, error);
-    else if (!(json = cJSON_CreateObject()))
-        status = error_memory(error, 0);
-    if (status == STATUS_OK && cJSON_IsObject(json)) {
-        status = choose_schedule(arguments->keys, json, error);
-        if (status == STATUS_OK) status = cli_merge(json, arguments->keys, error);
-        if (status == STATUS_OK) status = merge_scheduler(arguments, json, error);
-    }
-    if (status == STATUS_OK) {
-        status = recipe_read(json, recipe, error);
-        refer(arguments, status, error);
-    }
-    cJSON_Delete(json);
-    return status;
+    return cli_recipe_finish(&arguments->recipe, &invocation->error);
 }
 
 /* --- Progress ----------------------------------------------------------------------------- */
@@ -405,7 +267,7 @@ static enum status run(
         pipeline_run_function *function =
             arguments->precision == PRECISION_F64 ? pipeline_run_f64 : pipeline_run_f32;
         status = function(&pipeline, recipe, &options, &pictures, &invocation->warnings, error);
-        if (json_has_key_of_error(recipe->source, error)) refer(arguments, status, error);
+        if (json_has_key_of_error(recipe->source, error)) cli_recipe_refer(&arguments->recipe, status, error);
     }
     if (status == STATUS_OK && trace)
         status = put_metadata(trace, &pipeline, recipe, arguments->precision, error);
@@ -426,14 +288,17 @@ enum status command_run(struct invocation *invocation)
 {
     struct run_arguments arguments = {0};
     struct recipe recipe = {0};
+    cJSON *json = NULL;
     enum status status = parse(invocation, &arguments);
     if (status == STATUS_OK && !invocation->helped) {
+        struct error *error = &invocation->error;
         status = cli_use_machine(invocation, &arguments.machine, arguments.precision == PRECISION_F64);
-        if (status == STATUS_OK) status = read_recipe(&arguments, &recipe, &invocation->error);
+        if (status == STATUS_OK) status = cli_recipe_json(&arguments.recipe, NULL, &json, error);
+        if (status == STATUS_OK) status = cli_recipe_read(&arguments.recipe, json, &recipe, error);
         if (status == STATUS_OK) status = run(invocation, &arguments, &recipe);
     }
     recipe_free(&recipe);
-    cJSON_Delete(arguments.keys);
-    cJSON_Delete(arguments.settings);
+    cJSON_Delete(json);
+    cli_recipe_free(&arguments.recipe);
     return status;
 }

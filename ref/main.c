@@ -24,6 +24,8 @@ static const struct {
         command_schedule},
     {"sample", "CASE", "the sampler alone, on recorded model outputs", command_sample},
     {"compare", "A B", "two sets of tensors, tensor by tensor", command_compare},
+    {"verify", "CHECKPOINT THEIRS",
+        "another backend's tensors, stage by stage, each from its own recorded inputs", command_verify},
     {"synth", "ARCHITECTURE DIR",
         "a full-size checkpoint with deterministic weights, for tests and benchmarks", command_synth},
     {"hash", "F...", "one number for a file's tensors, which nothing but their bits changes", command_hash},

@@ -404,6 +404,7 @@ enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpos
     const struct observer observer = {.context = &watch, .see = see, .needs = needs};
     const struct run_options options = {
         .observer = &observer,
+        .format = exact ? FORMAT_F32 : pass->options->their_format,
         .replacement = variation ? variation->replacement : NULL,
         .progress = show_progress,
         .progress_context = &watch,
