@@ -216,6 +216,15 @@ static const char *write_wrapped(FILE *out, const char *text, int at, int indent
     return text + strspn(text, "\n");
 }
 
+/* Writes a paragraph line by line as it is; returns what follows. */
+static const char *write_as_it_is(FILE *out, const char *text)
+{
+    const char *end = strstr(text, "\n\n");
+    int length = (int)(end ? (size_t)(end - text) : strlen(text));
+    fprintf(out, "%.*s\n", length, text);
+    return text + length + strspn(text + length, "\n");
+}
+
 static void write_help(FILE *out, const char *command, const struct cli_usage *usage)
 {
     enum { HELP_COLUMN = 28 };
@@ -223,7 +232,7 @@ static void write_help(FILE *out, const char *command, const struct cli_usage *u
     const char *text = usage->description;
     while (*text) {
         fputc('\n', out);
-        text = write_wrapped(out, text, 0, 0);
+        text = *text == ' ' ? write_as_it_is(out, text) : write_wrapped(out, text, 0, 0);
     }
     fprintf(out, "\noptions:\n");
     for (size_t i = 0; i < usage->option_count; i++) {

@@ -83,7 +83,8 @@ struct cli_option {
 
 struct cli_usage {
     const char *arguments;   /* "A B [options]" */
-    const char *description; /* paragraphs with an empty line between them; wrapped to fit */
+    const char *description; /* paragraphs with an empty line between them; wrapped to fit, but for those
+                                that begin with a space */
     const char *examples;    /* lines */
     const struct cli_option *options;
     size_t option_count;

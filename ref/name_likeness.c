@@ -94,9 +94,9 @@ static unsigned hash(const char *text, size_t length)
 static struct signature sign(const char *plain)
 {
     struct signature signature = {0};
-    for (const char *word = plain; *word;) {
-        size_t length = strcspn(word, ".");
-        signature.words |= UINT64_C(1) << hash(word, length) % 64;
+    for (const char *word = plain; *word;) { /* a number is a word of its own, also in "it11" */
+        size_t length = is_digit(*word) ? strspn(word, "0123456789") : strcspn(word, ".0123456789");
+        if (length > 0) signature.words |= UINT64_C(1) << hash(word, length) % 64;
         word += length + (word[length] == '.');
     }
     for (const char *at = plain; at[0] && at[1]; at++) {
