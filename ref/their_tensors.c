@@ -27,7 +27,7 @@ const char their_tensors_help[] =
     "counts from 0 what they count from 1. A list cuts the first side into equal parts (null: not wanted);\n"
     "\"half\" puts together what we have in one batch. \"reshape\", \"transpose\" and \"layout\" say how "
     "theirs\n"
-    "lies. Channels last is never guessed: say --layout nhwc, or \"layout\" in the map.\n";
+    "lies. Channels last is never guessed: say --channels-last, or \"layout\" in the map.\n";
 
 /* Of this many unknown names the nearest are looked for; who has more has other names throughout. */
 #define MOST_LOOKED_FOR 100
