@@ -48,7 +48,7 @@ struct kernel_call {
     const struct conv2d *conv2d;
     const struct norm *norm;
     struct tensor and; /* what joins x: of attention the values, of conv2d_added the residual, of
-                          concat_channels what comes behind; rank 0 without */
+                          conv2d_shifted the shift, of concat_channels what comes behind; rank 0 without */
     int64_t heads;     /* of attention */
     double scale;
     bool causal;

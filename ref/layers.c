@@ -271,7 +271,9 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
                             .w = layer->weight,
                             .y = y,
                             .conv2d = layer,
-                            .and = residual ? *residual : none}))
+                            .and = shift      ? *shift
+                                   : residual ? *residual
+                                              : none}))
         kernel_conv2d(&shape, x.data, w, bias, shift ? shift->data : NULL, residual ? residual->data : NULL,
             y.data, tiles);
     arena_release(f->arena, scope);

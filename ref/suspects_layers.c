@@ -1,0 +1,390 @@
+/*
+ * Layers that compute something else: epsilons, activations, weights the wrong way round, padding, heads, the
+ * embedding of the timestep. The model that makes the wrong tensor is run again from their inputs with each
+ * of them in turn (variation_kernels.h).
+ */
+#include "suspects.h"
+
+#include "unet_model.h"
+#include "variation_kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which rows a component makes: its modules, and its outputs. */
+#define UNET "*act.unet.* step.*.noise_pred_uncond step.*.noise_pred_text"
+#define VAE "*act.vae.* image"
+#define TEXT                                                                                                 \
+    "*act.text_encoder*.* *last_hidden_state.* *text_embeds.* prompt_embeds negative_prompt_embeds "         \
+    "*pooled_prompt_embeds add_text_embeds"
+/* Above so many weights a model is not run again once one suspect fits. */
+#define LARGE ((size_t)100 << 20)
+
+#define MOST_RULES 3
+
+struct layer_suspect {
+    const char *rows;
+    struct layer_rule rules[MOST_RULES];
+    const char *text; /* "equals ours with ..." */
+};
+
+static const struct layer_suspect suspects[] = {
+    /* The embedding of the timestep: the first thing to look at (its faults touch all that follows). */
+    {UNET, {{"unet.time_proj", LAYER_SIN_COS_EXCHANGED, 0}},
+        "sine and cosine of the timestep's embedding exchanged (flip_sin_to_cos)"},
+    {UNET, {{"unet.add_time_proj", LAYER_SIN_COS_EXCHANGED, 0}},
+        "sine and cosine of the sizes' embedding exchanged (flip_sin_to_cos)"},
+    {UNET, {{"unet.*time_proj", LAYER_SIN_COS_EXCHANGED, 0}},
+        "sine and cosine of both embeddings exchanged (flip_sin_to_cos)"},
+    {UNET, {{"unet.time_proj", LAYER_FREQ_SHIFT, 1}}, "downscale_freq_shift 1 in the timestep's embedding"},
+    {UNET, {{"unet.time_proj", LAYER_FREQ_SHIFT, 0}}, "downscale_freq_shift 0 in the timestep's embedding"},
+    {UNET, {{"unet.add_time_proj", LAYER_FREQ_SHIFT, 1}}, "downscale_freq_shift 1 in the sizes' embedding"},
+    {UNET, {{"unet.*time_proj", LAYER_FREQ_SHIFT, 1}}, "downscale_freq_shift 1 in both embeddings"},
+    {UNET, {{"unet.time_embedding.linear_1", LAYER_NO_SILU_APART, 0}},
+        "no SiLU between time_embedding's two layers"},
+    {UNET, {{"unet.add_embedding.linear_1", LAYER_NO_SILU_APART, 0}},
+        "no SiLU between add_embedding's two layers"},
+    {UNET, {{"unet.*resnets.*.norm1", LAYER_NO_SILU_APART, 0}}, "no SiLU before the resnets' time_emb_proj"},
+    {UNET, {{"unet.*resnets.*.conv1", LAYER_NO_RESIDUAL, 0}}, "no timestep's embedding in the resnets"},
+    {UNET, {{"unet.add_time_proj", LAYER_CONCAT_ORDER, 0}},
+        "the sizes' embedding before the pooled text in add_embedding's input"},
+    {UNET, {{"unet.*time_embedding.linear_2", LAYER_TRANSPOSED, 0}},
+        "time_embedding.linear_2's weight transposed"},
+
+    /* Norms. */
+    {UNET, {{"unet.*attentions.*.norm", LAYER_EPS, 1e-5}},
+        "epsilon 1e-5 for 1e-6 in the transformers' GroupNorm"},
+    {UNET, {{"unet.*resnets.*.norm[12]", LAYER_EPS, 1e-6}},
+        "epsilon 1e-6 for 1e-5 in the resnets' GroupNorms"},
+    {UNET, {{"unet.*resnets.*.norm[12]", LAYER_EPS, 1e-6}, {"unet.conv_norm_out", LAYER_EPS, 1e-6}},
+        "epsilon 1e-6 for 1e-5 in the resnets' GroupNorms and conv_norm_out"},
+    {UNET, {{"unet.conv_norm_out", LAYER_EPS, 1e-6}}, "epsilon 1e-6 for 1e-5 in conv_norm_out"},
+    {UNET, {{"unet.*transformer_blocks.*.norm[123]", LAYER_EPS, 1e-6}},
+        "epsilon 1e-6 for 1e-5 in the transformers' LayerNorms"},
+    {UNET, {{"unet.*transformer_blocks.*.norm[123]", LAYER_EPS, 1e-12}},
+        "epsilon 1e-12 for 1e-5 in the transformers' LayerNorms"},
+    {UNET, {{"unet.*", LAYER_EPS, 1e-5}}, "epsilon 1e-5 in every norm"},
+    {UNET, {{"unet.*", LAYER_EPS, 1e-6}}, "epsilon 1e-6 in every norm"},
+    {UNET, {{"unet.*norm*", LAYER_NO_BIAS, 0}}, "no bias in the norms"},
+    {UNET, {{"unet.*resnets.*.norm[12]", LAYER_NO_SILU, 0}}, "no SiLU behind the resnets' norms"},
+    {UNET, {{"unet.*resnets.*.norm2", LAYER_NO_SILU, 0}}, "no SiLU behind the resnets' norm2"},
+    {UNET, {{"unet.conv_norm_out", LAYER_NO_SILU_APART, 0}}, "no SiLU behind conv_norm_out"},
+    {UNET, {{"unet.*attentions.*.norm", LAYER_LEFT_OUT, 0}}, "no GroupNorm in front of the transformers"},
+
+    /* Feed-forward networks. */
+    {UNET, {{"unet.*.ff.net.0.proj", LAYER_GELU_TANH, 0}}, "tanh GELU for erf GELU in GEGLU"},
+    {UNET, {{"unet.*.ff.net.0.proj", LAYER_QUICK_GELU, 0}}, "quick_gelu for GELU in GEGLU"},
+    {UNET, {{"unet.*.ff.net.0.proj", LAYER_SILU_GATE, 0}}, "SiLU for GELU in GEGLU"},
+    {UNET, {{"unet.*.ff.net.0.proj", LAYER_GATES_FIRST, 0}},
+        "GEGLU's halves exchanged: the second half of the projection is the gate"},
+
+    /* Attention. */
+    {UNET, {{"unet.*.to_q", LAYER_SCALE, 0}}, "no scale in attention: 1/sqrt(head_dim) is missing"},
+    {UNET, {{"unet.*.to_q", LAYER_SCALE, -1}}, "attention's scale taken twice: 1/head_dim"},
+    {UNET, {{"unet.*.to_q", LAYER_SCALE_OF_WIDTH, 0}},
+        "attention's scale from all channels, not from one head's"},
+    {UNET, {{"unet.*.to_q", LAYER_HEADS_AS_SIZE, 0}},
+        "attention_head_dim taken for the heads' size: it is their number"},
+    {UNET, {{"unet.*.to_q", LAYER_HEADS_INTERLEAVED, 0}},
+        "attention's channels split as [head_dim, heads], not as [heads, head_dim]"},
+    {UNET, {{"unet.*.to_q", LAYER_CAUSAL, 0}}, "a causal mask in the UNet's attention"},
+    {UNET, {{"unet.*.to_q", LAYER_TRANSPOSED, 0}}, "to_q's weights transposed"},
+    {UNET, {{"unet.*.to_k", LAYER_TRANSPOSED, 0}}, "to_k's weights transposed (where they are square)"},
+    {UNET, {{"unet.*.to_v", LAYER_TRANSPOSED, 0}}, "to_v's weights transposed (where they are square)"},
+    {UNET, {{"unet.*.to_out.0", LAYER_TRANSPOSED, 0}}, "to_out's weights transposed"},
+    {UNET, {{"unet.*.to_[qkvo]*", LAYER_TRANSPOSED, 0}}, "all of attention's square weights transposed"},
+    {UNET, {{"unet.*.proj_in", LAYER_TRANSPOSED, 0}}, "proj_in's weights transposed"},
+    {UNET, {{"unet.*.proj_out", LAYER_TRANSPOSED, 0}}, "proj_out's weights transposed"},
+    {UNET, {{"unet.*.to_out.0", LAYER_NO_BIAS, 0}}, "no bias in attention's to_out"},
+    {UNET, {{"unet.*.ff.net.*", LAYER_NO_BIAS, 0}}, "no biases in the feed-forward networks"},
+    {UNET, {{"unet.*.proj_in", LAYER_NO_BIAS, 0}}, "no bias in proj_in"},
+    {UNET, {{"unet.*.proj_out", LAYER_NO_BIAS, 0}}, "no bias in proj_out"},
+    {UNET, {{"unet.*.attn1.to_out.0", LAYER_NO_RESIDUAL, 0}}, "no residual round self-attention"},
+    {UNET, {{"unet.*.attn2.to_out.0", LAYER_NO_RESIDUAL, 0}}, "no residual round cross-attention"},
+    {UNET, {{"unet.*.ff.net.2", LAYER_NO_RESIDUAL, 0}}, "no residual round the feed-forward networks"},
+    {UNET, {{"unet.*.proj_out", LAYER_NO_RESIDUAL, 0}}, "no residual round the transformers"},
+    {UNET, {{"unet.*.attn1.to_out.0", LAYER_NOTHING_ADDED, 0}}, "no self-attention"},
+    {UNET, {{"unet.*.attn2.to_out.0", LAYER_NOTHING_ADDED, 0}}, "no cross-attention"},
+    {UNET,
+        {{"unet.*.transformer_blocks.[1-9]*.to_out.0", LAYER_NOTHING_ADDED, 0},
+            {"unet.*.transformer_blocks.[1-9]*.ff.net.2", LAYER_NOTHING_ADDED, 0}},
+        "one block in each transformer (transformer_layers_per_block)"},
+
+    /* Convolutions and the shape of the whole. */
+    {UNET, {{"unet.*downsamplers*", LAYER_PADDING, 1}},
+        "padding (0, 1, 0, 1) in the downsamplers, where it is 1 on all sides"},
+    {UNET, {{"unet.*upsamplers*", LAYER_BILINEAR, 0}}, "bilinear enlargement in the upsamplers, for nearest"},
+    {UNET, {{"unet.*blocks*", LAYER_CONCAT_ORDER, 0}},
+        "the skips before what comes from below, on the way up"},
+    {UNET, {{"unet.*resnets.*.conv2", LAYER_NO_RESIDUAL, 0}}, "no residual round the resnets"},
+    {UNET, {{"unet.*resnets.*.conv[12]", LAYER_NO_BIAS, 0}}, "no biases in the resnets' convolutions"},
+    {UNET, {{"unet.*resnets.*.time_emb_proj", LAYER_NO_BIAS, 0}}, "no bias in time_emb_proj"},
+    {UNET, {{"unet.*conv_shortcut", LAYER_NO_BIAS, 0}}, "no bias in conv_shortcut"},
+    {UNET, {{"unet.conv_in", LAYER_NO_BIAS, 0}}, "no bias in conv_in"},
+    {UNET, {{"unet.conv_out", LAYER_NO_BIAS, 0}}, "no bias in conv_out"},
+    {UNET, {{"unet.*samplers*", LAYER_NO_BIAS, 0}}, "no biases in the resamplers"},
+    {UNET, {{"unet.*", LAYER_KERNEL_TRANSPOSED, 0}},
+        "height and width of the convolutions' kernels exchanged"},
+    {UNET, {{"unet.*", LAYER_KERNEL_FLIPPED, 0}}, "the convolutions' kernels turned by half a circle"},
+    {UNET, {{"unet.*conv*", LAYER_TRANSPOSED, 0}},
+        "input and output channels of the convolutions' square weights exchanged"},
+
+    /* The decoder. */
+    {VAE, {{"vae.post_quant_conv", LAYER_LEFT_OUT, 0}}, "no post_quant_conv"},
+    {VAE, {{"vae.*", LAYER_EPS, 1e-5}}, "epsilon 1e-5 for 1e-6 in the decoder's GroupNorms"},
+    {VAE, {{"vae.*resnets.*.norm[12]", LAYER_EPS, 1e-5}}, "epsilon 1e-5 for 1e-6 in the resnets' GroupNorms"},
+    {VAE, {{"vae.*attentions.*.group_norm", LAYER_EPS, 1e-5}},
+        "epsilon 1e-5 for 1e-6 in the attention's GroupNorm"},
+    {VAE, {{"vae.decoder.conv_norm_out", LAYER_EPS, 1e-5}}, "epsilon 1e-5 for 1e-6 in conv_norm_out"},
+    {VAE, {{"vae.*norm*", LAYER_NO_BIAS, 0}}, "no bias in the norms"},
+    {VAE, {{"vae.*resnets.*.norm[12]", LAYER_NO_SILU, 0}}, "no SiLU behind the resnets' norms"},
+    {VAE, {{"vae.decoder.conv_norm_out", LAYER_NO_SILU_APART, 0}}, "no SiLU behind conv_norm_out"},
+    {VAE, {{"vae.*.to_v", LAYER_SCALE, 0}}, "no scale in attention: 1/sqrt(channels) is missing"},
+    {VAE, {{"vae.*.to_q", LAYER_TRANSPOSED, 0}}, "to_q's weight transposed"},
+    {VAE, {{"vae.*.to_k", LAYER_TRANSPOSED, 0}}, "to_k's weight transposed"},
+    {VAE, {{"vae.*.to_v", LAYER_TRANSPOSED, 0}}, "to_v's weight transposed"},
+    {VAE, {{"vae.*.to_out.0", LAYER_TRANSPOSED, 0}}, "to_out's weight transposed"},
+    {VAE, {{"vae.*.to_[qkvo]*", LAYER_TRANSPOSED, 0}}, "all of attention's weights transposed"},
+    {VAE, {{"vae.*.to_[qkv]", LAYER_NO_BIAS, 0}}, "no biases in attention's to_q, to_k and to_v"},
+    {VAE, {{"vae.*.to_out.0", LAYER_NO_BIAS, 0}}, "no bias in attention's to_out"},
+    {VAE, {{"vae.*.to_out.0", LAYER_NO_RESIDUAL, 0}}, "no residual round attention"},
+    {VAE, {{"vae.*resnets.*.conv2", LAYER_NO_RESIDUAL, 0}}, "no residual round the resnets"},
+    {VAE, {{"vae.*upsamplers*", LAYER_BILINEAR, 0}}, "bilinear enlargement in the upsamplers, for nearest"},
+    {VAE, {{"vae.*upsamplers*", LAYER_NO_BIAS, 0}}, "no biases in the upsamplers"},
+    {VAE, {{"vae.*resnets.*.conv[12]", LAYER_NO_BIAS, 0}}, "no biases in the resnets' convolutions"},
+    {VAE, {{"vae.*conv_shortcut", LAYER_NO_BIAS, 0}}, "no bias in conv_shortcut"},
+    {VAE, {{"vae.decoder.conv_in", LAYER_NO_BIAS, 0}}, "no bias in conv_in"},
+    {VAE, {{"vae.decoder.conv_out", LAYER_NO_BIAS, 0}}, "no bias in conv_out"},
+    {VAE, {{"vae.post_quant_conv", LAYER_NO_BIAS, 0}}, "no bias in post_quant_conv"},
+    {VAE, {{"vae.*", LAYER_KERNEL_TRANSPOSED, 0}}, "height and width of the convolutions' kernels exchanged"},
+    {VAE, {{"vae.*", LAYER_KERNEL_FLIPPED, 0}}, "the convolutions' kernels turned by half a circle"},
+    {VAE, {{"vae.*conv*", LAYER_TRANSPOSED, 0}},
+        "input and output channels of the convolutions' square weights exchanged"},
+
+    /* The text encoders. */
+    {TEXT, {{"text_encoder*.fc1", LAYER_GELU_ERF, 0}}, "erf GELU where quick_gelu is asked for"},
+    {TEXT, {{"text_encoder*.fc1", LAYER_QUICK_GELU, 0}}, "quick_gelu where erf GELU is asked for"},
+    {TEXT, {{"text_encoder*.fc1", LAYER_GELU_TANH, 0}}, "tanh GELU in place of hidden_act"},
+    {TEXT, {{"text_encoder*.fc1", LAYER_SILU_GATE, 0}}, "SiLU in place of hidden_act"},
+    {TEXT, {{"text_encoder*.v_proj", LAYER_NOT_CAUSAL, 0}}, "no causal mask"},
+    {TEXT, {{"text_encoder*.q_proj", LAYER_SCALE, 0}}, "no scale in attention: 1/sqrt(head_dim) is missing"},
+    {TEXT, {{"text_encoder*.v_proj", LAYER_SCALE, -1}}, "attention's scale taken twice: 1/head_dim"},
+    {TEXT, {{"text_encoder*.v_proj", LAYER_HEADS_INTERLEAVED, 0}},
+        "attention's channels split as [head_dim, heads], not as [heads, head_dim]"},
+    {TEXT, {{"text_encoder*.v_proj", LAYER_HEADS_AS_SIZE, 0}}, "the number of heads taken for their size"},
+    {TEXT, {{"text_encoder*", LAYER_EPS, 1e-6}}, "epsilon 1e-6 in the LayerNorms"},
+    {TEXT, {{"text_encoder*", LAYER_EPS, 1e-12}}, "epsilon 1e-12 in the LayerNorms"},
+    {TEXT, {{"text_encoder*.final_layer_norm", LAYER_LEFT_OUT, 0}}, "no final_layer_norm"},
+    {TEXT, {{"text_encoder*norm*", LAYER_NO_BIAS, 0}}, "no bias in the norms"},
+    {TEXT, {{"text_encoder*.[qkv]_proj", LAYER_NO_BIAS, 0}}, "no biases in q_proj, k_proj and v_proj"},
+    {TEXT, {{"text_encoder*.out_proj", LAYER_NO_BIAS, 0}}, "no bias in out_proj"},
+    {TEXT, {{"text_encoder*.fc[12]", LAYER_NO_BIAS, 0}}, "no biases in fc1 and fc2"},
+    {TEXT, {{"text_encoder*.q_proj", LAYER_TRANSPOSED, 0}}, "q_proj's weights transposed"},
+    {TEXT, {{"text_encoder*.k_proj", LAYER_TRANSPOSED, 0}}, "k_proj's weights transposed"},
+    {TEXT, {{"text_encoder*.v_proj", LAYER_TRANSPOSED, 0}}, "v_proj's weights transposed"},
+    {TEXT, {{"text_encoder*.out_proj", LAYER_TRANSPOSED, 0}}, "out_proj's weights transposed"},
+    {TEXT, {{"text_encoder*.[qkvo]*_proj", LAYER_TRANSPOSED, 0}}, "all of attention's weights transposed"},
+    {TEXT, {{"text_encoder*.text_projection", LAYER_TRANSPOSED, 0}}, "text_projection's weight transposed"},
+    {TEXT, {{"text_encoder*.out_proj", LAYER_NO_RESIDUAL, 0}}, "no residual round attention"},
+    {TEXT, {{"text_encoder*.fc2", LAYER_NO_RESIDUAL, 0}}, "no residual round the MLP"},
+};
+
+/* --- Layers ------------------------------------------------------------------------------- */
+
+static bool try_rules(struct diagnosis *d, const struct layer_rule *rules, size_t count, const char *text)
+{
+    const struct layer_names *names = diagnosis_names(d);
+    struct layer_variation layers;
+    if (!names) return false;
+    layer_variation_init(&layers, d->pipeline, names, rules, count);
+    struct variation variation = {.replacement = &layers.replacement};
+    return suspect_variation(d, &variation, "%s", text);
+}
+
+/* Whether enough is known: of a large model each further suspect costs a pass. */
+static bool is_settled(const struct diagnosis *d)
+{
+    return d->fit_count > 0 && unet_weights(d->pipeline->unet).parameters > LARGE;
+}
+
+static void try_layers(struct diagnosis *d)
+{
+    for (size_t i = 0; i < sizeof suspects / sizeof *suspects && !is_settled(d); i++) {
+        const struct layer_suspect *suspect = &suspects[i];
+        char text[SUSPECT_TEXT];
+        size_t count = 0;
+        if (d->status != STATUS_OK || !name_matches(d->row->name, suspect->rows)) continue;
+        while (count < MOST_RULES && suspect->rules[count].layers) count++;
+        snprintf(text, sizeof text, "equals ours with %s", suspect->text);
+        try_rules(d, suspect->rules, count, text);
+    }
+}
+
+/* --- The timestep ------------------------------------------------------------------------- */
+
+static bool try_timestep(struct diagnosis *d, double own, double other, const char *why)
+{
+    struct layer_rule rule = {"unet.time_proj", LAYER_TIMESTEP, other};
+    char text[SUSPECT_TEXT];
+    if (other == own || !isfinite(other)) return false;
+    snprintf(
+        text, sizeof text, "equals ours at timestep %.10g, not %.10g%s%s", other, own, *why ? ": " : "", why);
+    return try_rules(d, &rule, 1, text);
+}
+
+/* The timesteps of this step that another spacing and another offset give. */
+static void try_spacings(struct diagnosis *d, double own, int step)
+{
+    static const char *const spacings[] = {"leading", "linspace", "trailing"};
+    for (int k = 0; k < 6 && d->fit_count == 0; k++) {
+        struct recipe recipe;
+        struct values timesteps = {0};
+        char why[96];
+        cJSON *json = cJSON_Duplicate(d->recipe->source, true);
+        cJSON *scheduler = json ? cJSON_GetObjectItemCaseSensitive(json, "scheduler") : NULL;
+        if (json && !scheduler) scheduler = cJSON_AddObjectToObject(json, "scheduler");
+        cJSON_DeleteItemFromObjectCaseSensitive(scheduler, "timestep_spacing");
+        cJSON_DeleteItemFromObjectCaseSensitive(scheduler, "steps_offset");
+        cJSON_AddStringToObject(scheduler, "timestep_spacing", spacings[k % 3]);
+        cJSON_AddNumberToObject(scheduler, "steps_offset", k / 3);
+        if (json && recipe_read(json, &recipe, NULL) == STATUS_OK) {
+            struct variation variation = {.recipe = &recipe};
+            if (diagnosis_recompute(d, "timesteps", &variation, false, &timesteps) &&
+                (size_t)step < timesteps.count) {
+                snprintf(
+                    why, sizeof why, "timestep_spacing \"%s\" with steps_offset %d", spacings[k % 3], k / 3);
+                try_timestep(d, own, timesteps.items[step], why);
+            }
+            values_free(&timesteps);
+            recipe_free(&recipe);
+        }
+        cJSON_Delete(json);
+    }
+}
+
+/* The first step's modules are "act.unet..." without a number. */
+static int step_of(const struct diagnosis *d)
+{
+    return d->row->step >= 0 ? d->row->step : 0;
+}
+
+static void try_timesteps(struct diagnosis *d)
+{
+    struct values timesteps = {0};
+    int step = step_of(d);
+    if (!diagnosis_input(d, "timesteps", &timesteps) || (size_t)step >= timesteps.count) {
+        values_free(&timesteps);
+        return;
+    }
+    double own = timesteps.items[step], last = (double)timesteps.count - 1;
+    double next = step < last ? timesteps.items[step + 1] : NAN;
+    double before = step > 0 ? timesteps.items[step - 1] : NAN;
+    const struct {
+        double value;
+        const char *why;
+    } others[] = {
+        {own - 1, "one less"},
+        {own + 1, "one more"},
+        {trunc(own), "cut to an integer"},
+        {nearbyint(own), "rounded to an integer"},
+        {(double)number_format_round(FORMAT_BF16, (float)own), "rounded to bf16"},
+        {(double)number_format_round(FORMAT_F16, (float)own), "rounded to f16"},
+        {next, "the next step's"},
+        {before, "the step before's"},
+        {timesteps.items[timesteps.count - 1 - (size_t)step], "the list is gone through backwards"},
+        {999 - own, "counted from the other end"},
+        {step, "the number of the step"},
+        {own / 1000, "over 1000"},
+        {0, "zero"},
+    };
+    for (size_t k = 0; k < sizeof others / sizeof *others && d->fit_count == 0; k++)
+        try_timestep(d, own, others[k].value, others[k].why);
+    try_spacings(d, own, step);
+    values_free(&timesteps);
+}
+
+/* --- What the UNet is given --------------------------------------------------------------- */
+
+/* Writes something else over an input of the UNet that was not recorded. */
+struct spoiled_input {
+    const char *name; /* a glob */
+    enum { INPUT_ZERO, INPUT_WIDTHS_FIRST, INPUT_HALVES, INPUT_UNSCALED } how;
+    struct values latents; /* the last that were seen */
+    bool failed;
+};
+
+static void set_element(const struct tensor *tensor, size_t i, double value)
+{
+    if (tensor->dtype == DTYPE_F32) ((float *)tensor->data)[i] = (float)value;
+    if (tensor->dtype == DTYPE_F64) ((double *)tensor->data)[i] = value;
+}
+
+static void spoil(const struct spoiled_input *spoiled, const struct tensor *value)
+{
+    size_t n = tensor_count(value), half = n / 2;
+    for (size_t i = 0; i < n; i++) {
+        double x = tensor_get_double(value, i);
+        if (spoiled->how == INPUT_ZERO) set_element(value, i, 0);
+        if (spoiled->how == INPUT_UNSCALED && spoiled->latents.count == n)
+            set_element(value, i, spoiled->latents.items[i]);
+        size_t other = spoiled->how == INPUT_HALVES ? i + half : i + 1;
+        bool first =
+            spoiled->how == INPUT_HALVES ? i < half : spoiled->how == INPUT_WIDTHS_FIRST && i % 2 == 0;
+        if (!first || other >= n) continue;
+        set_element(value, i, tensor_get_double(value, other));
+        set_element(value, other, x);
+    }
+}
+
+static enum status spoil_input(
+    void *context, const char *name, const struct tensor *value, struct error *error)
+{
+    struct spoiled_input *spoiled = context;
+    if (name_matches(name, spoiled->name)) spoil(spoiled, value);
+    if (spoiled->how != INPUT_UNSCALED || !name_matches(name, "latents.init step.*.latents"))
+        return STATUS_OK;
+    values_free(&spoiled->latents);
+    size_t n = tensor_count(value);
+    spoiled->latents.items = malloc((n + 1) * sizeof(double));
+    if (!spoiled->latents.items) return error_memory(error, n * sizeof(double));
+    spoiled->latents.count = n;
+    for (size_t i = 0; i < n; i++) spoiled->latents.items[i] = tensor_get_double(value, i);
+    return STATUS_OK;
+}
+
+static void try_inputs(struct diagnosis *d)
+{
+    const struct {
+        struct spoiled_input spoiled;
+        const char *text;
+    } inputs[] = {
+        {{.name = "step.*.model_input", .how = INPUT_UNSCALED},
+            "equals ours on latents that scale_model_input has not scaled"},
+        {{.name = "add_time_ids", .how = INPUT_WIDTHS_FIRST},
+            "equals ours with the width before the height in add_time_ids"},
+        {{.name = "add_time_ids", .how = INPUT_ZERO}, "equals ours with zeros for add_time_ids"},
+        {{.name = "add_text_embeds", .how = INPUT_ZERO}, "equals ours with zeros for the pooled prompt"},
+        {{.name = "add_text_embeds", .how = INPUT_HALVES},
+            "equals ours with the pooled prompts of the two halves exchanged"},
+    };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs && !is_settled(d); i++) {
+        if (tensor_set_find(d->theirs, inputs[i].spoiled.name)) continue;
+        struct spoiled_input spoiled = inputs[i].spoiled;
+        struct observer observer = {.context = &spoiled, .see = spoil_input};
+        struct variation variation = {.observer = &observer};
+        suspect_variation(d, &variation, "%s", inputs[i].text);
+        values_free(&spoiled.latents);
+    }
+}
+
+void suspects_layers(struct diagnosis *d)
+{
+    if (d->wrong.count != d->exact.count) return;
+    if (name_matches(d->row->name, UNET)) {
+        try_timesteps(d);
+        if (d->fit_count == 0) try_inputs(d);
+    }
+    if (d->fit_count == 0) try_layers(d);
+}
