@@ -36,11 +36,19 @@ void table_free(struct table *table)
     *table = (struct table){.alignment = table->alignment};
 }
 
-/* Characters, not bytes: UTF-8's continuation bytes take no room. */
+/* Characters, not bytes: UTF-8's continuation bytes take no room, nor do a terminal's changes of colour,
+ * ESC [ ... m. */
 static int characters(const char *text)
 {
     int count = 0;
-    for (; *text; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
+    for (; *text; text++) {
+        if (text[0] == '\033' && text[1] == '[') {
+            text += strcspn(text, "m");
+            if (!*text) break;
+        } else {
+            count += ((unsigned char)*text & 0xC0) != 0x80;
+        }
+    }
     return count;
 }
 

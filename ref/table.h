@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 /* Starts as {.alignment = "..."}: a letter a column, 'l' left, 'r' right, '.' numbers under each other by
- * their decimal points. Cells are added row by row, the headings first. */
+ * their decimal points. Cells are added row by row, the headings first. A terminal's changes of colour (ESC [
+ * ... m) in them take no room. */
 struct table {
     const char *alignment;
     char **cells;
