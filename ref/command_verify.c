@@ -61,7 +61,7 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .kind = CLI_NUMBER,
             .value = &arguments->wrong,
             .argument = "N",
-            .help = "more than so many floors are wrong (10); in between is suspect"},
+            .help = "more than so many floors are wrong (8); in between is suspect"},
         {.name = "no-drift",
             .kind = CLI_FLAG,
             .value = &arguments->no_drift,

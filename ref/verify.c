@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct verify_options VERIFY_OPTIONS_DEFAULT = {
-    .their_format = FORMAT_F32, .rounding = 4, .wrong = 10, .free_run = true, .diagnose = true};
+    .their_format = FORMAT_F32, .rounding = 4, .wrong = 8, .free_run = true, .diagnose = true};
 
 /* --- Rows --------------------------------------------------------------------------------- */
 

@@ -16,9 +16,9 @@ static void describe_type(enum dtype type, int *precision, int *min_exponent)
     *min_exponent = type == DTYPE_F16 ? -14 : -126;
 }
 
-/* Half a unit of the last place is the most that a result is off which is computed exactly and then rounded;
- * uniform, its root mean square is a unit over sqrt(12). No correct implementation can be asked for less,
- * though ours may happen to be exact. */
+/* No correct implementation can be asked for less than a unit of the last place, though ours may be exact (a
+ * copy) or nearly (a norm, whose arithmetic is double here and rounded once, where another's has a rounding
+ * for each of its operations). Uniform up to a unit, its root mean square is that over sqrt(3). */
 static void raise_to_last_place(struct difference *floor, const struct tensor *exact, enum dtype type)
 {
     int precision, min_exponent;
@@ -32,8 +32,8 @@ static void raise_to_last_place(struct difference *floor, const struct tensor *e
         if (value != 0) frexp(value, &exponent); /* |value| in [2^(exponent - 1), 2^exponent) */
         if (exponent - 1 < min_exponent) exponent = min_exponent + 1;
         double unit = ldexp(1, exponent - precision);
-        squares += unit * unit / 12;
-        largest = fmax(largest, unit / 2);
+        squares += unit * unit / 3;
+        largest = fmax(largest, unit);
     }
     floor->rms = fmax(floor->rms, count ? sqrt(squares / (double)count) : 0);
     floor->max_abs = fmax(floor->max_abs, largest);
