@@ -27,6 +27,30 @@ ACTIVATIONS_KEPT = 4  # of those that a fault reaches: the first wrong one and t
 CLEAN_TOLERANCE = 3e-4
 
 
+# The stages of `plumb verify` in which a fault shows, by its first wrong tensor; a fault may say otherwise.
+STAGES = (
+    ("*input_ids.*", ["tokens"]),
+    ("act.text_encoder*", ["text encoder", "conditioning"]),
+    ("text_embeds.*", ["text encoder", "conditioning"]),
+    ("*prompt_embeds", ["conditioning"]),
+    ("add_time_ids", ["conditioning"]),
+    ("timesteps", ["schedule"]),
+    ("sigmas", ["schedule"]),
+    ("alphas_cumprod", ["schedule"]),
+    ("*noise", ["noise"]),
+    ("latents.init", ["noise"]),
+    ("*.model_input", ["model input"]),
+    ("act.unet.*", ["unet"]),
+    ("*.noise_pred_*", ["unet"]),
+    ("*.noise_pred", ["guidance"]),
+    ("*.latents", ["step"]),
+    ("vae_input", ["decoder"]),
+    ("act.vae.*", ["decoder"]),
+    ("image", ["decoder"]),
+    ("image_u8", ["picture"]),
+)
+
+
 def same(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
@@ -65,6 +89,12 @@ def stop_after(fault, steps):
 
 def name_of(fault):
     return f"{fault['base']}-{fault['plant'].__name__.replace('_', '-')}"
+
+
+def stages_of(fault):
+    if "stages" in fault or not fault["first_wrong"]:
+        return fault.get("stages", [])
+    return next(stages for pattern, stages in STAGES if matches(fault["first_wrong"][0], [pattern]))
 
 
 def matches(name, patterns):
@@ -107,6 +137,7 @@ def run_fault(golden, fault, clean):
         "model": f"models/{port.model}",
         "fault": fault["plant"].__doc__,
         "first_wrong": fault["first_wrong"],
+        "stages": stages_of(fault),
         "suspect": fault["suspect"],
         "error_to_peak": error_to_peak(tensors[changed[0]], clean[changed[0]]) if changed else 0.0,
         "absent": absent,

@@ -28,7 +28,8 @@ UNCOND, TEXT, GUIDED = "step.{:02d}.noise_pred_uncond", "step.{:02d}.noise_pred_
 
 
 def fault(base, first_wrong, suspect, **more):
-    """more: `absent`, patterns of names that this port does not dump; `note`."""
+    """more: `absent`, patterns of names that this port does not dump; `stages`, if the fault shows
+    in others than its first wrong tensor says; `note`."""
     def add(plant):
         names = [first_wrong] if isinstance(first_wrong, str) else list(first_wrong)
         FAULTS.append(dict(more, plant=plant, base=base, first_wrong=names, suspect=suspect))
@@ -455,13 +456,13 @@ def activations_dumped_channels_last(port):
     port.dump = channels_last(lambda name: name.startswith("act.unet."))
 
 
-@fault(SHAPES_LEADING, UNCOND.format(0), "channels last")
+@fault(SHAPES_LEADING, UNCOND.format(0), "channels last", stages=["unet", "guidance"])
 def predictions_dumped_channels_last(port):
     """The two halves of the prediction are written as NHWC under an NCHW shape; the run itself is right."""
     port.dump = channels_last(lambda name: name.endswith(("noise_pred_uncond", "noise_pred_text")))
 
 
-@fault(SD21, "image", "channels last")
+@fault(SD21, "image", "channels last", stages=["decoder", "picture"])
 def image_dumped_channels_last(port):
     """The image is written as NHWC under an NCHW shape; the run itself is right."""
     port.dump = channels_last(lambda name: name == "image")
@@ -642,7 +643,7 @@ def half_precision_overflow(port):
     port.vae.decoder.up_blocks[1].resnets[0].register_forward_hook(overflow)
 
 
-@fault(SD, "image", "image in 0 to 1")
+@fault(SD, "image", "image in 0 to 1", stages=["decoder", "picture"])
 def image_from_zero_to_one(port):
     """The image is written after it was brought to 0 to 1; the bytes are right."""
     original = port.dump
