@@ -2,10 +2,9 @@
  * plumb verify: another backend's dump, stage by stage, each from its own recorded inputs.
  */
 #include "cli_recipe.h"
-#include "table.h"
 #include "their_tensors.h"
-#include "verify.h"
 #include "verify_recipe.h"
+#include "verify_report.h"
 
 #include <string.h>
 
@@ -15,7 +14,7 @@ struct arguments {
     const char *map, *html;
     double rounding, wrong;
     int their_dtype, format;
-    bool their_dtype_given, no_drift, no_diagnose, channels_last;
+    bool their_dtype_given, no_drift, no_diagnose, channels_last, all;
 };
 
 static const char description[] =
@@ -85,6 +84,10 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .argument = "FORMAT",
             .choices = formats,
             .help = "table or json"},
+        {.name = "all",
+            .kind = CLI_FLAG,
+            .value = &arguments->all,
+            .help = "a row for every tensor in the table, not only for what is no rounding"},
         cli_threads_option(&arguments->machine),
         cli_cpu_option(&arguments->machine),
         cli_gemm_option(&arguments->machine),
@@ -179,49 +182,43 @@ static enum status open_theirs(
 
 /* --- Showing ------------------------------------------------------------------------------ */
 
-static enum status write_table(const struct verification *v, FILE *out, struct error *error)
+/* What the exit status says. */
+static enum status conclude(const struct verification *v, const char *path, struct error *error)
 {
-    static const char *const headings[] = {
-        "tensor", "stage", "error rms", "floor rms", "error max", "floor max", "floors", "drift", "verdict"};
-    struct table table = {.alignment = "llrrrrrrl"};
-    for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) table_add(&table, "%s", headings[i]);
-    for (size_t i = 0; i < v->count; i++) {
-        const struct verify_row *row = &v->rows[i];
-        bool judged = row->verdict <= VERIFY_NONFINITE;
-        table_add(&table, "%s", row->name);
-        table_add(&table, "%s", verify_stage_names[row->stage]);
-        table_add(&table, judged ? "%.2g" : "", row->error.rms);
-        table_add(&table, judged ? "%.2g" : "", row->floor.rms);
-        table_add(&table, judged ? "%.2g" : "", row->error.max_abs);
-        table_add(&table, judged ? "%.2g" : "", row->floor.max_abs);
-        table_add(&table, judged ? "%.2f" : "", row->multiple);
-        table_add(&table, row->drifted ? "%.2g" : "", row->drift.max_rel_peak);
-        table_add(&table, "%s%s%s", verify_verdict_names[row->verdict], row->reason ? ": " : "",
-            row->reason ? row->reason : "");
-    }
-    enum status status = table_write(&table, out, "", error);
-    table_free(&table);
-    return status;
+    size_t unchecked = v->verdicts[VERIFY_UNCHECKED];
+    if (unchecked < v->count)
+        return v->verdicts[VERIFY_ROUNDING] + unchecked == v->count ? STATUS_OK : STATUS_DISAGREE;
+    if (v->count == 0) return error_input(error, "%s: nothing in it is a tensor of this run", path);
+    return error_input(
+        error, "%s: nothing in it could be checked: %s: %s", path, v->rows[0].their_name, v->rows[0].reason);
 }
 
-/* What the exit status says. */
-static enum status conclude(const struct verification *v, struct error *error)
+/* The call in a line, as it was read. */
+static char *show_call(const struct recipe *recipe)
 {
-    if (v->verdicts[VERIFY_UNCHECKED] < v->count)
-        return v->verdicts[VERIFY_ROUNDING] + v->verdicts[VERIFY_UNCHECKED] == v->count ? STATUS_OK
-                                                                                        : STATUS_DISAGREE;
-    if (v->count == 0) return error_input(error, "nothing in it is a tensor of this run");
-    return error_input(error, "nothing in it could be checked: %s: %s", v->rows[0].name, v->rows[0].reason);
+    return cJSON_PrintUnformatted(recipe->source);
 }
 
 static enum status show(
     struct invocation *invocation, const struct arguments *arguments, const struct work *work)
 {
-    (void)arguments;
-    enum status status = write_table(&work->verification, invocation->out, &invocation->error);
-    if (status != STATUS_OK) return status;
-    return error_prefix(&invocation->error, conclude(&work->verification, &invocation->error),
-        "%s: ", invocation->positionals[1]);
+    struct error *error = &invocation->error;
+    char *call = show_call(&work->recipe);
+    if (!call) return error_memory(error, 0);
+    const struct verify_report report = {
+        .verification = &work->verification,
+        .options = &work->options,
+        .theirs = &work->theirs,
+        .checkpoint = invocation->positionals[0],
+        .path = invocation->positionals[1],
+        .call = call,
+    };
+    const struct verify_table_options table = {
+        .all = arguments->all, .coloured = verify_may_colour(invocation->out)};
+    enum status status = arguments->format == 0 ? verify_write_table(&report, &table, invocation->out, error)
+                                                : verify_write_json(&report, invocation->out, error);
+    cJSON_free(call);
+    return status == STATUS_OK ? conclude(&work->verification, report.path, error) : status;
 }
 
 enum status command_verify(struct invocation *invocation)

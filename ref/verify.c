@@ -1,5 +1,6 @@
 #include "verify.h"
 
+#include "verify_diagnosis.h"
 #include "verify_pass.h"
 
 #include <stdio.h>
@@ -138,13 +139,13 @@ enum status verify(const struct pipeline *pipeline, const struct recipe *recipe,
         pass.needs = NULL;
         status = verify_pass_run(&pass, VERIFY_PASS_FREE, false, NULL, error);
     }
-    if (status == STATUS_OK)
-        count_verdicts(verification);
-    else
-        verification_free(verification);
     verify_kept_close(&kept);
     verify_needs_free(&needs);
     verify_values_free(&values);
+    if (status == STATUS_OK) count_verdicts(verification);
+    if (status == STATUS_OK && options->diagnose)
+        status = verify_diagnose(pipeline, recipe, theirs, options, verification, error);
+    if (status != STATUS_OK) verification_free(verification);
     return status;
 }
 

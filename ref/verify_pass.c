@@ -123,7 +123,10 @@ static char *why_unknown(const struct watch *watch, const struct verify_place *p
     case VERIFY_NOISE:
         if (strcmp(place->key, "latents.init") != 0) return reason("%s", seed_reason);
         return watch->no_noise ? reason("init_noise is not recorded, and %s", seed_reason) : NULL;
-    case VERIFY_MODEL_INPUT: return watch->no_latents ? why_no_latents(place->step) : NULL;
+    case VERIFY_MODEL_INPUT:
+        if (!watch->no_latents) return NULL;
+        return place->step > 0 ? reason("step.%02d.latents is not recorded", place->step - 1)
+                               : why_no_latents(0);
     case VERIFY_UNET:
     case VERIFY_GUIDANCE:
         return watch->no_model_input || no_text ? why_no_prediction(watch, place->step) : NULL;
