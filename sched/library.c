@@ -75,10 +75,9 @@ static enum status seed_noise(void *scheduler, const uint64_t *seeds, size_t cou
     return scheduler_seed_noise(scheduler, seeds, count, error);
 }
 
-static enum status step(void *scheduler, const struct plumb_step *input, const struct step_options *options,
-    void *prev_sample, void *pred_original_sample, struct error *error)
+static struct step_input input_of(const struct plumb_step *input, const struct step_options *options)
 {
-    const struct step_input all = {
+    return (struct step_input){
         .timestep = input->timestep,
         .model_output = input->model_output,
         .model_output_size = input->model_output_size,
@@ -88,7 +87,25 @@ static enum status step(void *scheduler, const struct plumb_step *input, const s
         .noise = input->noise,
         .options = *options,
     };
+}
+
+static enum status step(void *scheduler, const struct plumb_step *input, const struct step_options *options,
+    void *prev_sample, void *pred_original_sample, struct error *error)
+{
+    const struct step_input all = input_of(input, options);
     return scheduler_step(scheduler, &all, prev_sample, pred_original_sample, error);
+}
+
+static int correct_steps(const void *scheduler)
+{
+    return scheduler_correct_steps(scheduler);
+}
+
+static enum status correct(
+    void *scheduler, const struct plumb_step *input, void *prev_sample, struct error *error)
+{
+    const struct step_input all = input_of(input, &STEP_OPTIONS_DEFAULT);
+    return scheduler_correct(scheduler, &all, prev_sample, error);
 }
 
 static enum status add_noise(void *scheduler, const void *original_samples, const void *noise,
@@ -96,6 +113,14 @@ static enum status add_noise(void *scheduler, const void *original_samples, cons
 {
     return scheduler_add_noise(
         scheduler, original_samples, noise, at_timesteps, batch, sample_size, noisy_samples, error);
+}
+
+static enum status copy(const void *scheduler, void **second, struct error *error)
+{
+    struct scheduler *copied = NULL;
+    enum status status = scheduler_copy(scheduler, &copied, error);
+    *second = copied;
+    return status;
 }
 
 static enum status save(const void *scheduler, unsigned char **bytes, size_t *size, struct error *error)
@@ -133,7 +158,10 @@ const struct library REAL_NAME(library) = {
     .makes_noise = makes_noise,
     .seed_noise = seed_noise,
     .step = step,
+    .correct_steps = correct_steps,
+    .correct = correct,
     .add_noise = add_noise,
+    .copy = copy,
     .save = save,
     .restore = restore,
     .guide = guide,

@@ -27,8 +27,12 @@ struct library {
     enum status (*seed_noise)(void *scheduler, const uint64_t *seeds, size_t count, struct error *error);
     enum status (*step)(void *scheduler, const struct plumb_step *step, const struct step_options *options,
         void *prev_sample, void *pred_original_sample, struct error *error);
+    int (*correct_steps)(const void *scheduler);
+    enum status (*correct)(
+        void *scheduler, const struct plumb_step *step, void *prev_sample, struct error *error);
     enum status (*add_noise)(void *scheduler, const void *original_samples, const void *noise,
         const double *timesteps, size_t batch, size_t sample_size, void *noisy_samples, struct error *error);
+    enum status (*copy)(const void *scheduler, void **copy, struct error *error);
     enum status (*save)(const void *scheduler, unsigned char **bytes, size_t *size, struct error *error);
     enum status (*restore)(const unsigned char *bytes, size_t size, void **scheduler, struct error *error);
     void (*guide)(const void *uncond, const void *text, size_t batch, size_t n, double scale, double rescale,

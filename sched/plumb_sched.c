@@ -1,5 +1,6 @@
 #include "plumb_sched.h"
 
+#include "checksum.h"
 #include "generator.h"
 #include "library.h"
 
@@ -43,6 +44,13 @@ static const struct library *library_of(enum plumb_arithmetic arithmetic)
     return arithmetic == PLUMB_F64 ? &library_f64 : &library_f32;
 }
 
+/* Parses `text`, named `what` in errors. */
+static enum status parse(const char *text, const char *what, cJSON **json, struct error *error)
+{
+    if (!text) return error_input(error, "%s: expected JSON text, got NULL", what);
+    return json_parse(text, strlen(text), what, json, error);
+}
+
 static plumb_scheduler *new_scheduler(enum plumb_arithmetic arithmetic, struct error *error)
 {
     plumb_scheduler *s = calloc(1, sizeof *s);
@@ -63,7 +71,7 @@ plumb_scheduler *plumb_scheduler_create(
     cJSON *json = NULL;
     plumb_scheduler *s = new_scheduler(arithmetic, &error);
     enum status status = s ? STATUS_OK : STATUS_MACHINE;
-    if (status == STATUS_OK) status = json_parse(config, strlen(config), "config", &json, &error);
+    if (status == STATUS_OK) status = parse(config, "config", &json, &error);
     if (status == STATUS_OK) status = s->library->create(json, &s->scheduler, &s->warnings, &error);
     cJSON_Delete(json);
     if (status == STATUS_OK) return s;
@@ -106,7 +114,7 @@ static enum plumb_status result(enum status status)
 /* Parses `arguments`, which must be an object. */
 static enum status parse_arguments(plumb_scheduler *s, const char *arguments, cJSON **json)
 {
-    enum status status = json_parse(arguments, strlen(arguments), "arguments", json, &s->error);
+    enum status status = parse(arguments, "arguments", json, &s->error);
     if (status == STATUS_OK && !cJSON_IsObject(*json)) {
         cJSON_Delete(*json);
         *json = NULL;
@@ -174,6 +182,8 @@ double plumb_scheduler_init_noise_sigma(const plumb_scheduler *s)
 enum plumb_status plumb_scheduler_scale_model_input(
     plumb_scheduler *s, double timestep, const void *sample, size_t n, void *model_input)
 {
+    if (!sample || !model_input)
+        return result(error_input(&s->error, "scale_model_input: expected sample and model_input, got NULL"));
     return result(s->library->scale_model_input(s->scheduler, timestep, sample, n, model_input, &s->error));
 }
 
@@ -189,29 +199,56 @@ int plumb_scheduler_makes_noise(const plumb_scheduler *s)
 
 enum plumb_status plumb_scheduler_seed_noise(plumb_scheduler *s, const uint64_t *seeds, size_t count)
 {
+    if (count && !seeds)
+        return result(error_input(&s->error, "seeds: expected %zu of them, got NULL", count));
     return result(s->library->seed_noise(s->scheduler, seeds, count, &s->error));
+}
+
+static enum status check_arrays(const struct plumb_step *step, const void *prev_sample, struct error *error)
+{
+    if (step && step->model_output && step->sample && prev_sample) return STATUS_OK;
+    return error_input(error, "step: expected model_output, sample and prev_sample, got NULL");
 }
 
 enum plumb_status plumb_scheduler_step(
     plumb_scheduler *s, const struct plumb_step *step, void *prev_sample, void *pred_original_sample)
 {
+    const enum status status = check_arrays(step, prev_sample, &s->error);
+    if (status != STATUS_OK) return result(status);
     return result(
         s->library->step(s->scheduler, step, &s->options, prev_sample, pred_original_sample, &s->error));
+}
+
+int plumb_scheduler_correct_steps(const plumb_scheduler *s)
+{
+    return s->library->correct_steps(s->scheduler);
+}
+
+enum plumb_status plumb_scheduler_correct(
+    plumb_scheduler *s, const struct plumb_step *step, void *prev_sample)
+{
+    const enum status status = check_arrays(step, prev_sample, &s->error);
+    if (status != STATUS_OK) return result(status);
+    return result(s->library->correct(s->scheduler, step, prev_sample, &s->error));
 }
 
 enum plumb_status plumb_scheduler_add_noise(plumb_scheduler *s, const void *original_samples,
     const void *noise, const double *timesteps, size_t batch, size_t sample_size, void *noisy_samples)
 {
+    if (!original_samples || !noise || !timesteps || !noisy_samples)
+        return result(error_input(
+            &s->error, "add_noise: expected original_samples, noise, timesteps and noisy_samples, got NULL"));
     return result(s->library->add_noise(
         s->scheduler, original_samples, noise, timesteps, batch, sample_size, noisy_samples, &s->error));
 }
 
 /* --- Branching, stopping and going on ----------------------------------------------------- */
 
-/* What the sampler saves, behind the arithmetic and the options of step(). */
+/* What stands in front of what the sampler saves. */
 struct saved {
     enum plumb_arithmetic arithmetic;
     struct step_options options;
+    uint64_t checksum; /* of this struct with 0 in this place */
 };
 
 size_t plumb_scheduler_save(plumb_scheduler *s, void *bytes, size_t capacity)
@@ -223,6 +260,8 @@ size_t plumb_scheduler_save(plumb_scheduler *s, void *bytes, size_t capacity)
     memset(&front, 0, sizeof front); /* with what lies between the members */
     front.arithmetic = s->arithmetic;
     front.options = s->options;
+    front.checksum = checksum_of(&front, sizeof front);
+    if (!bytes) capacity = 0;
     const size_t front_room = capacity < sizeof front ? capacity : sizeof front;
     const size_t room = capacity - front_room;
     if (front_room) memcpy(bytes, &front, front_room);
@@ -236,13 +275,20 @@ plumb_scheduler *plumb_scheduler_restore(const void *bytes, size_t size, char me
     struct error error = {""};
     struct saved front;
     plumb_scheduler *s = NULL;
-    if (size < sizeof front) {
+    if (!bytes || size < sizeof front) {
         error_input(&error, "saved scheduler: cut short");
         tell(message, &error);
         return NULL;
     }
     memcpy(&front, bytes, sizeof front);
-    s = new_scheduler(front.arithmetic == PLUMB_F64 ? PLUMB_F64 : PLUMB_DIFFUSERS, &error);
+    const uint64_t sum = front.checksum;
+    front.checksum = 0;
+    if (sum != checksum_of(&front, sizeof front)) {
+        error_input(&error, "saved scheduler: damaged, or not of this version");
+        tell(message, &error);
+        return NULL;
+    }
+    s = new_scheduler(front.arithmetic, &error);
     enum status status = s ? STATUS_OK : STATUS_MACHINE;
     if (status == STATUS_OK)
         status = s->library->restore(
@@ -258,13 +304,8 @@ plumb_scheduler *plumb_scheduler_restore(const void *bytes, size_t size, char me
 
 plumb_scheduler *plumb_scheduler_copy(const plumb_scheduler *s)
 {
-    unsigned char *bytes = NULL;
-    size_t size = 0;
     plumb_scheduler *copy = new_scheduler(s->arithmetic, NULL);
-    enum status status = copy ? s->library->save(s->scheduler, &bytes, &size, NULL) : STATUS_MACHINE;
-    if (status == STATUS_OK) status = s->library->restore(bytes, size, &copy->scheduler, NULL);
-    free(bytes);
-    if (status != STATUS_OK) {
+    if (!copy || s->library->copy(s->scheduler, &copy->scheduler, NULL) != STATUS_OK) {
         plumb_scheduler_free(copy);
         return NULL;
     }
@@ -287,10 +328,12 @@ struct plumb_generator {
 plumb_generator *plumb_generator_create(const char *name, const char *seed, char message[PLUMB_MESSAGE_SIZE])
 {
     struct error error = {""};
-    enum generator_kind kind = generator_kind_of(name);
+    enum generator_kind kind = name ? generator_kind_of(name) : GENERATOR_KINDS;
     plumb_generator *g = NULL;
     enum status status = STATUS_OK;
-    if (kind == GENERATOR_KINDS) status = error_input(&error, "no generator is called \"%.60s\"", name);
+    if (kind == GENERATOR_KINDS)
+        status = error_input(&error, "no generator is called \"%.60s\"", name ? name : "NULL");
+    if (status == STATUS_OK && !seed) status = error_input(&error, "seed: expected an integer, got NULL");
     if (status == STATUS_OK && !(g = calloc(1, sizeof *g))) status = error_memory(&error, sizeof *g);
     if (status == STATUS_OK) status = generator_create(kind, seed, &g->generator, &error);
     if (status == STATUS_OK) return g;

@@ -17,9 +17,10 @@
  *
  * Configs and arguments are JSON text, with Diffusers' own names; numbers of samples are arrays of float in
  * the arithmetic PLUMB_DIFFUSERS, of double in PLUMB_F64 (`void *` here stands for the one or the other). A
- * function that can fail returns a status; what was wrong is in plumb_scheduler_message(). Nothing is printed
- * and nothing exits. There is no global state: different objects may be used by different threads at once,
- * one object by one thread at a time. sched/examples/ has a program in C and one in Python.
+ * function that can fail returns a status; what was wrong is in plumb_scheduler_message(). Text and arrays
+ * that a call needs and that are NULL are refused so; objects must be there. Nothing is printed and nothing
+ * exits. There is no global state: different objects may be used by different threads at once, one object by
+ * one thread at a time. sched/examples/ has a program in C and one in Python.
  */
 #ifndef PLUMB_SCHED_H
 #define PLUMB_SCHED_H
@@ -111,13 +112,20 @@ struct plumb_step {
 enum plumb_status plumb_scheduler_step(
     plumb_scheduler *scheduler, const struct plumb_step *step, void *prev_sample, void *pred_original_sample);
 
+/* Predictor-corrector sampling: before each step the loop calls plumb_scheduler_correct() so many times, each
+ * with a model output for the sample that it is given, and always with noise. 0 for all classes but
+ * ScoreSdeVe; for these a correction is refused. */
+int plumb_scheduler_correct_steps(const plumb_scheduler *scheduler);
+enum plumb_status plumb_scheduler_correct(
+    plumb_scheduler *scheduler, const struct plumb_step *step, void *prev_sample);
+
 /* `original_samples` [batch, sample_size] noised to the level of each picture's timestep [batch]. */
 enum plumb_status plumb_scheduler_add_noise(plumb_scheduler *scheduler, const void *original_samples,
     const void *noise, const double *timesteps, size_t batch, size_t sample_size, void *noisy_samples);
 
 /* --- Branching, stopping and going on ----------------------------------------------------- */
 
-/* A second scheduler at the same point of the same run; NULL where memory is out. */
+/* A second scheduler at the same point of the same run, with no warnings yet; NULL where memory is out. */
 plumb_scheduler *plumb_scheduler_copy(const plumb_scheduler *scheduler);
 
 /* The scheduler as bytes, for this version on this kind of machine: writes at most `capacity` of them and

@@ -283,6 +283,7 @@ bool scheduler_makes_noise(const struct scheduler *scheduler)
 enum status scheduler_seed_noise(
     struct scheduler *scheduler, const uint64_t *seeds, size_t count, struct error *error)
 {
+    if (count > SIZE_MAX / sizeof(uint64_t)) return error_memory(error, SIZE_MAX);
     uint64_t *copy = malloc((count ? count : 1) * sizeof *copy);
     if (!copy) return error_memory(error, count * sizeof *copy);
     for (size_t i = 0; i < count; i++) copy[i] = seeds[i];

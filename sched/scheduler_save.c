@@ -5,6 +5,7 @@
  */
 #include "real.h"
 #include "scheduler_save.h"
+#include "checksum.h"
 #include "solver.h"
 
 #include <stdint.h>
@@ -25,13 +26,6 @@ struct header {
 };
 
 /* --- Bytes -------------------------------------------------------------------------------- */
-
-static uint64_t checksum(const unsigned char *bytes, size_t size)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < size; i++) hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
 
 struct writer {
     unsigned char *bytes;
@@ -149,7 +143,7 @@ enum status scheduler_save(
     put(&w, scheduler->alphas, header.num_betas * sizeof *scheduler->alphas);
     put(&w, scheduler->noise_seeds, scheduler->num_noise_seeds * sizeof *scheduler->noise_seeds);
     status = put_state(&w, scheduler, error);
-    uint64_t sum = checksum(w.bytes, w.size);
+    uint64_t sum = checksum_of(w.bytes, w.size);
     put(&w, &sum, sizeof sum);
     if (status == STATUS_OK && w.status != STATUS_OK) status = error_memory(error, w.capacity);
     free(config);
@@ -174,7 +168,7 @@ static enum status take_header(struct reader *r, struct header *header, struct e
     memcpy(header, r->bytes, sizeof *header);
     if (memcmp(header->magic, magic, sizeof magic) != 0)
         return error_input(error, "saved scheduler: not a scheduler that this version saved");
-    if (sum != checksum(r->bytes, r->left - sizeof sum))
+    if (sum != checksum_of(r->bytes, r->left - sizeof sum))
         return error_input(error, "saved scheduler: damaged, or cut short");
     if (header->size_of_real != sizeof(real))
         return error_input(error, "saved scheduler: of the other arithmetic (%s)",
