@@ -5,6 +5,7 @@
 
 #include "tests/support.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,72 @@ START_TEST(what_it_refuses)
 }
 END_TEST
 
+/* Text and arrays that a call needs and does not get. */
+START_TEST(what_is_not_there_is_refused)
+{
+    char message[PLUMB_MESSAGE_SIZE] = "";
+    const double numbers[2] = {1, 2}, timestep = 5;
+    double result[2];
+    ck_assert_ptr_null(plumb_scheduler_create(NULL, PLUMB_F64, message));
+    ck_assert_ptr_nonnull(strstr(message, "NULL"));
+    ck_assert_ptr_null(plumb_scheduler_restore(NULL, 1000, message));
+    ck_assert_ptr_null(plumb_generator_create(NULL, "1", message));
+    ck_assert_ptr_null(plumb_generator_create("torch-cpu", NULL, message));
+    ck_assert_ptr_nonnull(strstr(message, "seed"));
+    plumb_scheduler *s = need_scheduler("{\"_class_name\": \"DDIMScheduler\"}", PLUMB_F64);
+    ck_assert_int_eq(plumb_scheduler_set_timesteps(s, NULL), PLUMB_BAD_INPUT);
+    ck_assert_int_eq(plumb_scheduler_set_timesteps(s, "{\"num_inference_steps\": 2}"), PLUMB_OK);
+    ck_assert_int_eq(plumb_scheduler_scale_model_input(s, timestep, NULL, 2, result), PLUMB_BAD_INPUT);
+    ck_assert_int_eq(plumb_scheduler_seed_noise(s, NULL, 1), PLUMB_BAD_INPUT);
+    ck_assert_int_eq(plumb_scheduler_add_noise(s, numbers, NULL, &timestep, 1, 2, result), PLUMB_BAD_INPUT);
+    struct plumb_step step = {.timestep = plumb_scheduler_timesteps(s)[0],
+        .model_output = numbers,
+        .model_output_size = 2,
+        .sample = numbers,
+        .batch = 1,
+        .sample_size = 2};
+    ck_assert_int_eq(plumb_scheduler_step(s, &step, NULL, NULL), PLUMB_BAD_INPUT);
+    step.sample = NULL;
+    ck_assert_int_eq(plumb_scheduler_step(s, &step, result, NULL), PLUMB_BAD_INPUT);
+    ck_assert_ptr_nonnull(strstr(plumb_scheduler_message(s), "sample"));
+    step.sample = numbers;
+    ck_assert_int_eq(plumb_scheduler_step(s, &step, result, NULL), PLUMB_OK);
+    plumb_scheduler_free(s);
+}
+END_TEST
+
+/* Langevin's corrector (Song et al. 2021, algorithm 4): x + e s + sqrt(2 e) z with e = 2 (r |z| / |s|)^2. */
+START_TEST(corrections)
+{
+    plumb_scheduler *s = need_scheduler("{\"_class_name\": \"DDIMScheduler\"}", PLUMB_F64);
+    const double model_output[2] = {0.5, -0.25}, sample[2] = {1, 2}, noise[2] = {0.3, -0.7};
+    double corrected[2];
+    struct plumb_step step = {.model_output = model_output,
+        .model_output_size = 2,
+        .sample = sample,
+        .batch = 1,
+        .sample_size = 2,
+        .noise = noise};
+    ck_assert_int_eq(plumb_scheduler_correct_steps(s), 0);
+    ck_assert_int_eq(plumb_scheduler_set_timesteps(s, "{\"num_inference_steps\": 2}"), PLUMB_OK);
+    ck_assert_int_eq(plumb_scheduler_correct(s, &step, corrected), PLUMB_BAD_INPUT);
+    plumb_scheduler_free(s);
+
+    s = need_scheduler(
+        "{\"_class_name\": \"ScoreSdeVeScheduler\", \"snr\": 0.2, \"correct_steps\": 3}", PLUMB_F64);
+    ck_assert_int_eq(plumb_scheduler_correct_steps(s), 3);
+    ck_assert_int_eq(plumb_scheduler_set_timesteps(s, "{\"num_inference_steps\": 4}"), PLUMB_OK);
+    step.timestep = plumb_scheduler_timesteps(s)[0];
+    ck_assert_msg(plumb_scheduler_correct(s, &step, corrected) == PLUMB_OK, "%s", plumb_scheduler_message(s));
+    const double ratio = 0.2 * hypot(0.3, 0.7) / hypot(0.5, 0.25), size = 2 * ratio * ratio;
+    for (int i = 0; i < 2; i++)
+        ck_assert_double_eq_tol(
+            corrected[i], sample[i] + size * model_output[i] + sqrt(2 * size) * noise[i], 1e-14);
+    ck_assert_int_eq(plumb_scheduler_correct(s, &step, NULL), PLUMB_BAD_INPUT);
+    plumb_scheduler_free(s);
+}
+END_TEST
+
 START_TEST(saved_and_copied_runs_go_on)
 {
     double whole[N], sample[N], branched[N];
@@ -148,6 +215,13 @@ START_TEST(saved_and_copied_runs_go_on)
     plumb_scheduler *restored = plumb_scheduler_restore(bytes, size, NULL);
     ck_assert(copy && restored);
     ck_assert_ptr_null(plumb_scheduler_restore(bytes, size - 1, NULL));
+    for (size_t i = 0; i < size; i += 1 + i / 64) { /* the front closely, the rest here and there */
+        char message[PLUMB_MESSAGE_SIZE] = "";
+        bytes[i] ^= 1;
+        ck_assert_msg(!plumb_scheduler_restore(bytes, size, message), "byte %zu", i);
+        ck_assert_ptr_nonnull(strstr(message, "saved scheduler: "));
+        bytes[i] ^= 1;
+    }
     free(bytes);
 
     memcpy(branched, sample, sizeof sample);
@@ -232,6 +306,8 @@ int main(void)
     tcase_add_test(calls, what_it_computes);
     tcase_add_test(calls, noise_from_a_seed);
     tcase_add_test(calls, what_it_refuses);
+    tcase_add_test(calls, what_is_not_there_is_refused);
+    tcase_add_test(calls, corrections);
     tcase_add_test(calls, saved_and_copied_runs_go_on);
     tcase_add_test(calls, threads_do_not_meet);
     tcase_add_test(examples, the_example_in_c_runs);
