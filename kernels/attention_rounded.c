@@ -101,6 +101,20 @@ static void softmax(real *x, size_t n)
     vector->multiply_constant(x, (real)(1 / sum), n, x);
 }
 
+/* The larger of `largest` and the magnitudes of the scores that the queries from `first` on see. */
+static real largest_seen(
+    const struct attention_shape *s, size_t first, size_t queries, const real *scores, real largest)
+{
+    for (size_t i = 0; i < queries; i++) {
+        size_t seen = s->causal ? smaller(first + i + 1, s->kv_len) : s->kv_len;
+        for (size_t j = 0; j < seen; j++) {
+            real magnitude = (real)fabs((double)scores[i * s->kv_len + j]);
+            largest = magnitude > largest ? magnitude : largest;
+        }
+    }
+    return largest;
+}
+
 /* scores: [queries, kv_len], of which the first is that of query `first`, to weights. */
 static void weigh(
     enum number_format format, const struct attention_shape *s, size_t first, size_t queries, real *scores)
@@ -121,7 +135,7 @@ static void weigh(
 
 /* One head. q, k, v, y: its first element of the picture. */
 static void attend(enum number_format format, const struct attention_shape *s, const struct plan *plan,
-    const real *q, const real *k, const real *v, real *y, real *scratch)
+    const real *q, const real *k, const real *v, real *y, real *largest_score, real *scratch)
 {
     const enum stored_type own = sizeof(real) == sizeof(double) ? STORED_F64 : STORED_F32;
     size_t stride = s->heads * s->dim;
@@ -139,6 +153,7 @@ static void attend(enum number_format format, const struct attention_shape *s, c
         gather(format, q + first * stride, queries, s, scratch + plan->q);
         kernel_linear(&score, scratch + plan->q, keys, NULL, NULL, scores, products);
         vector_kernels()->multiply_constant(scores, (real)s->scale, queries * s->kv_len, scores);
+        if (largest_score) *largest_score = largest_seen(s, first, queries, scores, *largest_score);
         weigh(format, s, first, queries, scores);
         kernel_linear(&mix, scores, values, NULL, NULL, mixed, products);
         if (format != FORMAT_TF32) kernel_round(format, mixed, queries * s->dim, mixed);
@@ -148,14 +163,16 @@ static void attend(enum number_format format, const struct attention_shape *s, c
 }
 
 void kernel_attention_rounded(enum number_format format, const struct attention_shape *shape, const real *q,
-    const real *k, const real *v, real *y, real *scratch)
+    const real *k, const real *v, real *y, real *largest_score, real *scratch)
 {
     struct plan plan = make_plan(shape);
     size_t stride = shape->heads * shape->dim;
+    if (largest_score) *largest_score = 0;
     for (size_t picture = 0; picture < shape->batch; picture++)
         for (size_t head = 0; head < shape->heads; head++) {
             size_t queries = picture * shape->q_len * stride + head * shape->dim;
             size_t keys = picture * shape->kv_len * stride + head * shape->dim;
-            attend(format, shape, &plan, q + queries, k + keys, v + keys, y + queries, scratch);
+            attend(
+                format, shape, &plan, q + queries, k + keys, v + keys, y + queries, largest_score, scratch);
         }
 }

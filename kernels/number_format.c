@@ -8,10 +8,10 @@
 const char *const number_format_names[NUMBER_FORMATS] = {"f32", "f16", "bf16", "tf32"};
 
 const struct number_limits number_format_limits[NUMBER_FORMATS] = {
-    [FORMAT_F32] = {FLT_MAX, 0x1p-126, 0x1p-149, 0x1p-24},
-    [FORMAT_F16] = {65504, 0x1p-14, 0x1p-24, 0x1p-11},
-    [FORMAT_BF16] = {0x1.fep127, 0x1p-126, 0x1p-133, 0x1p-8},
-    [FORMAT_TF32] = {0x1.ffcp127, 0x1p-126, 0x1p-136, 0x1p-11},
+    [FORMAT_F32] = {FLT_MAX, 0x1.ffffffp127, 0x1p-126, 0x1p-149, 0x1p-24},
+    [FORMAT_F16] = {65504, 65520, 0x1p-14, 0x1p-24, 0x1p-11},
+    [FORMAT_BF16] = {0x1.fep127, 0x1.ffp127, 0x1p-126, 0x1p-133, 0x1p-8},
+    [FORMAT_TF32] = {0x1.ffcp127, 0x1.ffep127, 0x1p-126, 0x1p-136, 0x1p-11},
 };
 
 float number_format_round(enum number_format format, float x)

@@ -20,6 +20,7 @@ extern const char *const number_format_names[NUMBER_FORMATS]; /* "f32", "f16", "
 /* What a format can hold. */
 struct number_limits {
     double largest;         /* finite */
+    double overflow;        /* from here on a number becomes infinity: half a step beyond the largest */
     double smallest_normal; /* below it there are fewer bits */
     double smallest;        /* positive; what is less than half of it becomes zero */
     double unit_roundoff;   /* largest relative error of rounding a number between the two: 2^-11 for f16 */

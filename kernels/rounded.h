@@ -36,9 +36,12 @@ void kernel_geglu_rounded(enum number_format format, const real *x, size_t rows,
  * rounded alone: q, k, v and the softmax.
  *
  * A fused kernel (flash attention, PyTorch's scaled_dot_product_attention on a GPU) keeps scores and sums in
- * float and rounds less: the weights before the second product, and the result. */
+ * float and rounds less: the weights before the second product, and the result.
+ *
+ * largest_score: [1], the largest magnitude of the scores that are seen, before they are rounded (any number
+ * where there is a NaN); or NULL. */
 size_t kernel_attention_rounded_scratch(const struct attention_shape *shape);
 void kernel_attention_rounded(enum number_format format, const struct attention_shape *shape, const real *q,
-    const real *k, const real *v, real *y, real *scratch);
+    const real *k, const real *v, real *y, real *largest_score, real *scratch);
 
 #endif

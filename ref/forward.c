@@ -2,6 +2,7 @@
 
 #include "arena.h"
 #include "forward.h"
+#include "layers.h"
 #include "observer.h"
 #include "trace.h"
 
@@ -57,6 +58,8 @@ bool forward_runs(struct forward *f, const struct kernel_call *call)
 {
     const struct kernel_replacement *other = f->replacement;
     if (f->status == STATUS_OK && f->record) f->record(f->record_context, call);
+    f->kernel = call->kernel;
+    f->weight = call->norm ? call->norm->weight.data : call->linear || call->conv2d ? call->w.data : NULL;
     if (f->status == STATUS_OK && other && KERNEL_NAME(other->replace)(other->context, f, call)) return false;
     return forward_computes(f);
 }
@@ -64,6 +67,16 @@ bool forward_runs(struct forward *f, const struct kernel_call *call)
 bool forward_rounds(const struct forward *f)
 {
     return DTYPE_REAL == DTYPE_F32 && f->format != FORMAT_F32 && !f->upcast;
+}
+
+static bool results_are_watched(const struct forward *f)
+{
+    return f->observer && f->observer->result;
+}
+
+bool forward_fuses(const struct forward *f)
+{
+    return !forward_rounds(f) && !results_are_watched(f);
 }
 
 enum number_format forward_result_format(const struct forward *f)
@@ -75,6 +88,14 @@ struct tensor forward_round(struct forward *f, struct tensor x)
 {
     enum number_format format = forward_result_format(f);
     if (format != FORMAT_F32 && forward_computes(f)) kernel_round(format, x.data, tensor_count(&x), x.data);
+    return x;
+}
+
+struct tensor forward_result(struct forward *f, struct tensor x)
+{
+    forward_round(f, x);
+    if (results_are_watched(f) && forward_computes(f))
+        f->status = f->observer->result(f->observer->context, f->kernel, f->weight, &x, f->error);
     return x;
 }
 

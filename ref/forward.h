@@ -26,6 +26,8 @@
 #define forward_computes KERNEL_NAME(forward_computes)
 #define forward_runs KERNEL_NAME(forward_runs)
 #define forward_rounds KERNEL_NAME(forward_rounds)
+#define forward_fuses KERNEL_NAME(forward_fuses)
+#define forward_result KERNEL_NAME(forward_result)
 #define forward_result_format KERNEL_NAME(forward_result_format)
 #define forward_round KERNEL_NAME(forward_round)
 #define forward_rounded_copy KERNEL_NAME(forward_rounded_copy)
@@ -88,6 +90,9 @@ struct forward {
     void *record_context;
 
     const struct kernel_replacement *replacement; /* NULL: the kernels alone compute */
+
+    const char *kernel; /* of the present call: its name, and its layer's weight, for the observer */
+    const void *weight;
 };
 
 /* A new, uninitialised tensor of type real. On failure sets the status and returns a tensor whose data is
@@ -115,6 +120,10 @@ bool forward_runs(struct forward *f, const struct kernel_call *call);
 
 /* Whether operators are those of another format. */
 bool forward_rounds(const struct forward *f);
+/* Whether an operator may be computed together with the one that follows it. */
+bool forward_fuses(const struct forward *f);
+/* The result of the kernel that was called last: rounded, and shown to who watches results; returns x. */
+struct tensor forward_result(struct forward *f, struct tensor x);
 /* The format that results are stored in: `format`, but F32 where it is TF32, in an upcast and in double. */
 enum number_format forward_result_format(const struct forward *f);
 /* Rounds the elements of x, of type real, to it; returns x. */

@@ -186,7 +186,7 @@ static struct tensor linear_after(struct forward *f, struct tensor x, const stru
             f, &(struct kernel_call){.kernel = name, .x = x, .w = layer->weight, .y = y, .linear = layer}))
         kernel_linear(&shape, x.data, w, bias, onto ? onto->data : NULL, y.data, tiles);
     arena_release(f->arena, scope);
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 struct tensor linear(struct forward *f, struct tensor x, const struct linear *layer)
@@ -196,25 +196,25 @@ struct tensor linear(struct forward *f, struct tensor x, const struct linear *la
 
 struct tensor linear_gelu(struct forward *f, struct tensor x, const struct linear *layer)
 {
-    if (forward_rounds(f)) return rounded_linear_gelu(f, x, layer);
+    if (!forward_fuses(f)) return rounded_linear_gelu(f, x, layer);
     return linear_after(f, x, layer, LINEAR_GELU, NULL);
 }
 
 struct tensor linear_quick_gelu(struct forward *f, struct tensor x, const struct linear *layer)
 {
-    if (forward_rounds(f)) return rounded_linear_quick_gelu(f, x, layer);
+    if (!forward_fuses(f)) return rounded_linear_quick_gelu(f, x, layer);
     return linear_after(f, x, layer, LINEAR_QUICK_GELU, NULL);
 }
 
 struct tensor linear_geglu(struct forward *f, struct tensor x, const struct linear *layer)
 {
-    if (forward_rounds(f)) return rounded_linear_geglu(f, x, layer);
+    if (!forward_fuses(f)) return rounded_linear_geglu(f, x, layer);
     return linear_after(f, x, layer, LINEAR_GEGLU, NULL);
 }
 
 struct tensor linear_onto(struct forward *f, struct tensor x, const struct linear *layer, struct tensor onto)
 {
-    if (forward_rounds(f)) return rounded_linear_onto(f, x, layer, onto);
+    if (!forward_fuses(f)) return rounded_linear_onto(f, x, layer, onto);
     return linear_after(f, x, layer, LINEAR_PLAIN, &onto);
 }
 
@@ -277,7 +277,7 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
         kernel_conv2d(&shape, x.data, w, bias, shift ? shift->data : NULL, residual ? residual->data : NULL,
             y.data, tiles);
     arena_release(f->arena, scope);
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *layer)
@@ -287,21 +287,21 @@ struct tensor conv2d(struct forward *f, struct tensor x, const struct conv2d *la
 
 struct tensor conv2d_onto(struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor onto)
 {
-    if (forward_rounds(f)) return rounded_conv2d_onto(f, x, layer, onto);
+    if (!forward_fuses(f)) return rounded_conv2d_onto(f, x, layer, onto);
     return conv2d_after(f, x, layer, NULL, &onto, true);
 }
 
 struct tensor conv2d_added(
     struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor residual)
 {
-    if (forward_rounds(f)) return rounded_conv2d_added(f, x, layer, residual);
+    if (!forward_fuses(f)) return rounded_conv2d_added(f, x, layer, residual);
     return conv2d_after(f, x, layer, NULL, &residual, false);
 }
 
 struct tensor conv2d_shifted(
     struct forward *f, struct tensor x, const struct conv2d *layer, struct tensor shift)
 {
-    if (forward_rounds(f)) return rounded_conv2d_shifted(f, x, layer, shift);
+    if (!forward_fuses(f)) return rounded_conv2d_shifted(f, x, layer, shift);
     return conv2d_after(f, x, layer, &shift, NULL, false);
 }
 
@@ -312,7 +312,7 @@ struct tensor conv2d_of_doubled(struct forward *f, struct tensor x, const struct
     bool fits = shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride == 1 &&
                 shape.pad_top == 1 && shape.pad_bottom == 1 && shape.pad_left == 1 && shape.pad_right == 1;
     if (!may_run(f, fits, "conv2d", &x)) return x;
-    if (forward_rounds(f)) return rounded_conv2d_of_doubled(f, x, layer);
+    if (!forward_fuses(f)) return rounded_conv2d_of_doubled(f, x, layer);
     struct tensor y =
         forward_tensor(f, 4, (int64_t[]){x.shape[0], layer->weight.shape[0], 2 * x.shape[2], 2 * x.shape[3]});
     struct arena_mark scope = scope_begin(f);
@@ -338,21 +338,21 @@ static struct tensor normalise_groups(
         kernel_group_norm(x.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank),
             (size_t)layer->groups, layer->eps, w, bias, silu_after, y.data);
     arena_release(f->arena, converted);
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 struct tensor group_norm(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
 {
     if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
     struct tensor y = like(f, x);
-    if (silu_after && forward_rounds(f)) return silu_over(f, normalise_groups(f, x, layer, false, y));
+    if (silu_after && !forward_fuses(f)) return silu_over(f, normalise_groups(f, x, layer, false, y));
     return normalise_groups(f, x, layer, silu_after, y);
 }
 
 struct tensor group_norm_over(struct forward *f, struct tensor x, const struct norm *layer, bool silu_after)
 {
     if (!may_run(f, x.rank >= 2 && x.shape[1] == layer->weight.shape[0], "group_norm", &x)) return x;
-    if (silu_after && forward_rounds(f)) return silu_over(f, normalise_groups(f, x, layer, false, x));
+    if (silu_after && !forward_fuses(f)) return silu_over(f, normalise_groups(f, x, layer, false, x));
     return normalise_groups(f, x, layer, silu_after, x);
 }
 
@@ -366,7 +366,7 @@ struct tensor layer_norm(struct forward *f, struct tensor x, const struct norm *
         kernel_layer_norm(
             x.data, sides(&x, 0, x.rank - 1), (size_t)last_side(&x), layer->eps, w, bias, y.data);
     arena_release(f->arena, converted);
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 /* --- Layers without weights --------------------------------------------------------------- */
@@ -386,7 +386,7 @@ struct tensor attention(struct forward *f, struct tensor q, struct tensor k, str
         .causal = causal,
         .scale = scale,
     };
-    if (forward_rounds(f)) return rounded_attention(f, &shape, q, k, v);
+    if (!forward_fuses(f)) return rounded_attention(f, &shape, q, k, v);
     struct tensor y = like(f, q);
     struct arena_mark scores = scope_begin(f);
     real *room = forward_scratch(f, kernel_attention_scratch(&shape));
@@ -410,7 +410,7 @@ static struct tensor elementwise(
     struct tensor y = like(f, x);
     if (forward_runs(f, &(struct kernel_call){.kernel = name, .x = x, .y = y}))
         kernel(x.data, tensor_count(&x), y.data);
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 struct tensor silu(struct forward *f, struct tensor x)
@@ -423,7 +423,7 @@ struct tensor silu_over(struct forward *f, struct tensor x)
     if (may_run(f, true, "silu", &x) &&
         forward_runs(f, &(struct kernel_call){.kernel = "silu", .x = x, .y = x}))
         kernel_silu(x.data, tensor_count(&x), x.data);
-    return forward_round(f, x);
+    return forward_result(f, x);
 }
 
 struct tensor gelu(struct forward *f, struct tensor x)
@@ -447,7 +447,7 @@ struct tensor geglu(struct forward *f, struct tensor x)
         kernel_geglu(x.data, rows, inner, y.data);
     else
         kernel_geglu_rounded(format, x.data, rows, inner, y.data);
-    return y;
+    return forward_result(f, y);
 }
 
 struct tensor add(struct forward *f, struct tensor a, struct tensor b)
@@ -456,7 +456,7 @@ struct tensor add(struct forward *f, struct tensor a, struct tensor b)
     struct tensor y = like(f, a);
     if (forward_runs(f, &(struct kernel_call){.kernel = "add", .x = a, .y = y, .and = b}))
         kernel_add(a.data, b.data, tensor_count(&a), y.data);
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y)
@@ -464,7 +464,7 @@ struct tensor add_onto(struct forward *f, struct tensor x, struct tensor y)
     if (may_run(f, tensor_same_shape(&x, &y), "add", &x) &&
         forward_runs(f, &(struct kernel_call){.kernel = "add", .x = x, .y = x, .and = y}))
         kernel_add(x.data, y.data, tensor_count(&x), x.data);
-    return forward_round(f, x);
+    return forward_result(f, x);
 }
 
 struct tensor multiply(struct forward *f, struct tensor x, double factor)
@@ -475,7 +475,7 @@ struct tensor multiply(struct forward *f, struct tensor x, double factor)
     const real *in = x.data;
     real *out = y.data;
     for (size_t i = 0, n = tensor_count(&x); i < n; i++) out[i] = in[i] * (real)factor;
-    return forward_round(f, y);
+    return forward_result(f, y);
 }
 
 struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
@@ -484,7 +484,7 @@ struct tensor add_channels(struct forward *f, struct tensor x, struct tensor v)
     if (may_run(f, fits, "add_channels", &x) &&
         forward_runs(f, &(struct kernel_call){.kernel = "add_channels", .x = x, .y = x}))
         kernel_add_channels(x.data, v.data, (size_t)x.shape[0], (size_t)x.shape[1], sides(&x, 2, x.rank));
-    return forward_round(f, x);
+    return forward_result(f, x);
 }
 
 /* --- Layouts ------------------------------------------------------------------------------ */

@@ -68,6 +68,7 @@ struct tensor rounded_attention(
 {
     struct tensor y = forward_tensor(f, q.rank, q.shape);
     struct arena_mark scope = scope_begin(f);
+    struct tensor largest_score = forward_tensor(f, 1, (int64_t[]){1});
     real *room = forward_scratch(f, kernel_attention_rounded_scratch(shape));
     const struct kernel_call call = {.kernel = "attention",
         .x = q,
@@ -77,8 +78,13 @@ struct tensor rounded_attention(
         .heads = (int64_t)shape->heads,
         .scale = shape->scale,
         .causal = shape->causal};
-    if (forward_runs(f, &call))
-        kernel_attention_rounded(f->format, shape, q.data, k.data, v.data, y.data, room);
+    if (forward_runs(f, &call)) {
+        kernel_attention_rounded(forward_rounds(f) ? f->format : FORMAT_F32, shape, q.data, k.data, v.data,
+            y.data, largest_score.data, room);
+        f->kernel = "attention_scores";
+        forward_result(f, largest_score);
+        f->kernel = call.kernel;
+    }
     arena_release(f->arena, scope);
-    return forward_round(f, y); /* again, where something has replaced the kernel */
+    return forward_result(f, y);
 }

@@ -1,7 +1,7 @@
 /*
- * The fused layers of layers.h as a backend has them whose tensors are of another number format (forward.h):
- * one operator after the other, each of which rounds its result. layers.c calls these where forward_rounds();
- * it has checked the shapes of those that take a kernel's. Internal to the layers.
+ * The fused layers of layers.h one operator after the other, each with a result of its own, for a backend's
+ * tensors of another number format (forward.h) and for who watches every result. layers.c calls these where
+ * nothing may be fused; it has checked the shapes of those that take a kernel's. Internal to the layers.
  */
 #ifndef REF_LAYERS_ROUNDED_H
 #define REF_LAYERS_ROUNDED_H

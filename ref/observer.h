@@ -25,6 +25,12 @@ struct observer {
      * always.
      */
     bool (*needs)(void *context, const char *model);
+    /* What a kernel has just computed, of type real. `kernel` is its name as in struct kernel_call; `weight`
+     * are the elements of its layer's weight as they are stored, which tell the layer (NULL where there is
+     * none). A run that is watched so closely fuses no two operators, so that every intermediate is among the
+     * results, and "attention_scores" is one number: the largest magnitude of them. NULL: not called. */
+    enum status (*result)(void *context, const char *kernel, const void *weight, const struct tensor *result,
+        struct error *error);
 };
 
 #endif

@@ -116,10 +116,13 @@ START_TEST(what_is_said_of_them)
     const struct number_limits *said = &number_format_limits[d->format];
     double step = ldexp(1, d->max_exponent - d->bits + 1);
     ck_assert_double_eq(said->largest, ldexp(1, d->max_exponent + 1) - step);
+    ck_assert_double_eq(said->overflow, said->largest + step / 2);
     ck_assert_double_eq(said->smallest_normal, ldexp(1, d->min_exponent));
     ck_assert_double_eq(said->smallest, ldexp(1, d->min_exponent - d->bits + 1));
     ck_assert_double_eq(said->unit_roundoff, ldexp(1, -d->bits));
     expect_both(d, said->largest, said->largest);
+    expect_both(d, said->overflow, (double)INFINITY);
+    expect_both(d, (double)nextafterf((float)said->overflow, 0), said->largest);
     expect_both(d, said->smallest, said->smallest);
     expect_both(d, said->smallest / 2, 0);
 }
