@@ -7,6 +7,7 @@
 #include "output_file.h"
 #include "pipeline.h"
 #include "png_file.h"
+#include "range_report.h"
 #include "version.h"
 
 #include "kernels/cpu.h"
@@ -20,12 +21,17 @@ static const char *const precisions[] = {"f32", "f64", "f16", "bf16", "tf32", NU
 /* The last three are other backends', which a run in float imitates. */
 static const enum number_format formats[] = {FORMAT_F32, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_TF32};
 
+static const char *const range_formats[] = {"table", "json", NULL};
+enum { RANGE_AS_TABLE, RANGE_AS_JSON };
+
 struct run_arguments {
     const char *folder, *out, *trace, *noise_log;
     struct cli_recipe recipe;
     struct cli_machine machine;
     int precision;
     bool trace_modules, report_memory;
+    bool range;
+    int range_format; /* an index into range_formats */
 };
 
 static enum status parse(struct invocation *invocation, struct run_arguments *arguments)
@@ -46,7 +52,8 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .kind = CLI_STRING,
             .value = &arguments->out,
             .argument = "P.png",
-            .help = "the picture; several become P-0.png, P-1.png (plumb.png, if no trace is asked for)"},
+            .help = "the picture; several become P-0.png, P-1.png (plumb.png, if no trace and no range is "
+                    "asked for)"},
         {.name = "trace",
             .kind = CLI_STRING,
             .value = &arguments->trace,
@@ -65,6 +72,18 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .kind = CLI_FLAG,
             .value = &arguments->report_memory,
             .help = "say at the end what was planned and what was in use, as on a terminal anyway"},
+        {.name = "range",
+            .kind = CLI_FLAG,
+            .value = &arguments->range,
+            .help =
+                "print of every operator's results the largest magnitude, and how many overflow or are lost "
+                "in f16 and bf16"},
+        {.name = "range-format",
+            .kind = CLI_CHOICE,
+            .value = &arguments->range_format,
+            .argument = "table|json",
+            .choices = range_formats,
+            .help = "of that report (table)"},
     };
     struct cli_option options[MAX_RECIPE_OPTIONS + sizeof own / sizeof *own];
     const size_t shared = cli_recipe_options(&arguments->recipe, options);
@@ -78,7 +97,8 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
                     "  plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
                     "      --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
                     "  plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
-                    "--steps 25 --eta 1",
+                    "--steps 25 --eta 1\n"
+                    "  plumb run sdxl --prompt 'a cat' --steps 2 --range",
         .options = options,
         .option_count = shared + sizeof own / sizeof *own,
         .minimum_positionals = 1,
@@ -89,6 +109,8 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
     arguments->folder = invocation->positionals[0];
     if (arguments->trace_modules && !arguments->trace)
         return error_input(&invocation->error, "--trace-modules: needs --trace, which says where they go");
+    if (arguments->range_format != RANGE_AS_TABLE && !arguments->range)
+        return error_input(&invocation->error, "--range-format: needs --range, the report that it is of");
     if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
         return error_input(
             &invocation->error, "--out, --trace: expected two files, got %s for both", arguments->out);
@@ -243,23 +265,26 @@ static enum status run(
     struct invocation *invocation, const struct run_arguments *arguments, const struct recipe *recipe)
 {
     struct error *error = &invocation->error;
-    const char *out = arguments->out || arguments->trace ? arguments->out : "plumb.png";
+    const char *out = arguments->out || arguments->trace || arguments->range ? arguments->out : "plumb.png";
     struct pipeline pipeline = {0};
     struct trace *trace = NULL;
     struct pictures pictures = {0};
     struct progress progress = {.invocation = invocation};
     struct memory_plan memory = {0};
+    struct range_report range = {0};
     cJSON *log = NULL;
 
     enum status status = check_outputs(out, arguments, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
     if (status == STATUS_OK && arguments->trace) status = trace_create(&trace, error);
+    if (status == STATUS_OK && arguments->range) status = range_report_open(&pipeline, &range, error);
     if (status == STATUS_OK) {
         struct run_options options = {
             .trace = trace,
             .noise_log = arguments->noise_log ? &log : NULL,
             .format = formats[arguments->precision],
             .trace_modules = arguments->trace_modules,
+            .observer = arguments->range ? &range.observer : NULL,
             .progress = show_progress,
             .progress_context = &progress,
             .memory = &memory,
@@ -274,12 +299,17 @@ static enum status run(
     if (status == STATUS_OK && trace) status = trace_write(trace, arguments->trace, error);
     if (status == STATUS_OK && log) status = noise_log_write(log, arguments->noise_log, error);
     if (status == STATUS_OK && out) status = write_pictures(out, &pictures, recipe, error);
+    if (status == STATUS_OK && arguments->range)
+        status =
+            (arguments->range_format == RANGE_AS_JSON ? range_report_write_json : range_report_write_table)(
+                &range, invocation->out, error);
     if (status == STATUS_OK && (arguments->report_memory || invocation->messages_are_seen))
         report_memory(invocation->messages, &memory);
 
     free(pictures.pixels);
     cJSON_Delete(log);
     trace_free(trace);
+    range_report_close(&range);
     pipeline_close(&pipeline);
     return status;
 }
