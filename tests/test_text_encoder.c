@@ -2,6 +2,7 @@
  * The text encoders against every recorded trace, in both precisions; the two pooling rules and the causal
  * mask from what they mean; configs, weights and ids that are wrong.
  */
+#include "kernels/cpu.h"
 #include "run_text_encoder.h"
 #include "support.h"
 
@@ -233,10 +234,12 @@ static void check_truths(struct recorded *recorded, const struct trace *ours, co
     }
 }
 
+/* With either kind of matrix products. */
 START_TEST(recorded_traces)
 {
     struct recorded recorded;
-    open_recorded(TRACES[_i], &recorded);
+    kernels_use_gemm((enum gemm_kind)(_i % GEMM_KINDS));
+    open_recorded(TRACES[_i / GEMM_KINDS], &recorded);
     for (int negative = 0; negative < 2; negative++) {
         const char *sign = negative ? "negative_" : "";
         int64_t first_column = 0;
@@ -356,7 +359,7 @@ int main(void)
     Suite *suite = suite_create("text encoder");
     TCase *cases = tcase_create("text encoder");
     tcase_set_timeout(cases, 120);
-    tcase_add_loop_test(cases, recorded_traces, 0, TRACE_COUNT);
+    tcase_add_loop_test(cases, recorded_traces, 0, GEMM_KINDS * TRACE_COUNT);
     tcase_add_test(cases, pooling_rules);
     tcase_add_test(cases, batches);
     suite_add_tcase(suite, cases);

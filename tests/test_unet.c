@@ -2,6 +2,7 @@
  * The UNet against PyTorch's: every call of every public trace from its recorded inputs, every module of a
  * first step, and the float64 truth; the same bytes for every number of threads; inputs that do not fit.
  */
+#include "kernels/cpu.h"
 #include "recorded_model.h"
 #include "support.h"
 
@@ -63,10 +64,12 @@ END_TEST
 static const char *const outputs[] = {"step.00.noise_pred_uncond", "step.00.noise_pred_text"};
 
 /* The double build is the truth, and the float build is as near to it as PyTorch's float32 is: at the end
- * against the recorded truth, inside against the double build, which the first check vouches for. */
+ * against the recorded truth, inside against the double build, which the first check vouches for; with either
+ * kind of matrix products. */
 START_TEST(truth)
 {
-    const char *name = RECORDED_IN_FULL[_i];
+    const char *name = RECORDED_IN_FULL[_i / GEMM_KINDS];
+    kernels_use_gemm((enum gemm_kind)(_i % GEMM_KINDS));
     struct recorded recorded;
     recorded_open(name, RECORDED_UNET, &recorded);
     cJSON *errors = golden_json("models/traces/%s.f64_errors.json", name);
@@ -110,7 +113,8 @@ END_TEST
 
 START_TEST(same_bytes_for_every_number_of_threads)
 {
-    check_same_bytes_for_threads(RECORDED_IN_FULL[_i], RECORDED_UNET);
+    kernels_use_gemm((enum gemm_kind)(_i % GEMM_KINDS));
+    check_same_bytes_for_threads(RECORDED_IN_FULL[_i / GEMM_KINDS], RECORDED_UNET);
 }
 END_TEST
 
@@ -206,12 +210,13 @@ int main(void)
     tcase_add_loop_test(recorded, every_call_of_every_trace, 0, RECORDED_COUNT);
     tcase_add_loop_test(recorded, every_module_of_the_first_step, 0, RECORDED_IN_FULL_COUNT);
     tcase_add_loop_test(recorded, sinusoids_are_bit_equal, 0, RECORDED_IN_FULL_COUNT);
-    tcase_add_loop_test(recorded, truth, 0, RECORDED_IN_FULL_COUNT);
+    tcase_add_loop_test(recorded, truth, 0, GEMM_KINDS * RECORDED_IN_FULL_COUNT);
     tcase_add_loop_test(recorded, odd_sizes_and_options, 0, 4);
     suite_add_tcase(suite, recorded);
     TCase *promises = tcase_create("promises");
     tcase_set_timeout(promises, 600);
-    tcase_add_loop_test(promises, same_bytes_for_every_number_of_threads, 0, RECORDED_IN_FULL_COUNT);
+    tcase_add_loop_test(
+        promises, same_bytes_for_every_number_of_threads, 0, GEMM_KINDS * RECORDED_IN_FULL_COUNT);
     tcase_add_test(promises, shards_are_the_same_model);
     tcase_add_test(promises, inputs_that_do_not_fit);
     suite_add_tcase(suite, promises);

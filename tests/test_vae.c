@@ -3,6 +3,7 @@
  * every module, and the float64 truth; the same bytes for every number of threads; unscaling by statistics;
  * old names; a decoder without the middle's attention.
  */
+#include "kernels/cpu.h"
 #include "recorded_model.h"
 #include "ref/vae_model.h"
 #include "support.h"
@@ -28,9 +29,11 @@ START_TEST(the_picture_of_every_trace)
 }
 END_TEST
 
+/* With either kind of matrix products. */
 START_TEST(every_module_and_the_truth)
 {
-    const char *name = RECORDED_IN_FULL[_i];
+    const char *name = RECORDED_IN_FULL[_i / GEMM_KINDS];
+    kernels_use_gemm((enum gemm_kind)(_i % GEMM_KINDS));
     struct recorded recorded;
     recorded_open(name, RECORDED_VAE, &recorded);
     cJSON *errors = golden_json("models/traces/%s.f64_errors.json", name);
@@ -48,7 +51,8 @@ END_TEST
 
 START_TEST(same_bytes_for_every_number_of_threads)
 {
-    check_same_bytes_for_threads(RECORDED_IN_FULL[_i], RECORDED_VAE);
+    kernels_use_gemm((enum gemm_kind)(_i % GEMM_KINDS));
+    check_same_bytes_for_threads(RECORDED_IN_FULL[_i / GEMM_KINDS], RECORDED_VAE);
 }
 END_TEST
 
@@ -158,11 +162,12 @@ int main(void)
     TCase *recorded = tcase_create("recorded");
     tcase_set_timeout(recorded, 600);
     tcase_add_loop_test(recorded, the_picture_of_every_trace, 0, RECORDED_COUNT);
-    tcase_add_loop_test(recorded, every_module_and_the_truth, 0, RECORDED_IN_FULL_COUNT);
+    tcase_add_loop_test(recorded, every_module_and_the_truth, 0, GEMM_KINDS * RECORDED_IN_FULL_COUNT);
     suite_add_tcase(suite, recorded);
     TCase *promises = tcase_create("promises");
     tcase_set_timeout(promises, 600);
-    tcase_add_loop_test(promises, same_bytes_for_every_number_of_threads, 0, RECORDED_IN_FULL_COUNT);
+    tcase_add_loop_test(
+        promises, same_bytes_for_every_number_of_threads, 0, GEMM_KINDS * RECORDED_IN_FULL_COUNT);
     tcase_add_test(promises, unscaling_with_statistics);
     tcase_add_test(promises, latents_of_another_shape);
     tcase_add_test(promises, parts_that_a_config_leaves_out);
