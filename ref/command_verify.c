@@ -34,7 +34,7 @@ static const char description[] =
     "Exit status 0 where everything that could be checked is rounding, 1 where something is not.";
 
 static const char examples[] =
-    "  plumb verify sdxl port.safetensors --recipe run.json\n"
+    "  plumb verify sdxl port.safetensors --recipe run.json --html report.html\n"
     "  plumb verify sd15 dump/ --prompt 'a cat' --steps 20 --seed 7 --their-dtype f16\n"
     "  plumb verify golden/models/tiny-sd golden/models/traces/sd-pndm6.safetensors --format json";
 
@@ -84,6 +84,11 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .argument = "FORMAT",
             .choices = formats,
             .help = "table or json"},
+        {.name = "html",
+            .kind = CLI_STRING,
+            .value = &arguments->html,
+            .argument = "F.html",
+            .help = "write a page with pictures, too"},
         {.name = "all",
             .kind = CLI_FLAG,
             .value = &arguments->all,
@@ -96,8 +101,11 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     struct cli_option options[MAX_RECIPE_OPTIONS + sizeof own / sizeof *own];
     const size_t shared = cli_recipe_options(&arguments->recipe, options);
     memcpy(options + shared, own, sizeof own);
-    const struct cli_usage usage = {"CHECKPOINT THEIRS [options]", description, examples, options,
-        shared + sizeof own / sizeof *own, 2, 2};
+    char explained[12000];
+    snprintf(
+        explained, sizeof explained, "%s\n\n%s\n%s", description, their_tensors_help, verify_report_help);
+    const struct cli_usage usage = {
+        "CHECKPOINT THEIRS [options]", explained, examples, options, shared + sizeof own / sizeof *own, 2, 2};
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) return status;
     if (!(arguments->wrong >= arguments->rounding))
@@ -199,6 +207,24 @@ static char *show_call(const struct recipe *recipe)
     return cJSON_PrintUnformatted(recipe->source);
 }
 
+/* The page, with the exact values of the tensors whose errors it draws. */
+static enum status write_page(
+    const struct verify_report *report, const char *path, const struct work *work, struct error *error)
+{
+    const struct verify_row *rows[VERIFY_HEATMAPS];
+    struct verify_report drawn = *report;
+    struct tensor_set *exact = NULL;
+    size_t count = verify_rows_to_draw(report->verification, VERIFY_HEATMAPS, rows);
+    enum status status = tensor_set_create(&exact, error);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = verify_recompute(&work->pipeline, &work->recipe, work->theirs.tensors, &work->options,
+            rows[i]->name, false, NULL, exact, NULL, error);
+    drawn.exact = exact;
+    if (status == STATUS_OK) status = verify_write_html(&drawn, path, error);
+    tensor_set_free(exact);
+    return status;
+}
+
 static enum status show(
     struct invocation *invocation, const struct arguments *arguments, const struct work *work)
 {
@@ -217,6 +243,8 @@ static enum status show(
         .all = arguments->all, .coloured = verify_may_colour(invocation->out)};
     enum status status = arguments->format == 0 ? verify_write_table(&report, &table, invocation->out, error)
                                                 : verify_write_json(&report, invocation->out, error);
+    if (status == STATUS_OK && arguments->html) status = write_page(&report, arguments->html, work, error);
+    if (status == STATUS_OK && arguments->html) fprintf(invocation->messages, "wrote %s\n", arguments->html);
     cJSON_free(call);
     return status == STATUS_OK ? conclude(&work->verification, report.path, error) : status;
 }
