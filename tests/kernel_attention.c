@@ -87,20 +87,23 @@ static void begin(struct checker *k, struct kernel_case *c, const struct attenti
 
 /* With `causal`, only the queries take infinities and NaN: a weight of zero times an infinite value is NaN,
  * in PyTorch for every query, here for those of the value's own block. */
+void check_attention_shape(
+    struct checker *k, const struct attention_shape *s, enum input_kind kind, unsigned seed)
+{
+    if (too_large(k, 4 * count_queries(s) * s->kv_len)) return;
+    bool finite = s->causal && (kind == INPUT_INFINITE || kind == INPUT_NAN);
+    struct kernel_case c;
+    begin(k, &c, s, kind, seed);
+    case_input(&c, kind, count_queries(s));
+    case_input(&c, finite ? INPUT_NORMAL : kind, count_keys(s));
+    case_input(&c, finite ? INPUT_NORMAL : kind, count_keys(s));
+    check_case(&c);
+}
+
 static void attention_cases(struct checker *k, size_t index)
 {
-    const struct attention_shape *s = &shapes[index];
-    if (too_large(k, 4 * count_queries(s) * s->kv_len)) return;
-    for (int i = 0; i < INPUT_KINDS; i++) {
-        enum input_kind kind = (enum input_kind)i;
-        bool finite = s->causal && (kind == INPUT_INFINITE || kind == INPUT_NAN);
-        struct kernel_case c;
-        begin(k, &c, s, kind, 9000 + 100 * (unsigned)index);
-        case_input(&c, kind, count_queries(s));
-        case_input(&c, finite ? INPUT_NORMAL : kind, count_keys(s));
-        case_input(&c, finite ? INPUT_NORMAL : kind, count_keys(s));
-        check_case(&c);
-    }
+    for (int kind = 0; kind < INPUT_KINDS; kind++)
+        check_attention_shape(k, &shapes[index], (enum input_kind)kind, 9000 + 100 * (unsigned)index);
 }
 
 /* How the scores go along the keys: what the first element of key j is (that of each query is 1). */

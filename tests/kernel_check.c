@@ -215,7 +215,7 @@ void check_run(const struct kernel_run *run, const exact *want, const exact *bou
     static const int threads[] = {2, 1, 3, 8};
     /* How work is cut does not depend on what the numbers are: one kind of input tries every number of
      * threads. */
-    size_t tries = run->kind == INPUT_NORMAL && !run->few_ways ? sizeof threads / sizeof *threads : 1;
+    size_t tries = run->kind == INPUT_NORMAL && !run->k->few_ways ? sizeof threads / sizeof *threads : 1;
     char how[64];
     kernels_use(KERNELS_SCALAR);
     kernels_set_threads(1);

@@ -23,6 +23,12 @@
 #define product_bound KERNEL_NAME(product_bound)
 #define unit_roundoff KERNEL_NAME(unit_roundoff)
 #define smallest_number KERNEL_NAME(smallest_number)
+#define check_linear_shape KERNEL_NAME(check_linear_shape)
+#define check_conv2d_shape KERNEL_NAME(check_conv2d_shape)
+#define check_upsample_conv2d_shape KERNEL_NAME(check_upsample_conv2d_shape)
+#define check_attention_shape KERNEL_NAME(check_attention_shape)
+#define check_group_norm_shape KERNEL_NAME(check_group_norm_shape)
+#define check_layer_norm_shape KERNEL_NAME(check_layer_norm_shape)
 #define kernel_vectors_groups KERNEL_NAME(kernel_vectors_groups)
 #define kernel_models_groups KERNEL_NAME(kernel_models_groups)
 #define kernel_products_groups KERNEL_NAME(kernel_products_groups)
@@ -60,7 +66,6 @@ struct kernel_run {
     size_t n; /* elements of the result */
     void (*call)(const struct kernel_run *run, real *y, real *scratch);
     size_t (*scratch)(const struct kernel_run *run); /* NULL: the kernel takes none */
-    bool few_ways;                                   /* one number of threads is enough */
     bool in_place; /* run a second time with the first input and the result in the same place */
 };
 
@@ -106,8 +111,24 @@ exact smallest_number(void);
  */
 exact product_bound(enum input_kind kind, size_t depth, exact size);
 
+/* One kernel at one shape with one kind of input. */
+void check_linear_shape(
+    struct checker *k, const struct linear_shape *shape, enum input_kind kind, unsigned seed);
+void check_conv2d_shape(
+    struct checker *k, const struct conv2d_shape *shape, enum input_kind kind, unsigned seed);
+void check_upsample_conv2d_shape(
+    struct checker *k, const struct conv2d_shape *shape, enum input_kind kind, unsigned seed);
+void check_attention_shape(
+    struct checker *k, const struct attention_shape *shape, enum input_kind kind, unsigned seed);
+/* In 32 groups, as all the models' are, with SiLU. */
+void check_group_norm_shape(
+    struct checker *k, size_t batch, size_t channels, size_t size, enum input_kind kind, unsigned seed);
+void check_layer_norm_shape(
+    struct checker *k, size_t rows, size_t channels, enum input_kind kind, unsigned seed);
+
 /* Tables that end with one whose kernel is NULL. */
 const struct kernel_group *kernel_vectors_groups(void);
+const struct kernel_group *kernel_models_groups(void);
 const struct kernel_group *kernel_products_groups(void);
 const struct kernel_group *kernel_attention_groups(void);
 const struct kernel_group *kernel_norms_groups(void);

@@ -14,7 +14,9 @@ const struct kernel_group *kernel_norms_groups_f64(void);
 const struct kernel_group *kernel_products_groups_f32(void);
 const struct kernel_group *kernel_products_groups_f64(void);
 const struct kernel_group *kernel_attention_groups_f32(void);
+const struct kernel_group *kernel_models_groups_f32(void);
 const struct kernel_group *kernel_attention_groups_f64(void);
+const struct kernel_group *kernel_models_groups_f64(void);
 
 typedef const struct kernel_group *group_table(void);
 static const struct {
@@ -25,10 +27,12 @@ static const struct {
     {kernel_norms_groups_f32, "float"},
     {kernel_products_groups_f32, "float"},
     {kernel_attention_groups_f32, "float"},
+    {kernel_models_groups_f32, "float"},
     {kernel_elements_groups_f64, "double"},
     {kernel_norms_groups_f64, "double"},
     {kernel_products_groups_f64, "double"},
     {kernel_attention_groups_f64, "double"},
+    {kernel_models_groups_f64, "double"},
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 

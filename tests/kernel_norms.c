@@ -78,6 +78,13 @@ static void check_group_norm(
     case_check(&c);
 }
 
+void check_group_norm_shape(
+    struct checker *k, size_t batch, size_t channels, size_t size, enum input_kind kind, unsigned seed)
+{
+    const struct norm_shape shape = {batch, channels, size, 32, true};
+    check_group_norm(k, &shape, kind, seed);
+}
+
 static void group_norm_cases(struct checker *k, size_t index)
 {
     for (int kind = 0; kind < INPUT_KINDS; kind++)
@@ -120,6 +127,13 @@ static void check_layer_norm(struct checker *k, const size_t shape[2], enum inpu
         }
     }
     case_check(&c);
+}
+
+void check_layer_norm_shape(
+    struct checker *k, size_t rows, size_t channels, enum input_kind kind, unsigned seed)
+{
+    const size_t shape[2] = {rows, channels};
+    check_layer_norm(k, shape, kind, seed);
 }
 
 static void layer_norm_cases(struct checker *k, size_t index)

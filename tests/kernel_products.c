@@ -78,6 +78,13 @@ static void check_linear(struct checker *k, const struct linear_case *l, enum in
     check_both_products(&c);
 }
 
+void check_linear_shape(
+    struct checker *k, const struct linear_shape *shape, enum input_kind kind, unsigned seed)
+{
+    const struct linear_case with_bias = {*shape, true};
+    check_linear(k, &with_bias, kind, seed);
+}
+
 static void linear_cases(struct checker *k, size_t index)
 {
     for (int kind = 0; kind < INPUT_KINDS; kind++)
@@ -137,6 +144,12 @@ static void check_conv2d(
     twin_conv2d(s, c.exacts[0], c.exacts[1], c.exacts[2], c.want, c.bound);
     for (size_t i = 0; i < run.n; i++) c.bound[i] = product_bound(kind, depth, c.bound[i]);
     check_both_products(&c);
+}
+
+void check_conv2d_shape(
+    struct checker *k, const struct conv2d_shape *shape, enum input_kind kind, unsigned seed)
+{
+    check_conv2d(k, shape, kind, seed, true);
 }
 
 static void conv2d_cases(struct checker *k, size_t index)
@@ -382,7 +395,7 @@ static struct conv2d_shape enlarged(const struct conv2d_shape *s)
 
 /* The twin enlarges and convolves; each kernel, ours and the plain two, must keep the bound of a product of
  * K = 9 C, for which the four sums of the weights' roundings leave room. */
-static void check_doubled(
+void check_upsample_conv2d_shape(
     struct checker *k, const struct conv2d_shape *s, enum input_kind kind, unsigned seed)
 {
     struct conv2d_shape large = enlarged(s);
@@ -418,7 +431,8 @@ static void upsample_conv2d_cases(struct checker *k, size_t index)
      * (w0 + w1) x is infinite. */
     for (int kind = 0; kind < INPUT_KINDS; kind++)
         if (kind != INPUT_INFINITE)
-            check_doubled(k, &doubled_shapes[index], (enum input_kind)kind, 500 + 100 * (unsigned)index);
+            check_upsample_conv2d_shape(
+                k, &doubled_shapes[index], (enum input_kind)kind, 500 + 100 * (unsigned)index);
 }
 
 /* The root mean square of the error over many outputs, as a share of the plain way's: at most 2. */

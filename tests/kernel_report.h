@@ -36,6 +36,7 @@ struct checker {
     unsigned seed;            /* added to that of every case */
     enum check_effort effort;
     bool bench;
+    bool few_ways;  /* one number of threads is enough; set by the cases */
     FILE *messages; /* where failures are written as they are found; NULL: nowhere */
     /* Found. */
     struct kernel_row *rows;
