@@ -51,7 +51,8 @@ struct vector_set {
         const real *x, double mean, double scale, const real *weight, const real *bias, size_t n, real *y);
 
     /* Softmax down the columns of x: [rows, columns], all in order of the rows; rows may be 0.
-     * largest[j] = the larger of it and of column j; any number of those where there is a NaN. */
+     * largest[j] = the larger of it and of column j; any number of those where there is a NaN, a zero of
+     * either sign where the largest are zeros of both. */
     void (*column_maxima)(const real *x, size_t rows, size_t columns, real *largest);
     /* x[i][j] = 2^(x[i][j] - offset[j]), whose exponent must not be positive; sums[j] += each x[i][j]. */
     void (*column_exp2)(real *x, size_t rows, size_t columns, const real *offset, double *sums);

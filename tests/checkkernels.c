@@ -18,7 +18,7 @@ static const char usage[] =
     "  --kernel GLOB    only the kernels of these names (linear*)\n"
     "  --set SET        only this instruction set beside the scalar one: avx2, avx512, neon\n"
     "  --seed N         other random numbers (0)\n"
-    "  --effort WHICH   brief: without large cases; usual; full: the models' operators at their own size\n"
+    "  --effort WHICH   brief: without large cases; usual; full: the models' operators whole (long)\n"
     "  --bench          time each kernel's largest case on one thread, too\n"
     "  --list           the names of the kernels\n";
 

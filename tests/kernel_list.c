@@ -9,7 +9,9 @@
 
 const struct kernel_group *kernel_elements_groups_f32(void);
 const struct kernel_group *kernel_elements_groups_f64(void);
+const struct kernel_group *kernel_vectors_groups_f32(void);
 const struct kernel_group *kernel_norms_groups_f32(void);
+const struct kernel_group *kernel_vectors_groups_f64(void);
 const struct kernel_group *kernel_norms_groups_f64(void);
 const struct kernel_group *kernel_products_groups_f32(void);
 const struct kernel_group *kernel_products_groups_f64(void);
@@ -24,11 +26,13 @@ static const struct {
     const char *precision;
 } tables[] = {
     {kernel_elements_groups_f32, "float"},
+    {kernel_vectors_groups_f32, "float"},
     {kernel_norms_groups_f32, "float"},
     {kernel_products_groups_f32, "float"},
     {kernel_attention_groups_f32, "float"},
     {kernel_models_groups_f32, "float"},
     {kernel_elements_groups_f64, "double"},
+    {kernel_vectors_groups_f64, "double"},
     {kernel_norms_groups_f64, "double"},
     {kernel_products_groups_f64, "double"},
     {kernel_attention_groups_f64, "double"},

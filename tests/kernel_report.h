@@ -15,7 +15,7 @@
 enum check_effort {
     EFFORT_BRIEF, /* for an emulated processor: without the cases that take many operations */
     EFFORT_USUAL,
-    EFFORT_FULL /* the operators of the models at their own size */
+    EFFORT_FULL /* the models' operators whole, for latents of 16 x 16 */
 };
 
 struct kernel_row {

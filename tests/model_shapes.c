@@ -109,7 +109,9 @@ static void add_shapes(const struct bench_operators *operators)
 
 static enum status add_architecture(const char *name, struct error *error)
 {
-    struct bench_source source = {.dtype = DTYPE_F32, .batch = 1};
+    /* Latents of 64 x 64, cut by part(); or whole ones of 16 x 16. */
+    int64_t side = list.effort == EFFORT_FULL ? 16 : 64;
+    struct bench_source source = {.dtype = DTYPE_F32, .batch = 1, .height = side, .width = side};
     enum status status = architecture_open(name, &source.architecture, error);
     if (status == STATUS_OK) status = bench_source_size(&source, error);
     for (size_t m = 0; status == STATUS_OK && m < ARCHITECTURE_MODELS; m++) {
