@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 import planted_faults
+from half_precision import PRECISIONS, in_half_precision
 from traced_port import Port, write_tensors
 
-ACTIVATIONS_KEPT = 4  # of those that a fault reaches: the first wrong one and three more
+ACTIVATIONS_KEPT = 3  # of those that a fault reaches: the first wrong one and two more
 # A clean run on another machine differs by rounding, which guidance and ten steps of it multiply.
 CLEAN_TOLERANCE = 3e-4
 
@@ -111,6 +112,35 @@ def shortest_pattern(name, base, left_out):
     return name
 
 
+def overlay_of(tensors, base, leave_out, absent, keep_equal):
+    """What is laid over the golden trace `base`, and the patterns of what is not there at all."""
+    absent = absent + sorted({shortest_pattern(name, base, leave_out) for name in leave_out} - set(absent))
+    return {name: tensor for name, tensor in tensors.items()
+            if not matches(name, absent) and (keep_equal or not same(tensor, base[name]))}, absent
+
+
+def run_in_half(golden, case):
+    """The overlay's tensors, and the index entry, of a run without fault in half precision."""
+    port = Port(golden, case["base"])
+    in_half_precision(port, case["dtype"])
+    port.last_step = case["last_step"]
+    tensors = port.run()
+    if case["stored"] == "f16":  # what has float16's values
+        for name, tensor in tensors.items():
+            narrow = tensor.astype(np.float16) if tensor.dtype == np.float32 else tensor
+            if narrow.dtype == np.float16 and np.array_equal(narrow.astype(np.float32), tensor):
+                tensors[name] = narrow
+    overlay, absent = overlay_of(tensors, port.base, [name for name in port.base if name not in tensors], [], False)
+    return overlay, {
+        "name": f"{case['base']}-{case['dtype']}",
+        "base": f"models/traces/{case['base']}.safetensors",
+        "model": f"models/{port.model}",
+        "their_dtype": case["dtype"],
+        "stored": case["stored"],
+        "absent": absent,
+    }
+
+
 def run_fault(golden, fault, clean):
     """The overlay's tensors, and the fault's entry in the index."""
     port = Port(golden, fault["base"])
@@ -127,10 +157,7 @@ def run_fault(golden, fault, clean):
     if not is_control:
         assert changed and changed[0] in fault["first_wrong"], (fault["plant"].__name__, changed[:3])
     leave_out = [name for name in port.base if name not in tensors or name in activations[ACTIVATIONS_KEPT:]]
-    absent += sorted({shortest_pattern(name, port.base, leave_out) for name in leave_out} - set(absent))
-
-    overlay = {name: tensor for name, tensor in tensors.items()
-               if not matches(name, absent) and (is_control or not same(tensor, port.base[name]))}
+    overlay, absent = overlay_of(tensors, port.base, leave_out, absent, keep_equal=is_control)
     entry = {
         "name": name_of(fault),
         "base": f"models/traces/{fault['base']}.safetensors",
@@ -174,12 +201,19 @@ def main():
               f"{sum(tensor.nbytes for tensor in overlay.values()) / 1e3:.0f} kB", flush=True)
     if arguments.only:
         return
+    precisions = []
+    for case in PRECISIONS:
+        overlay, entry = run_in_half(arguments.golden, case)
+        precisions.append(entry)
+        metadata = {"base": entry["base"], "their_dtype": entry["their_dtype"]}
+        write_tensors(os.path.join(out, entry["name"] + ".safetensors"), overlay, metadata)
     names = [entry["name"] for entry in entries]
     assert len(set(names)) == len(names)
     index = {
         "about": "one planted fault each; see golden/README.md, Faults",
         "suspects": sorted({entry["suspect"] for entry in entries if entry["suspect"]}),
         "faults": entries,
+        "precisions": precisions,
     }
     with open(os.path.join(out, "index.json"), "w", encoding="utf-8") as file:
         json.dump(index, file, indent=1)

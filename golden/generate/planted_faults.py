@@ -238,7 +238,7 @@ def no_zero_snr(port):
 
 @fault(XL_DPM, "sigmas", "another final sigma")
 @fault(XL_LEADING, "step.04.latents", "another final sigma", absent=["sigmas"])
-@fault(SHAPES_DPM, "step.04.latents", "another final sigma", absent=["sigmas"])
+@fault(SHAPES_DPM, "step.04.latents", "another final sigma", absent=["sigmas", "vae_input", "image*"])
 def final_sigma_min(port):
     """The last sigma is the smallest of the training schedule and not zero."""
     change_config(port, final_sigmas_type="sigma_min")
