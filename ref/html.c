@@ -14,7 +14,7 @@ static const char *reference(char c)
     }
 }
 
-void html_text(FILE *out, const char *text)
+static void write_text(FILE *out, const char *text, bool breaks)
 {
     while (*text) {
         struct text_character character = text_character(text);
@@ -26,8 +26,19 @@ void html_text(FILE *out, const char *text)
         else
             for (size_t i = 0; i < character.bytes; i++)
                 fprintf(out, "\\x%02x", (unsigned)(unsigned char)text[i]);
+        if (breaks && (*text == '.' || *text == '_') && text[1] != ' ' && text[1]) fputs("<wbr/>", out);
         text += character.bytes;
     }
+}
+
+void html_text(FILE *out, const char *text)
+{
+    write_text(out, text, false);
+}
+
+void html_breaking_text(FILE *out, const char *text)
+{
+    write_text(out, text, true);
 }
 
 void html_png(FILE *out, const uint8_t *bytes, size_t size)

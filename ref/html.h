@@ -13,6 +13,10 @@
  * is no UTF-8 or not shown as in safe_text(). */
 void html_text(FILE *out, const char *text);
 
+/* The same where a line may break after each '.' and '_', so that names break at their joints. Between tags
+ * only. */
+void html_breaking_text(FILE *out, const char *text);
+
 /* A picture's bytes (of a PNG file) as an address that holds them: data:image/png;base64,... */
 void html_png(FILE *out, const uint8_t *bytes, size_t size);
 

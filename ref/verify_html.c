@@ -59,11 +59,11 @@ static void write_conclusion(
     const enum verify_verdict verdict = verify_summarise_all(v).verdict;
     char limits[120];
     fprintf(out, "<h1>%s ", verify_html_sign(verdict));
-    html_text(out, conclusion->headline);
+    html_breaking_text(out, conclusion->headline);
     fprintf(out, "</h1>\n</header>\n<section class=\"conclusion %s\">\n", verify_html_class(verdict));
     for (size_t i = 0; i < conclusion->count; i++) {
         fputs("<p>", out);
-        html_text(out, conclusion->paragraphs[i]);
+        html_breaking_text(out, conclusion->paragraphs[i]);
         fputs("</p>\n", out);
     }
     fputs("</section>\n<ul class=\"counts\">", out);
@@ -74,7 +74,11 @@ static void write_conclusion(
     fputs("</ul>\n<dl class=\"facts\">", out);
     write_fact(out, "their tensors", report->path);
     write_fact(out, "checkpoint", report->checkpoint);
-    write_fact(out, "call", report->call);
+    if (report->call) {
+        fputs("<dt>call</dt><dd><details><summary>its arguments</summary><code>", out);
+        html_text(out, report->call);
+        fputs("</code></details></dd>\n", out);
+    }
     write_fact(out, "their precision", number_format_names[report->options->their_format]);
     snprintf(limits, sizeof limits, "rounding up to %g floors, wrong above %g", report->options->rounding,
         report->options->wrong);

@@ -372,7 +372,9 @@ enum status verify_html_charts(FILE *out, const struct verify_report *report, st
     if (count > 0) {
         fputs("<section><h2>Errors in floors</h2>\n<p class=\"soft\">The floor is how far a correct "
               "implementation "
-              "in their precision is from the exact answer on the same inputs.</p>\n",
+              "in their precision is from the exact answer on the same inputs. What is exact lies on the "
+              "axis, what is not "
+              "finite at the top.</p>\n",
             out);
         write_marks_legend(out);
         write_overview(out, report, rows, count);

@@ -1,6 +1,7 @@
 /* The stages of a run as a picture: boxes and arrows, in the order of a run. */
 #include "verify_html.h"
 
+#include <math.h>
 #include <string.h>
 
 struct box {
@@ -80,7 +81,9 @@ static void write_box(
     fprintf(out, "<text class=\"said\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">", middle, box->y + 36);
     if (summary.rows == 0)
         fputs("not recorded", out);
-    else if (multiple[0])
+    else if (verify_has_error(summary.worst) && summary.worst->multiple == 0)
+        fprintf(out, "%s exact", verify_html_sign(summary.verdict));
+    else if (verify_has_error(summary.worst) && isfinite(summary.worst->multiple))
         fprintf(out, "%s %s %s", verify_html_sign(summary.verdict), multiple,
             strcmp(multiple, "1") ? "floors" : "floor");
     else
@@ -125,8 +128,8 @@ static void write_across(FILE *out, const struct verification *v)
 {
     static const int row[] = {
         PROMPT, TOKENS, ENCODER, CONDITIONING, INPUT, UNET, GUIDANCE, STEP, DECODER, PICTURE};
-    const double gap = 16, top = 92;
-    struct diagram d = boxes_of(98, 46);
+    const double gap = 14, top = 92;
+    struct diagram d = boxes_of(108, 46);
     char steps[32];
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         d.boxes[row[i]].x = 2 + (double)i * (d.width + gap), d.boxes[row[i]].y = top;

@@ -5,6 +5,7 @@
 #include "plot.h"
 #include "png_file.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define WIDTH 560 /* pixels */
@@ -27,13 +28,14 @@ static void write_caption(FILE *out, const struct verify_row *row, const struct 
     const struct difference *e = &row->error;
     char multiple[32], place[80], text[200];
     fputs("<figcaption><code>", out);
-    html_text(out, row->name);
+    html_breaking_text(out, row->name);
     fprintf(out, "</code><br/>%s, %s of shape %s", verify_show_place(row, place, sizeof place),
         dtype_name(row->theirs->dtype), tensor_show_shape(row->theirs, text, sizeof text));
     fputs("<br/>", out);
     verify_html_label(out, row->verdict);
-    fprintf(out, " %s floors; largest %.3g at %s", verify_show_multiple(row, multiple), e->max_abs,
-        tensor_show_index(row->theirs, e->worst, text, sizeof text));
+    if (isfinite(row->multiple)) fprintf(out, " %s floors;", verify_show_multiple(row, multiple));
+    fprintf(
+        out, " largest %.3g at %s", e->max_abs, tensor_show_index(row->theirs, e->worst, text, sizeof text));
     if (map->panels < map->all_panels)
         fprintf(out, "; panels %zu to %zu of %zu", map->first_panel, map->first_panel + map->panels - 1,
             map->all_panels);

@@ -22,6 +22,11 @@ static void write_remark(FILE *out, const char *text)
     fputs("</span>", out);
 }
 
+static bool is_of_pictures(enum verify_stage stage)
+{
+    return stage == VERIFY_DECODER || stage == VERIFY_PICTURE;
+}
+
 static void write_row(FILE *out, const struct verify_row *row)
 {
     const struct difference *e = &row->error;
@@ -50,7 +55,7 @@ static void write_row(FILE *out, const struct verify_row *row)
     write_number(out, floats, e->max_ulp);
     if (judged && picture_range(row->name) > 0)
         fprintf(out, "<td>%.1f</td>", difference_psnr(e, picture_range(row->name)));
-    else
+    else if (is_of_pictures(row->stage))
         fputs("<td></td>", out);
     if (judged && e->unequal)
         fprintf(out, "<td class=\"text\">%s: %.6g for %.6g</td></tr>\n",
@@ -59,15 +64,16 @@ static void write_row(FILE *out, const struct verify_row *row)
         fputs("<td class=\"text\"></td></tr>\n", out);
 }
 
-static void write_headings(FILE *out)
+static void write_headings(FILE *out, enum verify_stage stage)
 {
     fputs("<tr><th class=\"text\" scope=\"col\">tensor</th><th class=\"text\" scope=\"col\">verdict</th>"
           "<th scope=\"col\">floors</th><th scope=\"col\">error rms</th><th scope=\"col\">floor rms</th>"
           "<th scope=\"col\">error max</th><th scope=\"col\">floor max</th><th scope=\"col\">of peak</th>"
           "<th scope=\"col\">relative</th><th scope=\"col\">ulp: half</th><th scope=\"col\">99 %</th>"
-          "<th scope=\"col\">max</th><th scope=\"col\">PSNR, dB</th>"
-          "<th class=\"text\" scope=\"col\">worst: theirs for exact</th></tr>\n",
+          "<th scope=\"col\">max</th>",
         out);
+    if (is_of_pictures(stage)) fputs("<th scope=\"col\">PSNR, dB</th>", out);
+    fputs("<th class=\"text\" scope=\"col\">worst: theirs for exact</th></tr>\n", out);
 }
 
 static void write_stage(FILE *out, const struct verification *v, enum verify_stage stage)
@@ -84,7 +90,7 @@ static void write_stage(FILE *out, const struct verification *v, enum verify_sta
             verify_html_sign(verdict), summary.verdicts[verdict], verify_verdict_names[verdict]);
     }
     fputs("</summary><div class=\"scroll\"><table>\n<thead>", out);
-    write_headings(out);
+    write_headings(out, stage);
     fputs("</thead><tbody>\n", out);
     for (size_t i = 0; i < v->count; i++)
         if (v->rows[i].stage == stage) write_row(out, &v->rows[i]);

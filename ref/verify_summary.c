@@ -194,10 +194,11 @@ static void say_error(const struct verify_report *report, const struct verify_ro
     tensor_show_index(row->theirs, e->worst, index, sizeof index);
     if (row->verdict == VERIFY_NONFINITE)
         say(conclusion, failed,
-            "The first tensor that is wrong is %s (%s): %zu of its %zu elements are infinite or not a "
-            "number, of "
-            "the exact answer on the same inputs %zu. The first difference is at %s: %g, where %g is exact.",
-            row->name, place, e->nonfinite_a, e->count, e->nonfinite_b, index, e->worst_a, e->worst_b);
+            "The first tensor that is wrong is %s (%s): of its %zu elements %zu are infinite or not a "
+            "number, of the "
+            "exact answer's on the same inputs %zu. The first that differs so is at %s: %g, where %g is "
+            "exact.",
+            row->name, place, e->count, e->nonfinite_a, e->nonfinite_b, index, e->worst_a, e->worst_b);
     else if (isinf(row->multiple))
         say(conclusion, failed,
             "The first tensor that is wrong is %s (%s): %zu of its %zu elements are not those that the same "

@@ -99,8 +99,10 @@ static void add_fold(
 {
     char name[120];
     add_place(writer, worst->stage, named);
-    table_add(&writer->table, "%zu %s%s%s", count, what, verify_has_error(worst) ? ", most " : "",
-        verify_has_error(worst) ? safe_text(worst->name, name, sizeof name) : "");
+    if (verify_has_error(worst) && worst->multiple > 0)
+        table_add(&writer->table, "%zu %s, most %s", count, what, safe_text(worst->name, name, sizeof name));
+    else
+        table_add(&writer->table, "%zu %s%s", count, what, verify_has_error(worst) ? ", exact" : "");
     add_numbers(writer, worst, verify_verdict_names[worst->verdict]);
 }
 
