@@ -4,7 +4,7 @@
     python3 generate_faults.py ..            # writes ../faults, reads ../models
     python3 generate_faults.py .. --only 'sd-pndm6-*'   # prints what these give; writes nothing
 
-Each run of planted_faults.py continues a golden trace's call with the fault in place, as a faulty port would: what comes
+Each run of planted/ continues a golden trace's call with the fault in place, as a faulty port would: what comes
 after is consistent with it. What is written is an overlay: the tensors whose bytes differ from the golden trace's.
 index.json says what to lay it over, what to leave out, and what a checker should find. Before a fault is planted the clean
 run is repeated and compared with the golden trace; and the first tensor that the fault changes must be the one the index
@@ -19,8 +19,8 @@ import re
 import numpy as np
 import torch
 
-import planted_faults
 from half_precision import PRECISIONS, in_half_precision
+from planted import CONTROLS, FAULTS, text, schedule, unet, sampling, picture, controls  # the modules fill the lists
 from traced_port import Port, write_tensors
 
 ACTIVATIONS_KEPT = 3  # of those that a fault reaches: the first wrong one and two more
@@ -186,7 +186,7 @@ def main():
     os.makedirs(out, exist_ok=True)
 
     clean, entries = {}, []
-    for fault in planted_faults.FAULTS + planted_faults.CONTROLS:
+    for fault in FAULTS + CONTROLS:
         base = fault["base"]
         if arguments.only and not matches(name_of(fault), [arguments.only]):
             continue
