@@ -4,9 +4,8 @@
 #ifndef REF_SUSPECTS_H
 #define REF_SUSPECTS_H
 
-#include "layer_names.h"
+#include "variation_kernels.h"
 #include "verify_diagnosis.h"
-#include "verify_variation.h"
 
 #define SUSPECT_TEXT 320
 #define MOST_FITS 64
@@ -42,6 +41,8 @@ struct diagnosis {
     double error_rms;           /* of the two */
     double floor;               /* of the same: what rounding explains */
     struct layer_names *names;  /* NULL until a suspect asks (diagnosis_names()) */
+    struct layer_visits reach;  /* the layers that may have a part in it (diagnosis_reaches()) */
+    bool reach_is_known;
 
     struct fit fits[MOST_FITS];
     size_t fit_count;
@@ -72,6 +73,9 @@ bool diagnosis_recompute(struct diagnosis *d, const char *name, const struct var
     bool rounded, struct values *out);
 /* The names of the pipeline's layers; NULL where memory is out. */
 const struct layer_names *diagnosis_names(struct diagnosis *d);
+/* Whether a layer of these (a glob) may have a part in the tensor: it is run after the last of the recorded
+ * values that all that follows starts from. */
+bool diagnosis_reaches(struct diagnosis *d, const char *layers);
 /* "step.<step, two digits>.<name>" */
 const char *step_name(char buffer[64], int step, const char *name);
 /* Whether a name is one of the globs, which spaces part. */

@@ -116,7 +116,7 @@ static const struct layer_suspect suspects[] = {
     {UNET, {{"unet.*downsamplers*", LAYER_PADDING, 1}},
         "padding (0, 1, 0, 1) in the downsamplers, where it is 1 on all sides"},
     {UNET, {{"unet.*upsamplers*", LAYER_BILINEAR, 0}}, "bilinear enlargement in the upsamplers, for nearest"},
-    {UNET, {{"unet.*blocks*", LAYER_CONCAT_ORDER, 0}},
+    {UNET, {{"unet.*block*", LAYER_CONCAT_ORDER, 0}},
         "the skips before what comes from below, on the way up"},
     {UNET, {{"unet.*resnets.*.conv2", LAYER_NO_RESIDUAL, 0}}, "no residual round the resnets"},
     {UNET, {{"unet.*resnets.*.conv[12]", LAYER_NO_BIAS, 0}}, "no biases in the resnets' convolutions"},
@@ -197,7 +197,9 @@ static bool try_rules(struct diagnosis *d, const struct layer_rule *rules, size_
 {
     const struct layer_names *names = diagnosis_names(d);
     struct layer_variation layers;
-    if (!names) return false;
+    bool reached = false;
+    for (size_t i = 0; i < count && names && !reached; i++) reached = diagnosis_reaches(d, rules[i].layers);
+    if (!reached) return false;
     layer_variation_init(&layers, d->pipeline, names, rules, count);
     struct variation variation = {.replacement = &layers.replacement};
     return suspect_variation(d, &variation, "%s", text);
@@ -224,21 +226,35 @@ static void try_layers(struct diagnosis *d)
 
 /* --- The timestep ------------------------------------------------------------------------- */
 
-static bool try_timestep(struct diagnosis *d, double own, double other, const char *why)
+/* Another timestep that the UNet may have been told, and all the reasons why. */
+struct other_timestep {
+    double value;
+    char why[160];
+};
+#define MOST_TIMESTEPS 24
+
+struct other_timesteps {
+    struct other_timestep items[MOST_TIMESTEPS];
+    size_t count;
+};
+
+static void add_timestep(struct other_timesteps *others, double own, double value, const char *why)
 {
-    struct layer_rule rule = {"unet.time_proj", LAYER_TIMESTEP, other};
-    char text[SUSPECT_TEXT];
-    if (other == own || !isfinite(other)) return false;
-    snprintf(
-        text, sizeof text, "equals ours at timestep %.10g, not %.10g%s%s", other, own, *why ? ": " : "", why);
-    return try_rules(d, &rule, 1, text);
+    if (value == own || !isfinite(value)) return;
+    size_t i = 0;
+    while (i < others->count && others->items[i].value != value) i++;
+    if (i == MOST_TIMESTEPS) return;
+    struct other_timestep *other = &others->items[i];
+    size_t length = i < others->count ? strlen(other->why) : 0;
+    if (i == others->count) *other = (struct other_timestep){.value = value}, others->count++;
+    snprintf(other->why + length, sizeof other->why - length, "%s%s", length > 0 ? ", or " : "", why);
 }
 
 /* The timesteps of this step that another spacing and another offset give. */
-static void try_spacings(struct diagnosis *d, double own, int step)
+static void add_spacings(struct diagnosis *d, struct other_timesteps *others, double own, int step)
 {
     static const char *const spacings[] = {"leading", "linspace", "trailing"};
-    for (int k = 0; k < 6 && d->fit_count == 0; k++) {
+    for (int k = 0; k < 6 && d->status == STATUS_OK; k++) {
         struct recipe recipe;
         struct values timesteps = {0};
         char why[96];
@@ -251,12 +267,10 @@ static void try_spacings(struct diagnosis *d, double own, int step)
         cJSON_AddNumberToObject(scheduler, "steps_offset", k / 3);
         if (json && recipe_read(json, &recipe, NULL) == STATUS_OK) {
             struct variation variation = {.recipe = &recipe};
+            snprintf(why, sizeof why, "timestep_spacing \"%s\" with steps_offset %d", spacings[k % 3], k / 3);
             if (diagnosis_recompute(d, "timesteps", &variation, false, &timesteps) &&
-                (size_t)step < timesteps.count) {
-                snprintf(
-                    why, sizeof why, "timestep_spacing \"%s\" with steps_offset %d", spacings[k % 3], k / 3);
-                try_timestep(d, own, timesteps.items[step], why);
-            }
+                (size_t)step < timesteps.count)
+                add_timestep(others, own, timesteps.items[step], why);
             values_free(&timesteps);
             recipe_free(&recipe);
         }
@@ -284,7 +298,7 @@ static void try_timesteps(struct diagnosis *d)
     const struct {
         double value;
         const char *why;
-    } others[] = {
+    } known[] = {
         {own - 1, "one less"},
         {own + 1, "one more"},
         {trunc(own), "cut to an integer"},
@@ -299,9 +313,17 @@ static void try_timesteps(struct diagnosis *d)
         {own / 1000, "over 1000"},
         {0, "zero"},
     };
-    for (size_t k = 0; k < sizeof others / sizeof *others && d->fit_count == 0; k++)
-        try_timestep(d, own, others[k].value, others[k].why);
-    try_spacings(d, own, step);
+    struct other_timesteps others = {.count = 0};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        add_timestep(&others, own, known[k].value, known[k].why);
+    if (diagnosis_reaches(d, "unet.time_proj")) add_spacings(d, &others, own, step);
+    for (size_t k = 0; k < others.count && d->fit_count == 0; k++) {
+        struct layer_rule rule = {"unet.time_proj", LAYER_TIMESTEP, others.items[k].value};
+        char text[SUSPECT_TEXT];
+        snprintf(text, sizeof text, "equals ours at timestep %.10g, not %.10g: %s", others.items[k].value,
+            own, others.items[k].why);
+        try_rules(d, &rule, 1, text);
+    }
     values_free(&timesteps);
 }
 

@@ -214,7 +214,10 @@ static bool change_norm(struct forward *f, const struct kernel_call *call, const
         if (is(call, "layer_norm") || groups == 0 || (size_t)call->x.shape[1] % groups != 0) return false;
         norm.groups = (int)groups;
         break;
-    case LAYER_NO_BIAS: norm.bias = (struct tensor){0}; break;
+    case LAYER_NO_BIAS: /* a norm always has one: zeros */
+        norm.bias = forward_tensor(f, 1, norm.bias.shape);
+        if (forward_computes(f)) memset(norm.bias.data, 0, tensor_bytes(&norm.bias));
+        break;
     case LAYER_NO_SILU:
         if (!silu) return false;
         silu = false;
@@ -346,6 +349,7 @@ bool layer_variation_replace(void *context, struct forward *f, const struct kern
     struct layer_variation *variation = context;
     const char *place = place_of(variation, call);
     variation->place = place;
+    if (variation->visits) layer_visits_add(variation->visits, place);
     bool replaced = false;
     f->replacement = NULL; /* what is computed instead is not replaced again */
     for (size_t i = 0; place && i < variation->count && !replaced; i++) {

@@ -50,18 +50,30 @@ struct layer_rule {
     double number;
 };
 
+/* The places that a run comes by: each layer once, and what has no weight where it stands. */
+struct layer_visits {
+    const char **items; /* the names' own strings */
+    size_t count, capacity;
+    bool failed; /* memory is out: some are missing */
+};
+
 struct layer_variation {
     struct kernel_replacement replacement;
     const struct layer_names *names;
     const struct pipeline *pipeline;
     const struct layer_rule *rules;
     size_t count;
-    const char *place; /* the layer that was run last; NULL before the first */
+    struct layer_visits *visits; /* where they are noted; NULL: nowhere */
+    const char *place;           /* the layer that was run last; NULL before the first */
 };
 
 /* Fills `variation`, whose `replacement` then is one for a run; everything is borrowed. */
 void layer_variation_init(struct layer_variation *variation, const struct pipeline *pipeline,
     const struct layer_names *names, const struct layer_rule *rules, size_t count);
+
+/* Notes that a run comes by `place`, which may be NULL. */
+void layer_visits_add(struct layer_visits *visits, const char *place);
+void layer_visits_free(struct layer_visits *visits); /* accepts an empty one */
 
 /* What layer_variation_init() puts into the replacement. */
 bool layer_variation_replace_f32(void *context, struct forward *f, const struct kernel_call *call);

@@ -111,6 +111,52 @@ const struct layer_names *diagnosis_names(struct diagnosis *d)
     return d->names;
 }
 
+/* --- Which layers matter ------------------------------------------------------------------ */
+
+/* Layers that are run before a recorded value have no part in what comes after it, unless something in
+ * between is not recorded: then it may have gone past. What the UNet makes of the text is kept from before
+ * the first step. */
+struct reach_watch {
+    struct diagnosis *d;
+    bool gap; /* a value was shown that is not recorded */
+};
+
+static enum status watch_reach(
+    void *context, const char *name, const struct tensor *value, struct error *error)
+{
+    struct reach_watch *watch = context;
+    struct layer_visits *reach = &watch->d->reach;
+    (void)value, (void)error;
+    bool recorded = tensor_set_find(watch->d->theirs, name) != NULL;
+    if (strcmp(name, watch->d->row->name) == 0) return STATUS_OK;
+    bool is_module = strstr(name, "act.") != NULL;
+    if (!recorded && is_module) watch->gap = true;
+    if (!recorded || watch->gap) return STATUS_OK;
+    size_t kept = 0;
+    for (size_t i = 0; i < reach->count; i++)
+        if (name_matches(reach->items[i], "*.attn2.to_[kv]")) reach->items[kept++] = reach->items[i];
+    reach->count = kept;
+    return STATUS_OK;
+}
+
+bool diagnosis_reaches(struct diagnosis *d, const char *layers)
+{
+    if (!d->reach_is_known && diagnosis_names(d)) {
+        struct reach_watch watch = {.d = d};
+        struct observer observer = {.context = &watch, .see = watch_reach};
+        struct layer_variation noting;
+        struct values unused;
+        layer_variation_init(&noting, d->pipeline, d->names, NULL, 0);
+        noting.visits = &d->reach;
+        struct variation variation = {.observer = &observer, .replacement = &noting.replacement};
+        if (diagnosis_recompute(d, d->row->name, &variation, true, &unused)) values_free(&unused);
+        d->reach_is_known = true;
+    }
+    for (size_t i = 0; i < d->reach.count; i++)
+        if (fnmatch(layers, d->reach.items[i], 0) == 0) return true;
+    return d->reach.failed;
+}
+
 const char *step_name(char buffer[64], int step, const char *name)
 {
     snprintf(buffer, 64, "step.%02d.%s", step, name);
@@ -176,10 +222,29 @@ bool suspect_values(struct diagnosis *d, const double *candidate, size_t count, 
     return true;
 }
 
+/* A pass in single precision is a fraction of one in double, and tells most candidates off: what fits takes
+ * away at least half of the error in that, too. */
+static bool is_worth_it(struct diagnosis *d, const struct variation *variation)
+{
+    const struct verify_options *own = d->options;
+    struct verify_options single = *own;
+    struct values candidate;
+    single.their_format = FORMAT_F32;
+    d->options = &single;
+    bool found = diagnosis_recompute(d, d->row->name, variation, true, &candidate);
+    d->options = own;
+    if (!found) return false;
+    bool near = candidate.count == d->wrong.count &&
+                values_distance(d->wrong.items, candidate.items, candidate.count) * 2 <= d->error_rms;
+    values_free(&candidate);
+    return near;
+}
+
 bool suspect_variation(struct diagnosis *d, const struct variation *variation, const char *format, ...)
 {
     struct values candidate, rounded;
     double distance = INFINITY, tolerance;
+    if (!is_worth_it(d, variation)) return false;
     if (!diagnosis_recompute(d, d->row->name, variation, false, &candidate)) return false;
     bool fits = candidate.count == d->wrong.count;
     if (fits) {
@@ -243,6 +308,8 @@ static enum status diagnose_row(struct diagnosis *d, struct verify_row *row)
 {
     d->row = row;
     d->fit_count = 0;
+    d->reach.count = 0;
+    d->reach_is_known = false;
     d->floor = row->floor.rms;
     if (!row->theirs || tensor_count(row->theirs) > MOST_ELEMENTS || tensor_count(row->theirs) == 0)
         return STATUS_OK;
@@ -293,6 +360,7 @@ enum status verify_diagnose(const struct pipeline *pipeline, const struct recipe
         if (row) diagnose_row(d, row);
     }
     enum status status = d->status;
+    layer_visits_free(&d->reach);
     layer_names_free(d->names);
     free(d);
     return status;
