@@ -224,6 +224,31 @@ static void try_layers(struct diagnosis *d)
     }
 }
 
+/* --- One layer alone ---------------------------------------------------------------------- */
+
+/* So many passes at most, of a model that is not large. */
+#define MOST_SINGLES 1024
+/* The same of a large one: what a single module holds. */
+#define MOST_SINGLES_LARGE 16
+
+/* A weight of one layer may be stored wrongly, or its bias be missing, while all others are right. */
+static void try_singles(struct diagnosis *d)
+{
+    static const enum layer_change changes[] = {LAYER_TRANSPOSED, LAYER_NO_BIAS};
+    bool large = unet_weights(d->pipeline->unet).parameters > LARGE;
+    if (!diagnosis_reaches(d, "*") || d->reach.count > (large ? MOST_SINGLES_LARGE : MOST_SINGLES)) return;
+    for (size_t c = 0; c < sizeof changes / sizeof *changes; c++)
+        for (size_t i = 0; i < d->reach.count && !is_settled(d); i++) {
+            struct layer_rule rule = {d->reach.items[i], changes[c], 0};
+            char text[SUSPECT_TEXT];
+            snprintf(text, sizeof text,
+                c == 0 ? "equals ours with the weight of %s transposed"
+                       : "equals ours without the bias of %s",
+                rule.layers);
+            try_rules(d, &rule, 1, text);
+        }
+}
+
 /* --- The timestep ------------------------------------------------------------------------- */
 
 /* Another timestep that the UNet may have been told, and all the reasons why. */
@@ -409,4 +434,5 @@ void suspects_layers(struct diagnosis *d)
         if (d->fit_count == 0) try_inputs(d);
     }
     if (d->fit_count == 0) try_layers(d);
+    if (d->fit_count == 0 && name_matches(d->row->name, UNET " " VAE " " TEXT)) try_singles(d);
 }

@@ -40,7 +40,8 @@ static void try_formats(struct diagnosis *d)
 /* Which part of a tensor is wrong: along each axis from `first` to `last`. */
 struct box {
     int64_t first[TENSOR_MAX_RANK], last[TENSOR_MAX_RANK];
-    size_t wrong; /* elements */
+    size_t wrong;     /* elements */
+    size_t nonfinite; /* of them */
 };
 
 static struct box find_box(const struct diagnosis *d, double limit)
@@ -55,6 +56,7 @@ static struct box find_box(const struct diagnosis *d, double limit)
                 if (box.wrong == 0 || at[k] > box.last[k]) box.last[k] = at[k];
             }
             box.wrong++;
+            box.nonfinite += isfinite(d->wrong.items[i]) == 0;
         }
         for (int k = x->rank - 1; k >= 0 && ++at[k] == x->shape[k]; k--) at[k] = 0;
     }
@@ -102,9 +104,10 @@ static void try_place(struct diagnosis *d)
     size_t inside = 1;
     for (int k = 0; k < d->exact.rank; k++) inside *= (size_t)(box.last[k] - box.first[k] + 1);
     show_box(&d->exact, &box, where, sizeof where);
+    const char *what = box.nonfinite == box.wrong ? ", not a number," : "";
     if (inside * 2 <= d->exact.count)
-        suspect_found(d, d->error_rms, "is right but for %zu element%s in %s", box.wrong,
-            box.wrong == 1 ? "" : "s", where);
+        suspect_found(d, d->error_rms, "is right but for %zu element%s%s in %s", box.wrong,
+            box.wrong == 1 ? "" : "s", what, where);
     else if (only_border(d, limit))
         suspect_found(d, d->error_rms, "is right but at the border, in %zu elements: padding", box.wrong);
     else

@@ -241,8 +241,8 @@ static void stage_prompt_embeds(struct diagnosis *d, double *room)
 static void stage_text_embeds(struct diagnosis *d, double *room)
 {
     bool negative = strncmp(d->row->name, "negative_", 9) == 0;
-    const char *component = strrchr(d->row->name, '.') + 1;
-    size_t e = strcmp(component, text_encoder_names[1]) == 0;
+    size_t e = strstr(d->row->name, text_encoder_names[1]) != NULL;
+    const char *component = text_encoder_names[e];
     const struct text_encoder *encoder = e < d->pipeline->num_encoders ? d->pipeline->text_encoders[e] : NULL;
     char name[96];
     struct values states;
@@ -358,7 +358,23 @@ static double spread(const double *x, size_t n, double freedom)
 }
 
 /* Where the standard deviations of guidance_rescale come from. */
-enum rescale_fault { RESCALE_BIASED, RESCALE_BATCH, RESCALE_UNCOND, RESCALE_MEAN_KEPT, RESCALE_FAULTS };
+enum rescale_fault {
+    RESCALE_BIASED,
+    RESCALE_CHANNEL,
+    RESCALE_BATCH,
+    RESCALE_UNCOND,
+    RESCALE_MEAN_KEPT,
+    RESCALE_FAULTS
+};
+
+/* guided: [parts, size], each part brought to the text's deviation in it; in place */
+static void rescale_parts(double *guided, const double *text, size_t parts, size_t size, double share)
+{
+    for (size_t p = 0; p < parts; p++, guided += size, text += size) {
+        double ratio = spread(text, size, 1) / spread(guided, size, 1);
+        for (size_t i = 0; i < size; i++) guided[i] *= share * ratio + 1 - share;
+    }
+}
 
 /* guided: [batch, size], in place */
 static void rescale_wrongly(double *guided, const double *uncond, const double *text, size_t batch,
@@ -434,6 +450,7 @@ static void try_rescales(struct diagnosis *d, const double *uncond, const double
 {
     static const char *const texts[RESCALE_FAULTS] = {
         "is rescaled with the biased deviation (n, not n - 1) of the text's prediction",
+        "is rescaled with the deviations of each channel, not of the whole picture",
         "is rescaled with deviations over the whole batch, not of each picture",
         "is rescaled to the unconditional prediction's deviation, not the text's",
         "is rescaled by root mean squares, without taking off the mean",
@@ -442,7 +459,11 @@ static void try_rescales(struct diagnosis *d, const double *uncond, const double
     double share = d->recipe->guidance_rescale, asked = guidance_of(d);
     for (int fault = 0; share > 0 && fault < RESCALE_FAULTS; fault++) {
         combine(uncond, text, n, asked, room);
-        rescale_wrongly(room, uncond, text, batch, size, share, (enum rescale_fault)fault);
+        size_t channels = batch * (size_t)d->exact.shape[1];
+        if (fault == RESCALE_CHANNEL)
+            rescale_parts(room, text, channels, n / channels, share);
+        else
+            rescale_wrongly(room, uncond, text, batch, size, share, (enum rescale_fault)fault);
         suspect_values(d, room, n, "%s", texts[fault]);
     }
     /* theirs = guided * (share * ratio + 1 - share) in the first picture gives the share. */
@@ -452,11 +473,7 @@ static void try_rescales(struct diagnosis *d, const double *uncond, const double
     for (size_t i = 0; i < size; i++) products += room[i] * d->wrong.items[i], squares += room[i] * room[i];
     double found = (products / squares - 1) / (ratio - 1);
     if (!isfinite(found)) return;
-    for (size_t b = 0; b < batch; b++) {
-        double *picture = room + b * size;
-        double own = spread(text + b * size, size, 1) / spread(picture, size, 1);
-        for (size_t i = 0; i < size; i++) picture[i] *= found * own + 1 - found;
-    }
+    rescale_parts(room, text, batch, size, found);
     suspect_values(d, room, n, "is guided with guidance_rescale %.6g, not %g", found, share);
 }
 
@@ -552,7 +569,7 @@ static const struct {
     {"input_ids.* negative_input_ids.*", stage_tokens},
     {"prompt_embeds negative_prompt_embeds", stage_prompt_embeds},
     {"last_hidden_state.* negative_last_hidden_state.*", stage_prompt_embeds},
-    {"text_embeds.* negative_text_embeds.*", stage_text_embeds},
+    {"text_embeds.* negative_text_embeds.* *act.text_encoder*.text_projection", stage_text_embeds},
     {"add_time_ids", stage_time_ids},
     {"latents.init", stage_first_latents},
     {"step.*.model_input", stage_model_input},

@@ -208,7 +208,10 @@ static void try_neighbours(struct diagnosis *d)
     for (int near = step > 0 ? step - 1 : 0; near <= step + 1; near++) {
         if (near == step || !diagnosis_recompute(d, step_name(name, near, what), NULL, false, &other))
             continue;
-        suspect_values(d, other.items, other.count, "equals ours of %s", name);
+        suspect_values(d, other.items, other.count, "equals ours of %s%s", name,
+            strcmp(what, "noise") != 0 ? ""
+            : near > step              ? ": a draw too many before it"
+                                       : ": a draw too few before it");
         values_free(&other);
     }
 }
@@ -336,6 +339,34 @@ static void try_overflow(struct diagnosis *d)
             "overflows where ours is beyond the largest number of f16, 65504: %zu elements", over);
 }
 
+/* Not finite, where all of ours is: the largest of ours, everything, or here and there. */
+static void try_nonfinite(struct diagnosis *d)
+{
+    size_t n = d->wrong.count, nonfinite = 0, infinite = 0;
+    double least_lost = INFINITY, most_kept = 0;
+    if (n != d->exact.count) return;
+    for (size_t i = 0; i < n; i++) {
+        double ours = fabs(d->exact.items[i]);
+        if (!isfinite(ours)) return;
+        infinite += isinf(d->wrong.items[i]) != 0;
+        nonfinite += isfinite(d->wrong.items[i]) == 0;
+        if (isfinite(d->wrong.items[i]))
+            most_kept = fmax(most_kept, ours);
+        else
+            least_lost = fmin(least_lost, ours);
+    }
+    if (infinite > 0 && infinite == nonfinite && least_lost >= 0.99 * most_kept)
+        suspect_found(d, 0,
+            "overflows where ours is largest, from %.4g on (%zu of %zu elements): as beyond 65504, "
+            "the largest number of f16, inside",
+            least_lost, nonfinite, n);
+    else if (nonfinite * 2 > n)
+        suspect_found(d, 0,
+            "is not a number in %zu of %zu elements, on finite inputs: an overflow inside, as "
+            "beyond 65504, the largest number of f16 (plumb run --range shows where)",
+            nonfinite, n);
+}
+
 void suspects_values(struct diagnosis *d)
 {
     size_t most = d->wrong.count > d->exact.count ? d->wrong.count : d->exact.count;
@@ -344,14 +375,15 @@ void suspects_values(struct diagnosis *d)
         d->status = error_memory(d->error, most * sizeof *room);
         return;
     }
-    try_constants(d);
-    try_parts(d);
+    try_overflow(d);
+    if (d->fit_count == 0) try_nonfinite(d);
+    if (d->fit_count == 0) try_constants(d);
+    if (d->fit_count == 0) try_parts(d);
     if (d->fit_count == 0) try_layouts(d, room);
     if (d->fit_count == 0) try_motions(d, room);
     if (d->fit_count == 0) try_recorded(d, room);
     if (d->fit_count == 0) try_neighbours(d);
     if (d->fit_count == 0) try_siblings(d, room);
-    if (d->fit_count == 0) try_overflow(d);
     if (d->fit_count == 0) try_storage(d, room);
     if (d->fit_count == 0) try_affine(d, room);
     free(room);
