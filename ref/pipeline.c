@@ -13,7 +13,6 @@
 #include "transformer.h"
 
 #include "kernels/cpu.h"
-#include "kernels/rounded.h"
 #include "sched/guidance.h"
 #include "sched/scheduler.h"
 
@@ -190,6 +189,7 @@ static void find_noise(struct run *run, size_t step, struct tensor noise)
     } else {
         draw_noise(run, noise, &draw);
     }
+    if (!scheduler_has_float32_noise(run->scheduler)) forward_round(f, noise);
     run_trace(run, noise, "%s", who);
 }
 
@@ -271,26 +271,6 @@ static struct tensor run_unet(
     return noise_pred;
 }
 
-static real store_f16(real x)
-{
-    return round_real(FORMAT_F16, x);
-}
-
-static real store_bf16(real x)
-{
-    return round_real(FORMAT_BF16, x);
-}
-
-/* How the run's tensors keep a number. */
-static store *store_of(const struct forward *f)
-{
-    switch (forward_result_format(f)) {
-    case FORMAT_F16: return store_f16;
-    case FORMAT_BF16: return store_bf16;
-    default: return NULL;
-    }
-}
-
 /* The model's output at (latents, timestep), guided: [B, C, h, w]. */
 static struct tensor predict_noise(
     struct run *run, size_t step, struct tensor latents, const struct conditioning *conditioning)
@@ -325,7 +305,7 @@ static struct tensor predict_noise(
     run_trace(run, text, "step.%02zu.noise_pred_text", step);
     struct tensor guided = forward_tensor(f, uncond.rank, uncond.shape);
     if (!forward_computes(f)) return guided;
-    store *keep = store_of(f);
+    store *keep = run_store(run);
     guidance_combine_stored(
         uncond.data, text.data, tensor_count(&uncond), run->guidance_scale, keep, guided.data);
     if (run->recipe->guidance_rescale > 0)
@@ -352,6 +332,7 @@ static void denoise(
     bool noisy = forward_computes(f) && scheduler_needs_noise(run->scheduler, timestep, &options);
     if (noisy) find_noise(run, step, noise);
     struct tensor prev_sample = forward_tensor(f, latents.rank, latents.shape);
+    round_operands(run, step, latents, noise_pred);
     if (forward_computes(f)) {
         size_t sample_size = tensor_count(&latents) / (size_t)run->batch;
         struct step_input input = {

@@ -40,6 +40,8 @@ struct conditioning {
 #define encode_prompt KERNEL_NAME(encode_prompt)
 #define run_trace KERNEL_NAME(run_trace)
 #define stack KERNEL_NAME(stack)
+#define run_store KERNEL_NAME(run_store)
+#define round_operands KERNEL_NAME(round_operands)
 
 /* Refuses what the pipeline cannot run and warns of what it ignores; sets guidance, batch and size. */
 void check_inputs(struct run *run);
@@ -49,6 +51,11 @@ struct conditioning encode_prompt(struct run *run);
 
 /* Adds a tensor to the run's trace, if it has one, and shows it to the observer, if there is one. */
 void run_trace(struct run *run, struct tensor tensor, const char *name_format, ...) PRINTF_LIKE(3, 4);
+
+/* Where a backend of a narrower format is imitated (run_rounded.c): how its tensors keep a number; and the
+ * errors of what a sampler's step computes of the latents and of the model's output, put into those two. */
+store *run_store(const struct run *run);
+void round_operands(struct run *run, size_t step, struct tensor latents, struct tensor model_output);
 
 /* a over b along the first dimension: [A, ...], [B, ...] -> [A + B, ...] */
 struct tensor stack(struct forward *f, struct tensor a, struct tensor b);

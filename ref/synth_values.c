@@ -20,6 +20,7 @@
  *
  * Uniform numbers of deviation s lie in [-s sqrt 3, s sqrt 3], so scale = s sqrt(3) / 2^23.
  */
+#include "splitmix.h"
 #include "synth.h"
 
 #include "paths.h"
@@ -31,15 +32,6 @@
 #include <string.h>
 
 /* --- The stream --------------------------------------------------------------------------- */
-
-static const uint64_t GOLDEN = 0x9e3779b97f4a7c15u; /* odd, 2^64 / 1.618... */
-
-static inline uint64_t finalise(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static uint64_t hash_name(const char *name)
 {
@@ -73,7 +65,7 @@ struct synth_values synth_values_of(const char *name, uint64_t seed, const struc
 {
     bool norm = shape->rank < 2 && !path_ends_with(name, ".bias");
     return (struct synth_values){
-        .key = finalise(hash_name(name) + finalise(seed)),
+        .key = splitmix_finalise(hash_name(name) + splitmix_finalise(seed)),
         .centre = norm ? 1.0f : 0.0f,
         .scale = (float)(deviation(name, shape) * sqrt(3.0) * 0x1p-23),
     };
@@ -92,7 +84,7 @@ static inline float value_of(const struct synth_values *values, uint64_t half)
 static void make_pairs(const struct synth_values *values, size_t first, size_t n, float *out)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t word = finalise(values->key + ((uint64_t)(first + i) + 1) * GOLDEN);
+        uint64_t word = splitmix_finalise(values->key + ((uint64_t)(first + i) + 1) * SPLITMIX_STEP);
         out[2 * i] = value_of(values, word);
         out[2 * i + 1] = value_of(values, word >> 32);
     }

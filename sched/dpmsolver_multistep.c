@@ -267,6 +267,8 @@ const struct solver REAL_NAME(dpmsolver_multistep_solver) = {
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(dpm_flow_options),
         OPTION_TABLE_OF(dpm_lambda_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct dpm_config),
+    .float32_sample = true,
+    .float32_noise = true,
     .takes_timesteps = true,
     .takes_mu = true,
     .takes_variance = true,

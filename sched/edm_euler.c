@@ -144,6 +144,7 @@ const struct solver REAL_NAME(edm_euler_solver) = {
                 "arXiv:2206.00364, Algorithm 2 without its correction)",
     .options = {OPTION_TABLE_OF(edm_options)},
     .config_size = sizeof(struct edm_config),
+    .float32_sample = true,
     .takes_sigmas = true,
     .steps_unset = true,
     .create = create,

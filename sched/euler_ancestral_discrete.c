@@ -76,6 +76,7 @@ const struct solver REAL_NAME(euler_ancestral_discrete_solver) = {
                 "(sigma^2 - sigma'^2) / sigma^2,  sigma_down^2 = sigma'^2 - sigma_up^2    (k-diffusion)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_OF(sigma_grid_options)},
     .config_size = sizeof(struct scheduler_config),
+    .float32_sample = true,
     .steps_unset = true,
     .create = create,
     .set_timesteps = set_timesteps,

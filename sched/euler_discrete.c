@@ -64,6 +64,7 @@ const struct solver REAL_NAME(euler_discrete_solver) = {
         OPTION_TABLE_OF(sigma_range_options), OPTION_TABLE_OF(sigma_grid_options),
         OPTION_TABLE_OF(euler_options)},
     .config_size = sizeof(struct euler_config),
+    .float32_sample = true,
     .takes_timesteps = true,
     .takes_sigmas = true,
     .steps_unset = true,

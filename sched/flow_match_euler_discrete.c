@@ -55,6 +55,7 @@ const struct solver REAL_NAME(flow_match_euler_discrete_solver) = {
         OPTION_TABLE_OF(flow_match_options), OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS),
         OPTION_TABLE_OF(inherited_sigma_options), OPTION_TABLE_OF(options)},
     .config_size = sizeof(struct flow_match_config),
+    .float32_sample = true,
     .flow = true,
     .takes_timesteps = true,
     .takes_sigmas = true,

@@ -168,6 +168,7 @@ const struct solver REAL_NAME(flow_match_heun_discrete_solver) = {
                 "et al. 2022, arXiv:2206.00364, Algorithm 2, on a flow)",
     .options = {OPTION_TABLE_FIRST(noise_schedule_options, 1), OPTION_TABLE_OF(flow_shift_options)},
     .config_size = sizeof(struct flow_match_config),
+    .float32_sample = true,
     .flow = true,
     .state_size = sizeof(struct flow_heun_state),
     .create = flow_match_create,

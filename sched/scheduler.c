@@ -393,6 +393,16 @@ const char *scheduler_second_output(const struct scheduler *scheduler)
     return name ? name : "pred_original_sample";
 }
 
+bool scheduler_has_float32_sample(const struct scheduler *scheduler)
+{
+    return scheduler->solver->float32_sample;
+}
+
+bool scheduler_has_float32_noise(const struct scheduler *scheduler)
+{
+    return scheduler->solver->float32_noise;
+}
+
 bool scheduler_takes_eta(const struct scheduler *scheduler)
 {
     return scheduler->solver->takes_eta;

@@ -218,6 +218,13 @@ enum status scheduler_get_velocity(struct scheduler *scheduler, const real *orig
 #define scheduler_second_output(...) REAL_NAME(scheduler_second_output)(__VA_ARGS__)
 const char *scheduler_second_output(const struct scheduler *scheduler);
 
+/* Where the model is of a dtype narrower than float32: whether diffusers' step() takes the sample to float32
+ * for its computation, and whether its noise is float32 (the model's dtype otherwise). */
+#define scheduler_has_float32_sample(...) REAL_NAME(scheduler_has_float32_sample)(__VA_ARGS__)
+bool scheduler_has_float32_sample(const struct scheduler *scheduler);
+#define scheduler_has_float32_noise(...) REAL_NAME(scheduler_has_float32_noise)(__VA_ARGS__)
+bool scheduler_has_float32_noise(const struct scheduler *scheduler);
+
 /* Whether the class's step() has the argument eta; another ignores it. */
 #define scheduler_takes_eta(...) REAL_NAME(scheduler_takes_eta)(__VA_ARGS__)
 bool scheduler_takes_eta(const struct scheduler *scheduler);

@@ -72,6 +72,10 @@ struct solver {
     /* set_timesteps makes betas and alphas, and there are no alphas_cumprod (IPNDM). */
     bool makes_betas;
 
+    /* In a model of a narrower dtype diffusers' step() takes the sample to float32, and its result back; it
+     * draws its noise in float32. The others compute, and draw, in the model's dtype. */
+    bool float32_sample, float32_noise;
+
     size_t state_size; /* bytes of zeroed memory at scheduler->state */
 
     /* The constructor: checks option values, makes betas to alphas_cumprod, sets init_noise_sigma and what
