@@ -111,7 +111,8 @@ static enum status open_side(struct tensor_set *set, const char *path, size_t le
     if (status == STATUS_OK && text.size > SIDE_FILE_LIMIT)
         status = error_input(error, "%s: expected at most %zu bytes, which hold a dtype and a shape, got %zu",
             side, SIDE_FILE_LIMIT, text.size);
-    if (status == STATUS_OK) status = json_parse((const char *)text.at, text.size, side, &json, error);
+    const char *json_text = text.size > 0 ? (const char *)text.at : ""; /* an empty file has no address */
+    if (status == STATUS_OK) status = json_parse(json_text, text.size, side, &json, error);
     if (status == STATUS_OK)
         status = error_prefix(error, read_side(json, named, tensor, error), "%s: ", side);
     cJSON_Delete(json);
