@@ -1,0 +1,500 @@
+/*
+ * What is shown of a verification: the table, JSON and the page, from verifications made by hand and from a
+ * run of the program.
+ */
+#include "program.h"
+#include "report_support.h"
+
+#include "ref/png_file.h"
+#include "ref/safe_text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct made_report made;
+
+static void set_up(void)
+{
+    make_test_folder();
+    make_report(&made);
+}
+
+static void tear_down(void)
+{
+    free_report(&made);
+    drop_program_folder();
+}
+
+/* A name that would do harm on a terminal, in a page, in JSON. */
+static const char hostile[] = "</title><script src='http://a'>\"&\x1b[31m\xff\x01\\\n\xe2\x80\xae.x";
+
+/* Ten steps, the fourth with a UNet that is wrong; what is not recorded; another shape; a bad name. */
+static void add_many_rows(void)
+{
+    static const char *const outside[] = {"input_ids.text_encoder", "last_hidden_state.text_encoder",
+        "act.text_encoder.text_model.encoder.layers.0", "act.text_encoder.text_model.encoder.layers.1",
+        "act.text_encoder.text_model.encoder.layers.2", "act.text_encoder.text_model.final_layer_norm"};
+    char name[64];
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        add_report_row(&made, outside[i], VERIFY_ROUNDING, 0.5 + 0.25 * (double)i);
+    for (int step = 0; step < 10; step++) {
+        const bool wrong = step == 3;
+        snprintf(name, sizeof name, "step.%02d.model_input", step);
+        add_report_row(&made, name, VERIFY_ROUNDING, 0);
+        snprintf(name, sizeof name, "step.%02d.noise_pred_uncond", step);
+        add_report_row(&made, name, VERIFY_ROUNDING, 1.5);
+        snprintf(name, sizeof name, "step.%02d.noise_pred_text", step);
+        struct verify_row *row =
+            add_report_row(&made, name, wrong ? VERIFY_WRONG : VERIFY_ROUNDING, wrong ? 41 : 2.5);
+        if (wrong) row->diagnosis = strdup("equals ours at timestep 980, not 981");
+        snprintf(name, sizeof name, "step.%02d.latents", step);
+        add_report_row(&made, name, step == 5 ? VERIFY_SUSPECT : VERIFY_ROUNDING, step == 5 ? 6 : 1);
+    }
+    add_report_row(&made, "latents.final", VERIFY_UNCHECKED, 0)->reason = strdup("step.09.x is not recorded");
+    add_report_row(&made, "vae_input", VERIFY_UNCHECKED, 0)->reason = strdup("step.09.x is not recorded");
+    add_report_row(&made, "image", VERIFY_NONFINITE, 1);
+    add_report_row(&made, "image_u8", VERIFY_SHAPE, 0)->reason = strdup("[1, 8, 8, 3] for [1, 16, 16, 3]");
+    add_report_row(&made, hostile, VERIFY_SUSPECT, 7);
+    finish_report(&made);
+}
+
+/* --- Texts -------------------------------------------------------------------------------- */
+
+START_TEST(texts_are_made_safe)
+{
+    char text[64];
+    ck_assert_str_eq(safe_text("step.00.latents", text, sizeof text), "step.00.latents");
+    ck_assert_str_eq(safe_text("\x1b[31m", text, sizeof text), "\\x1b[31m");
+    ck_assert_str_eq(safe_text("\xc3\xa9\xff", text, sizeof text), "\xc3\xa9\\xff");
+    ck_assert_str_eq(safe_text("\xe2\x80\xae", text, sizeof text), "\\xe2\\x80\\xae"); /* right to left */
+    ck_assert_str_eq(safe_text("\xed\xa0\x80", text, sizeof text), "\\xed\\xa0\\x80"); /* half of a pair */
+    ck_assert_str_eq(safe_text("\xc3", text, sizeof text), "\\xc3");                   /* cut off */
+    ck_assert_str_eq(safe_text("abcdefgh", text, 9), "abcdefgh");
+    ck_assert_str_eq(safe_text("abcdefghi", text, 9), "abcde...");
+    ck_assert_str_eq(safe_text("abcde\xc3\xa9hij", text, 9), "abcde...");
+    for (size_t size = 8; size < 20; size++) /* a byte of what is shown too much is seen by the sanitizer */
+        ck_assert_uint_lt(strlen(safe_text("\x01\xe2\x82\xac\x02z\xe2\x82\xac", text, size)), size);
+}
+END_TEST
+
+/* --- The table ---------------------------------------------------------------------------- */
+
+/* The column at which a heading or a cell begins or ends is the same in each line. */
+static void expect_aligned(const char *table)
+{
+    const char *end = strchr(table, '\n');
+    size_t verdict = (size_t)(strstr(table, "verdict") - table);
+    size_t floors = (size_t)(strstr(table, "floors") - table) + strlen("floors");
+    size_t lines = 0;
+    for (const char *line = end + 1; *line && *line != '\n'; line = end + 1, lines++) {
+        end = strchr(line, '\n');
+        size_t length = (size_t)(end - line);
+        ck_assert_msg(length > verdict, "a short line: %.*s", (int)length, line);
+        ck_assert_msg(line[verdict - 1] == ' ' && line[verdict] != ' ',
+            "verdicts do not begin under each "
+            "other: %.*s",
+            (int)length, line);
+        ck_assert_msg(line[length - 1] != ' ', "spaces at an end: %.*s", (int)length, line);
+        if (length >= floors && line[floors - 1] != ' ')
+            ck_assert_msg(length == floors || line[floors] == ' ', "floors do not end under each other: %.*s",
+                (int)length, line);
+    }
+    ck_assert_uint_ge(lines, 5);
+}
+
+START_TEST(tables_fold_what_is_rounding)
+{
+    add_many_rows();
+    char *table = written_table(&made, false, false);
+    expect_aligned(table);
+    ck_assert_ptr_null(strchr(table, '\033'));
+    expect_in(table, "10 tensors, exact"); /* model inputs */
+    expect_in(table, "19 tensors, most step.00.noise_pred_text");
+    expect_in(table, "9 tensors, most step.00.latents");
+    expect_in(table, "step.05.latents");
+    ck_assert_ptr_null(strstr(table, "step.07.latents"));
+    expect_in(table, "latents.final and 1 more: step.09.x is not recorded");
+    expect_in(table, "[0, 0, 1, 1]"); /* of the NaN */
+    free(table);
+    table = written_table(&made, true, false);
+    expect_aligned(table);
+    expect_in(table, "step.07.latents");
+    for (size_t i = 0; i + 1 < made.verification.count; i++) expect_in(table, made.verification.rows[i].name);
+    free(table);
+}
+END_TEST
+
+START_TEST(conclusions_are_in_words)
+{
+    add_many_rows();
+    char *table = written_table(&made, false, false);
+    for (char *c = table; *c; c++)
+        if (*c == '\n') *c = ' '; /* paragraphs are broken into lines */
+    expect_in(table, "The first tensor that is wrong is step.03.noise_pred_text (");
+    expect_in(table, "step 3): 41 floors");
+    expect_in(table, "the fault is between the model input, the timestep and the embeddings and "
+                     "step.03.noise_pred_text");
+    expect_in(table, "A known fault fits: equals ours at timestep 980, not 981.");
+    expect_in(table, "Also wrong, from inputs of its own: decoder, 1 of 2 tensors; the first is image");
+    free(table);
+}
+END_TEST
+
+START_TEST(faults_lie_behind_the_last_right_module)
+{
+    add_report_row(&made, "act.text_encoder_2.text_model.encoder.layers.0", VERIFY_ROUNDING, 1);
+    add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1);
+    add_report_row(&made, "act.unet.mid_block", VERIFY_WRONG, 900);
+    finish_report(&made);
+    char *json = written_json(&made);
+    expect_in(json, "the fault is between act.unet.conv_in, which is rounding, and act.unet.mid_block.");
+    expect_in(json, "None of the known faults fits it.");
+    free(json);
+}
+END_TEST
+
+START_TEST(nothing_wrong_is_said_so)
+{
+    add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1.25);
+    add_report_row(&made, "act.unet.mid_block", VERIFY_ROUNDING, 0.5);
+    finish_report(&made);
+    char *json = written_json(&made);
+    expect_in(json, "none is further than 1.25 floors from the exact answer (act.unet.conv_in)");
+    expect_in(json, "\"verdict\": \"rounding\"");
+    free(json);
+    add_report_row(&made, "act.unet.conv_out", VERIFY_SUSPECT, 5);
+    memset(made.verification.verdicts, 0, sizeof made.verification.verdicts);
+    finish_report(&made);
+    json = written_json(&made);
+    expect_in(json, "No tensor is wrong. 1 of 3 are suspect");
+    free(json);
+}
+END_TEST
+
+/* Takes changes of colour out of a text, in place. */
+static void take_colours_out(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++)
+        if (*from == '\033')
+            from = strchr(from, 'm');
+        else
+            *to++ = *from;
+    *to = '\0';
+}
+
+START_TEST(colour_changes_no_place)
+{
+    add_many_rows();
+    char *plain = written_table(&made, false, false), *coloured = written_table(&made, false, true);
+    ck_assert_uint_gt(count_in(coloured, "\033["), 10);
+    ck_assert_uint_eq(count_in(coloured, "\033[0m") * 2, count_in(coloured, "\033["));
+    take_colours_out(coloured);
+    ck_assert_str_eq(plain, coloured);
+    free(plain);
+    free(coloured);
+    FILE *file = fopen(path_in(test_folder, "f"), "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert(!verify_may_colour(file));
+    fclose(file);
+}
+END_TEST
+
+/* --- JSON --------------------------------------------------------------------------------- */
+
+static double number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    ck_assert_msg(cJSON_IsNumber(item), "%s is no number", key);
+    return item->valuedouble;
+}
+
+static const char *string(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    ck_assert_msg(text != NULL, "%s is no string", key);
+    return text;
+}
+
+START_TEST(json_has_all)
+{
+    add_many_rows();
+    char *text = written_json(&made);
+    cJSON *json;
+    struct error error;
+    ck_assert_msg(json_parse(text, strlen(text), "json", &json, &error) == STATUS_OK, "%s", error.message);
+    const struct verification *v = &made.verification;
+    ck_assert_str_eq(string(json, "verdict"), "shape");
+    ck_assert_str_eq(string(json, "first_wrong"), "step.03.noise_pred_text");
+    ck_assert_str_eq(string(json, "their_dtype"), "f32");
+    ck_assert_double_eq(number(cJSON_GetObjectItem(json, "counts"), "rounding"), (double)v->verdicts[0]);
+    const cJSON *tensors = cJSON_GetObjectItem(json, "tensors"), *row = tensors->child;
+    ck_assert_uint_eq((size_t)cJSON_GetArraySize(tensors), v->count);
+    for (size_t i = 0; i < v->count; i++, row = row->next) {
+        const struct verify_row *expected = &v->rows[i];
+        const cJSON *distance = cJSON_GetObjectItem(row, "error");
+        if (expected->name != NULL && i + 1 < v->count) ck_assert_str_eq(string(row, "name"), expected->name);
+        ck_assert_str_eq(string(row, "verdict"), verify_verdict_names[expected->verdict]);
+        ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(row, "shape")), 4);
+        if (expected->step < 0)
+            ck_assert(cJSON_IsNull(cJSON_GetObjectItem(row, "step")));
+        else
+            ck_assert_double_eq(number(row, "step"), expected->step);
+        if (!verify_has_error(expected)) {
+            ck_assert(cJSON_IsNull(distance));
+            ck_assert_str_eq(string(row, "reason"), expected->reason);
+            continue;
+        }
+        ck_assert_double_eq(number(distance, "rms"), expected->error.rms); /* the same bits */
+        ck_assert_double_eq(number(cJSON_GetObjectItem(row, "floor"), "rms"), expected->floor.rms);
+        ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(distance, "worst_index")), 4);
+        if (expected->verdict != VERIFY_NONFINITE) continue;
+        ck_assert_str_eq(string(row, "multiple"), "inf");
+        ck_assert_str_eq(string(distance, "max_abs"), "inf");
+        ck_assert_str_eq(string(distance, "worst_a"), "nan");
+        ck_assert_str_eq(string(distance, "psnr"), "-inf");
+    }
+    cJSON_Delete(json);
+    ck_assert_ptr_null(strchr(text, '\033'));
+    expect_in(text, "\\u001b[31m\\ufffd\\u0001");
+    free(text);
+}
+END_TEST
+
+/* --- The page ----------------------------------------------------------------------------- */
+
+/* Nothing is loaded and nothing is run. */
+static void expect_self_contained(const char *page)
+{
+    ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "<link"));
+    ck_assert_ptr_null(strstr(page, "href="));
+    ck_assert_ptr_null(strstr(page, "@import"));
+    ck_assert_ptr_null(strstr(page, "url("));
+    ck_assert_ptr_null(strstr(page, " on"
+                                    "load="));
+    ck_assert_uint_eq(count_in(page, " src=\""), count_in(page, " src=\"data:image/png;base64,"));
+}
+
+START_TEST(pages_are_whole_and_alone)
+{
+    add_many_rows();
+    char *page = written_page(&made), *again = written_page(&made);
+    ck_assert_str_eq(page, again);
+    ck_assert_uint_gt(expect_well_formed(page), 500);
+    expect_self_contained(page);
+    ck_assert_uint_eq(count_in(page, "http"), count_in(page, "src=&#39;http"));
+    ck_assert_uint_gt(
+        count_in(page, "&lt;/title&gt;&lt;script src=&#39;http://a&#39;&gt;&quot;&amp;\\x1b[31m\\xff"), 0);
+    ck_assert_ptr_null(strstr(page, "\xe2\x80\xae"));
+    expect_in(page, "<title>step.03.noise_pred_text is wrong: 41 floors");
+    ck_assert_uint_eq(count_in(page, "<tr class=\""), made.verification.count);
+    ck_assert_uint_eq(count_in(page, "<svg class=\"wide\""), 1);
+    ck_assert_uint_eq(count_in(page, "<svg class=\"narrow\""), 1);
+    for (enum verify_stage stage = 0; stage < VERIFY_STAGES; stage++) {
+        struct verify_stage_summary summary = verify_summarise(&made.verification, stage);
+        char heading[80];
+        snprintf(heading, sizeof heading, "<span class=\"stage\">%s</span>", verify_stage_names[stage]);
+        ck_assert_uint_eq(count_in(page, heading), summary.rows > 0);
+    }
+    free(page);
+    free(again);
+}
+END_TEST
+
+/* The bytes of the `index`-th picture of a page; the caller frees them. */
+static unsigned char *picture_bytes(const char *page, size_t index, size_t *size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = page;
+    for (size_t i = 0; i <= index; i++) {
+        at = strstr(at, "base64,");
+        ck_assert_ptr_nonnull(at);
+        at += strlen("base64,");
+    }
+    size_t length = strcspn(at, "\"");
+    ck_assert_uint_eq(length % 4, 0);
+    unsigned char *bytes = malloc(length);
+    ck_assert_ptr_nonnull(bytes);
+    *size = 0;
+    for (size_t i = 0; i < length; i += 4) {
+        uint32_t bits = 0;
+        int padding = 0;
+        for (size_t k = 0; k < 4; k++) {
+            const char *digit = strchr(digits, at[i + k]);
+            padding += at[i + k] == '=';
+            ck_assert(digit || at[i + k] == '=');
+            bits = bits << 6 | (uint32_t)(digit && at[i + k] != '=' ? digit - digits : 0);
+        }
+        for (int k = 0; k < 3 - padding; k++) bytes[(*size)++] = (unsigned char)(bits >> (16 - 8 * k));
+    }
+    return bytes;
+}
+
+START_TEST(heat_maps_are_pictures)
+{
+    add_many_rows();
+    char *page = written_page(&made);
+    size_t size, maps = count_in(page, "<figure>");
+    ck_assert_uint_eq(maps, 3); /* what is not rounding and has an exact value */
+    for (size_t i = 0; i < maps; i++) {
+        unsigned char *bytes = picture_bytes(page, i, &size);
+        const char *path = path_in(test_folder, "map.png");
+        struct picture picture = {0};
+        struct error error = {""};
+        write_bytes(path, bytes, size);
+        ck_assert_msg(png_read(path, &picture, &error) == STATUS_OK, "%s", error.message);
+        ck_assert_int_gt(picture.width, 100);
+        picture_free(&picture);
+        free(bytes);
+    }
+    /* Without exact values there are none, and the rest is the same page. */
+    made.report.exact = NULL;
+    char *without = written_page(&made);
+    ck_assert_uint_eq(count_in(without, "<figure>"), 0);
+    expect_well_formed(without);
+    free(page);
+    free(without);
+}
+END_TEST
+
+START_TEST(the_worst_rows_are_drawn_first)
+{
+    add_many_rows();
+    const struct verify_row *rows[VERIFY_HEATMAPS];
+    size_t count = verify_rows_to_draw(&made.verification, VERIFY_HEATMAPS, rows);
+    ck_assert_uint_eq(count, 4); /* no rounding tensor, since these are more than half */
+    ck_assert_str_eq(rows[0]->name, "step.03.noise_pred_text");
+    bool nonfinite = false, suspect = false;
+    for (size_t i = 0; i < count; i++) {
+        nonfinite |= strcmp(rows[i]->name, "image") == 0;
+        suspect |= strcmp(rows[i]->name, "step.05.latents") == 0;
+        for (size_t k = 0; k < i; k++) ck_assert_ptr_ne(rows[i], rows[k]);
+    }
+    ck_assert(nonfinite && suspect);
+    ck_assert_uint_eq(verify_rows_to_draw(&made.verification, 1, rows), 1);
+}
+END_TEST
+
+START_TEST(nothing_at_all_is_a_report_too)
+{
+    finish_report(&made);
+    char *page = written_page(&made), *json = written_json(&made),
+         *table = written_table(&made, false, false);
+    expect_well_formed(page);
+    expect_in(page, "nothing could be checked");
+    expect_in(json, "\"verdict\": \"unchecked\"");
+    expect_in(table, "0 tensors");
+    free(page);
+    free(json);
+    free(table);
+}
+END_TEST
+
+START_TEST(thousands_of_rows)
+{
+    for (int step = 0; step < 100; step++)
+        for (int module = 0; module < 30; module++) {
+            char name[80];
+            snprintf(name, sizeof name, "step.%02d.act.unet.mid_block.resnets.%d", step, module);
+            bool bad = step > 50 && module > 20;
+            add_report_row(
+                &made, name, bad ? VERIFY_WRONG : VERIFY_ROUNDING, bad ? 1e3 * step : 1 + 0.01 * module);
+        }
+    finish_report(&made);
+    char *page = written_page(&made), *table = written_table(&made, false, false);
+    expect_well_formed(page);
+    ck_assert_uint_eq(count_in(page, "<tr class=\""), 3000);
+    ck_assert_uint_lt(strlen(page), 4000000);
+    ck_assert_uint_lt(count_in(table, "\n"), 40); /* a screen */
+    expect_in(table, "more, most step.99.act.unet.mid_block.resnets.21");
+    free(page);
+    free(table);
+}
+END_TEST
+
+START_TEST(names_that_are_none_of_ours)
+{
+    add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1);
+    finish_report(&made);
+    char mapped[] = "step.xx";
+    struct unknown_name unknown[] = {{.their_name = hostile, .nearest = {"latents.init", "latents.final"}},
+        {.their_name = "out.1", .mapped = mapped}};
+    struct name_twice twice = {.name = "image", .their_name = "a", .left_out = "b<c>"};
+    struct their_tensors theirs = {.unknown = unknown, .unknown_count = 2, .twice = &twice, .twice_count = 1};
+    made.report.theirs = &theirs;
+    char *page = written_page(&made), *json = written_json(&made),
+         *table = written_table(&made, false, false);
+    expect_well_formed(page);
+    expect_self_contained(page);
+    expect_in(page, "<code>latents.final</code>");
+    expect_in(page, "b&lt;c&gt;");
+    expect_in(table, "nearest latents.init, latents.final");
+    expect_in(table, "out.1 (mapped to step.xx)");
+    ck_assert_ptr_null(strchr(table, '\033'));
+    cJSON *parsed;
+    struct error error;
+    ck_assert_msg(json_parse(json, strlen(json), "json", &parsed, &error) == STATUS_OK, "%s", error.message);
+    const cJSON *first = cJSON_GetObjectItem(parsed, "unknown_names")->child;
+    ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(first, "nearest")), 2);
+    ck_assert_str_eq(string(first->next, "mapped"), "step.xx");
+    ck_assert_str_eq(string(cJSON_GetObjectItem(parsed, "names_given_twice")->child, "left_out"), "b<c>");
+    cJSON_Delete(parsed);
+    free(page);
+    free(json);
+    free(table);
+}
+END_TEST
+
+/* --- The program -------------------------------------------------------------------------- */
+
+START_TEST(the_program_writes_a_page)
+{
+    const char *page_path = path_in(test_folder, "page.html");
+    const char *model = golden_path("models/tiny-sd"),
+               *trace = golden_path("models/traces/sd-pndm6.safetensors");
+    ck_assert_int_eq(plumb("verify %s %s --html %s", model, trace, page_path), 0);
+    ck_assert_ptr_null(strchr(out, '\033'));
+    expect_in(out, "rounding");
+    char *page = read_whole_text(page_path);
+    expect_well_formed(page);
+    expect_self_contained(page);
+    ck_assert_uint_ge(count_in(page, "<figure>"), 3);
+    expect_in(page, "Step by step");
+    free(page);
+    /* No page where there is no place for one, and then no other file either. */
+    int status = plumb("verify %s %s --html %s", model, trace, path_in(test_folder, "none/page.html"));
+    ck_assert_int_eq(status, STATUS_BAD_INPUT);
+    expect_in(err, "none/page.html");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("verify_report");
+    TCase *hand = tcase_create("made by hand");
+    tcase_add_checked_fixture(hand, set_up, tear_down);
+    tcase_set_timeout(hand, 60);
+    tcase_add_test(hand, texts_are_made_safe);
+    tcase_add_test(hand, tables_fold_what_is_rounding);
+    tcase_add_test(hand, conclusions_are_in_words);
+    tcase_add_test(hand, faults_lie_behind_the_last_right_module);
+    tcase_add_test(hand, nothing_wrong_is_said_so);
+    tcase_add_test(hand, colour_changes_no_place);
+    tcase_add_test(hand, json_has_all);
+    tcase_add_test(hand, pages_are_whole_and_alone);
+    tcase_add_test(hand, heat_maps_are_pictures);
+    tcase_add_test(hand, the_worst_rows_are_drawn_first);
+    tcase_add_test(hand, nothing_at_all_is_a_report_too);
+    tcase_add_test(hand, thousands_of_rows);
+    tcase_add_test(hand, names_that_are_none_of_ours);
+    suite_add_tcase(suite, hand);
+    TCase *program = tcase_create("the program");
+    tcase_add_checked_fixture(program, make_test_folder, drop_program_folder);
+    tcase_set_timeout(program, 60);
+    tcase_add_test(program, the_program_writes_a_page);
+    suite_add_tcase(suite, program);
+    return run_suite(suite);
+}
