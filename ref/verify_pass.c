@@ -150,7 +150,10 @@ static bool is_unknown(
     if (known->place.stage == VERIFY_TOKENS) return options->prompt_unknown;
     bool is_draw = known->place.stage == VERIFY_NOISE && strcmp(known->place.key, "latents.init") != 0;
     if (is_draw) return options->seed_unknown;
-    return has_nan(value);
+    /* The zeros that SDXL stands for a negative prompt which is not given. */
+    bool is_zeros = known->place.stage == VERIFY_CONDITIONING && known->place.negative &&
+                    !verify_value_find(watch->pass->values, "negative_input_ids.text_encoder");
+    return (is_zeros && options->prompt_unknown) || has_nan(value);
 }
 
 /* Takes down what is not known from here on. */

@@ -114,12 +114,25 @@ static struct pictures_shown look_at_shapes(const struct tensor_set *theirs, int
     return shown;
 }
 
-static bool add_prompts(cJSON *json, int64_t batch)
+/* Whether a negative prompt was encoded, where no zeros stand for it. */
+static bool has_negative_prompt(const struct tensor_set *theirs)
+{
+    for (size_t i = 0; i < tensor_set_count(theirs); i++) {
+        struct verify_place place;
+        if (verify_place(tensor_set_name(theirs, i), &place) && place.negative &&
+            place.stage != VERIFY_CONDITIONING)
+            return true;
+    }
+    return false;
+}
+
+/* As many empty prompts as there are pictures of one. */
+static bool add_prompts(cJSON *json, const char *key, int64_t batch)
 {
     const cJSON *images = cJSON_GetObjectItemCaseSensitive(json, "num_images_per_prompt");
     int64_t each = cJSON_IsNumber(images) && images->valuedouble >= 1 ? (int64_t)images->valuedouble : 1;
     int64_t count = batch / each > 0 ? batch / each : 1;
-    cJSON *prompts = cJSON_AddArrayToObject(json, "prompt");
+    cJSON *prompts = cJSON_AddArrayToObject(json, key);
     bool made = prompts != NULL;
     for (int64_t i = 0; i < count && made; i++) {
         cJSON *prompt = cJSON_CreateString("");
@@ -156,7 +169,8 @@ enum status verify_recipe_complete(const struct tensor_set *theirs, const struct
         cJSON_DeleteItemFromObjectCaseSensitive(json, "negative_prompt");
         cJSON_DeleteItemFromObjectCaseSensitive(json, "negative_prompt_2");
         cJSON_DeleteItemFromObjectCaseSensitive(json, "prompt_2");
-        made = add_prompts(json, shown.batch);
+        made = add_prompts(json, "prompt", shown.batch) &&
+               (!has_negative_prompt(theirs) || add_prompts(json, "negative_prompt", shown.batch));
     }
     options->seed_unknown = !cJSON_HasObjectItem(json, "seed") && !cJSON_HasObjectItem(json, "latents") &&
                             !cJSON_HasObjectItem(json, "noise");

@@ -1,0 +1,672 @@
+/*
+ * `plumb verify` on what PyTorch recorded: clean traces whole and in part, their numbers beside PyTorch's own
+ * error, and tensors that are changed in one place.
+ */
+#include "program.h"
+#include "support.h"
+#include "verify_subject.h"
+
+#include "kernels/cpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* A tiny trace takes less than 2 s; instrumented code is ten times slower. */
+#ifdef __SANITIZE_ADDRESS__
+#define MOST_SECONDS 20
+#else
+#define MOST_SECONDS 2
+#endif
+
+static void expect_all_rounding(const struct subject *subject, const struct verification *verification)
+{
+    for (size_t i = 0; i < verification->count; i++) {
+        const struct verify_row *row = &verification->rows[i];
+        ck_assert_msg(row->verdict == VERIFY_ROUNDING, "%s: %s is %s: %.3g floors%s%s", subject->name,
+            row->name, verify_verdict_names[row->verdict], row->multiple, row->reason ? ": " : "",
+            row->reason ? row->reason : "");
+    }
+    ck_assert_ptr_null(verification->first_wrong);
+}
+
+/* --- Clean traces ------------------------------------------------------------------------- */
+
+START_TEST(every_tensor_of_a_clean_trace_is_rounding)
+{
+    struct subject subject;
+    subject_open(golden_traces[_i], &subject);
+    subject.options.free_run = true;
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    double start = cpu_seconds();
+    struct verification verification = subject_verify(&subject, theirs);
+    double seconds = cpu_seconds() - start;
+    const struct verify_row *worst = &verification.rows[0];
+    for (size_t i = 0; i < verification.count; i++) {
+        const struct verify_row *row = &verification.rows[i];
+        if (row->multiple > worst->multiple) worst = row;
+        ck_assert_msg(row->drifted, "%s: the free run has no %s", subject.name, row->name);
+        ck_assert_ptr_eq(row->theirs, tensor_set_find(theirs, row->name));
+    }
+    printf("%-28s %3zu tensors, at most %.2f floors (%s), %.2f s\n", subject.name, verification.count,
+        worst->multiple, worst->name, seconds);
+    ck_assert_uint_eq(verification.count, tensor_set_count(theirs));
+    expect_all_rounding(&subject, &verification);
+    ck_assert_msg(seconds < MOST_SECONDS, "%s: %.2f s", subject.name, seconds);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+static const char *const stage_orders[] = {"input_ids.text_encoder", "prompt_embeds", "timesteps",
+    "init_noise", "step.00.model_input", "act.unet.conv_in", "step.00.noise_pred_text", "step.00.noise_pred",
+    "step.00.latents", "step.01.model_input", "latents.final", "vae_input", "image", "image_u8", NULL};
+
+START_TEST(rows_stand_in_the_order_of_the_computation)
+{
+    struct subject subject;
+    subject_open("sd-pndm6", &subject);
+    struct verification verification = subject_verify(&subject, subject.tensors);
+    const struct verify_row *before = NULL;
+    for (size_t i = 0; stage_orders[i]; i++) {
+        const struct verify_row *row = row_of(&verification, stage_orders[i]);
+        ck_assert_msg(!before || row > before, "%s stands too early", stage_orders[i]);
+        before = row;
+    }
+    ck_assert_int_eq(row_of(&verification, "act.unet.conv_in")->step, 0);
+    ck_assert_int_eq(row_of(&verification, "act.unet.conv_in")->stage, VERIFY_UNET);
+    ck_assert_int_eq(row_of(&verification, "step.03.latents")->step, 3);
+    ck_assert_int_eq(row_of(&verification, "image")->step, -1);
+    verification_free(&verification);
+    subject_close(&subject);
+}
+END_TEST
+
+START_TEST(verdicts_have_the_same_bits_for_every_number_of_threads)
+{
+    struct subject subject;
+    struct verification verifications[2];
+    subject_open("sdxl-dpm5-leading", &subject);
+    for (int k = 0; k < 2; k++) {
+        kernels_set_threads(k ? 3 : 1);
+        verifications[k] = subject_verify(&subject, subject.tensors);
+    }
+    ck_assert_uint_eq(verifications[0].count, verifications[1].count);
+    for (size_t i = 0; i < verifications[0].count; i++) {
+        const struct verify_row *a = &verifications[0].rows[i], *b = &verifications[1].rows[i];
+        ck_assert_str_eq(a->name, b->name);
+        ck_assert_int_eq(memcmp(&a->error, &b->error, sizeof a->error), 0);
+        ck_assert_int_eq(memcmp(&a->floor, &b->floor, sizeof a->floor), 0);
+        ck_assert(a->multiple == b->multiple);
+    }
+    for (int k = 0; k < 2; k++) verification_free(&verifications[k]);
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- The floor beside PyTorch's own error ------------------------------------------------- */
+
+/* The traces with PyTorch's float32 against its float64, from each stage's recorded inputs. */
+static const char *const measured[] = {"sd-pndm6", "sd21v-ddim10-zsnr-rescale", "sdxl-ays10-sde"};
+#define MEASURED ((int)(sizeof measured / sizeof *measured))
+/* What is asked of an honest floor. */
+#define HONEST 4
+
+/* PyTorch's modules have the whole model's rounding up to them, so each is dumped without the others. */
+START_TEST(floors_are_as_large_as_the_error_of_pytorch)
+{
+    struct subject subject;
+    subject_open(measured[_i], &subject);
+    cJSON *errors = golden_json("models/traces/%s.f64_errors.json", measured[_i]);
+    double least = INFINITY, most = 0;
+    int compared = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, errors)
+    {
+        const char *name = item->string;
+        struct tensor_set *theirs = subject_part(&subject, "input_ids.*", "negative_input_ids.*",
+            strncmp(name, "act.text", 8) && strstr(name, "_embeds") == NULL && strstr(name, "hidden") == NULL
+                ? "*prompt_embeds"
+                : "add_time_ids",
+            "timesteps", "step.00.model_input", "vae_input", name, NULL);
+        struct verification verification = subject_verify(&subject, theirs);
+        const struct verify_row *row = row_of(&verification, name);
+        double theirs_rms = cJSON_GetObjectItemCaseSensitive(item, "rms_abs")->valuedouble;
+        double ratio = row->floor.rms / theirs_rms;
+        /* The sinusoids are float32's in both, and nothing is rounded. */
+        if (theirs_rms > 0) {
+            ck_assert_msg(ratio > 1.0 / HONEST && ratio < HONEST,
+                "%s: %s: the floor is %.3g, PyTorch's own error %.3g", measured[_i], name, row->floor.rms,
+                theirs_rms);
+            least = fmin(least, ratio);
+            most = fmax(most, ratio);
+            compared++;
+        }
+        verification_free(&verification);
+        tensor_set_free(theirs);
+    }
+    printf("%-28s %3d floors, %.2f to %.2f times PyTorch's own error\n", measured[_i], compared, least, most);
+    ck_assert_int_gt(compared, 40);
+    cJSON_Delete(errors);
+    subject_close(&subject);
+}
+END_TEST
+
+/* What is copied, or comes out exact by luck, still has a last place. */
+START_TEST(floors_are_a_unit_of_the_last_place_at_least)
+{
+    struct subject subject;
+    subject_open("sd-ddim5", &subject);
+    for (enum number_format format = FORMAT_F32; format <= FORMAT_BF16; format++) {
+        static const double units[] = {0x1p-23, 0x1p-10, 0x1p-7}; /* of 1 */
+        subject.options.their_format = format;
+        struct verification verification = subject_verify(&subject, subject.tensors);
+        const struct verify_row *row = row_of(&verification, "latents.final"); /* a copy of the last step's */
+        double peak_unit = units[format] * ldexp(1, (int)floor(log2(row->floor.peak)));
+        ck_assert_double_eq(row->error.rms, 0);
+        ck_assert_double_eq(row->floor.max_abs, peak_unit);
+        ck_assert(row->floor.rms < peak_unit / sqrt(3) && row->floor.rms > peak_unit / 16);
+        ck_assert_double_eq(row->multiple, 0);
+        verification_free(&verification);
+    }
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- Dumps of a part ---------------------------------------------------------------------- */
+
+static struct verification verify_part(struct subject *subject, const char *glob, struct tensor_set **part)
+{
+    *part = subject_part(subject, glob, NULL);
+    return subject_verify(subject, *part);
+}
+
+START_TEST(any_part_of_a_dump_is_checked_from_the_nearest_inputs)
+{
+    static const struct {
+        const char *trace, *glob;
+    } parts[] = {{"sdxl-ays10-sde", "step.*.latents"}, {"sd-pndm6", "act.unet.mid_block.resnets.0"},
+        {"sd21v-ddim6-leading", "image_u8"}, {"sdxl-euler-sigmas", "latents.final"},
+        {"sd-pndm6", "step.0[23].latents"}, {"sdxl-batch2-nonsquare", "image"},
+        {"sdxl-dpm5-trailing", "prompt_embeds"}, {"sd-ddim5", "step.02.noise_pred_text"},
+        {"sdxl-ays10-sde", "act.vae.decoder.up_blocks.0"}, {"sdxl-noguidance3", "add_t*"}};
+    struct subject subject;
+    struct tensor_set *part;
+    subject_open(parts[_i].trace, &subject);
+    struct verification verification = verify_part(&subject, parts[_i].glob, &part);
+    ck_assert_uint_gt(verification.count, 0);
+    expect_all_rounding(&subject, &verification);
+    verification_free(&verification);
+    tensor_set_free(part);
+    subject_close(&subject);
+}
+END_TEST
+#define PARTS 10
+
+/* A step alone: what it takes no other step for is checked, and the rest says what it lacks. */
+START_TEST(a_step_alone_says_what_it_lacks)
+{
+    struct subject subject;
+    struct tensor_set *part;
+    subject_open("sdxl-ays10-sde", &subject);
+    struct verification verification = verify_part(&subject, "step.03.*", &part);
+    ck_assert_uint_eq(verification.count, 6);
+    ck_assert_str_eq(row_of(&verification, "step.03.model_input")->reason, "step.02.latents is not recorded");
+    ck_assert_str_eq(row_of(&verification, "step.03.latents")->reason,
+        "step.02.noise_pred is not recorded, which this step takes too");
+    ck_assert_uint_eq(verification.verdicts[VERIFY_UNCHECKED], 2);
+    ck_assert_uint_eq(verification.verdicts[VERIFY_ROUNDING], 4);
+    verification_free(&verification);
+    tensor_set_free(part);
+    subject_close(&subject);
+}
+END_TEST
+
+/* The model input is the latents times a factor, so that a one-step method's step needs no latents. */
+START_TEST(latents_are_found_behind_the_model_input)
+{
+    static const char *const names[] = {"sd-ddim5", "sdxl-euler-sigmas"};
+    struct subject subject;
+    struct tensor_set *part;
+    subject_open(names[_i], &subject);
+    struct verification verification = verify_part(&subject, "step.03.*", &part);
+    ck_assert_int_eq(row_of(&verification, "step.03.latents")->verdict, VERIFY_ROUNDING);
+    ck_assert_int_eq(row_of(&verification, "step.03.model_input")->verdict, VERIFY_UNCHECKED);
+    verification_free(&verification);
+    tensor_set_free(part);
+    subject_close(&subject);
+}
+END_TEST
+
+START_TEST(what_depends_on_an_unknown_prompt_or_seed_is_not_checked)
+{
+    struct subject subject;
+    struct tensor_set *part;
+    subject_open("sdxl-ays10-sde", &subject);
+    subject.options.prompt_unknown = subject.options.seed_unknown = true;
+    part = subject_part(&subject, "input_ids.*", "last_hidden_state.*", "negative_prompt_embeds",
+        "init_noise", "step.00.*", NULL);
+    struct verification verification = subject_verify(&subject, part);
+    static const char prompt[] = "the prompt is not known: give --prompt or --recipe";
+    ck_assert_str_eq(row_of(&verification, "input_ids.text_encoder")->reason, prompt);
+    ck_assert_str_eq(row_of(&verification, "init_noise")->reason,
+        "the seed is not known: give --seed, --noise or --recipe");
+    /* What is recorded is as good as known: the ids, the noise. */
+    ck_assert_int_eq(row_of(&verification, "last_hidden_state.text_encoder_2")->verdict, VERIFY_ROUNDING);
+    ck_assert_int_eq(row_of(&verification, "step.00.model_input")->verdict, VERIFY_ROUNDING);
+    ck_assert_int_eq(row_of(&verification, "step.00.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    ck_assert_int_eq(row_of(&verification, "step.00.latents")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    tensor_set_free(part);
+
+    part = subject_part(&subject, "step.0[01].latents", "step.01.noise_pred*", NULL);
+    verification = subject_verify(&subject, part);
+    ck_assert_ptr_nonnull(strstr(row_of(&verification, "step.00.latents")->reason, "noise_pred"));
+    ck_assert_ptr_nonnull(strstr(row_of(&verification, "step.01.noise_pred_text")->reason, prompt));
+    ck_assert_int_eq(row_of(&verification, "step.01.noise_pred")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    tensor_set_free(part);
+    subject_close(&subject);
+}
+END_TEST
+
+START_TEST(tensors_that_the_call_does_not_make_are_said)
+{
+    struct subject subject;
+    struct error error = {""};
+    subject_open("sdxl-noguidance3", &subject);
+    struct tensor_set *part = subject_part(&subject, "step.02.latents", NULL);
+    const struct tensor *latents = tensor_set_find(part, "step.02.latents");
+    ck_assert_int_eq(tensor_set_add(part, "step.07.latents", latents, &error), STATUS_OK);
+    ck_assert_int_eq(tensor_set_add(part, "step.01.noise_pred_uncond", latents, &error), STATUS_OK);
+    ck_assert_int_eq(tensor_set_add(part, "somebody's own", latents, &error), STATUS_OK);
+    struct verification verification = subject_verify(&subject, part);
+    ck_assert_uint_eq(verification.count, 3);
+    ck_assert_str_eq(row_of(&verification, "step.07.latents")->reason, "the schedule has 3 steps");
+    ck_assert_int_eq(row_of(&verification, "step.01.noise_pred_uncond")->verdict, VERIFY_UNCHECKED);
+    ck_assert_int_eq(row_of(&verification, "step.02.latents")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    tensor_set_free(part);
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- One thing changed -------------------------------------------------------------------- */
+
+static void scale(struct tensor *tensor)
+{
+    for (size_t i = 0; i < tensor_count(tensor); i++) ((float *)tensor->data)[i] *= 1.0001F;
+}
+
+/* Ten thousandths of the peak in one element. */
+static void change_one_element(struct tensor *tensor)
+{
+    size_t count = tensor_count(tensor);
+    float peak = 0, *x = tensor->data;
+    for (size_t i = 0; i < count; i++) peak = fmaxf(peak, fabsf(x[i]));
+    x[count / 2] += 1e-3F * peak;
+}
+
+static void put_nan(struct tensor *tensor)
+{
+    ((float *)tensor->data)[tensor_count(tensor) - 1] = NAN;
+}
+
+static const struct change {
+    const char *trace, *name;
+    void (*apply)(struct tensor *tensor);
+    enum verify_verdict verdict;
+} changes[] = {
+    {"sd-pndm6", "act.text_encoder.text_model.encoder.layers.1", scale, VERIFY_WRONG},
+    {"sdxl-dpm5-leading", "prompt_embeds", scale, VERIFY_WRONG},
+    {"sdxl-euler-sigmas", "sigmas", scale, VERIFY_WRONG},
+    {"sd-ddim5", "alphas_cumprod", change_one_element, VERIFY_WRONG},
+    {"sd-ddim5", "init_noise", change_one_element, VERIFY_WRONG},
+    {"sdxl-euler-sigmas", "step.02.model_input", change_one_element, VERIFY_WRONG},
+    {"sd-pndm6", "act.unet.up_blocks.1.resnets.2", change_one_element, VERIFY_WRONG},
+    {"sdxl-ays10-sde", "act.unet.time_embedding", scale, VERIFY_WRONG},
+    {"shapes-dpm5-trailing", "step.03.noise_pred_uncond", scale, VERIFY_WRONG},
+    {"sdxl-batch2-nonsquare", "step.01.noise_pred_text", change_one_element, VERIFY_WRONG},
+    {"sd21v-ddim10-zsnr-rescale", "step.07.noise_pred", scale, VERIFY_WRONG},
+    {"shapes-sde-karras20", "step.11.noise", scale, VERIFY_WRONG},
+    {"sdxl-ays10-sde", "step.05.latents", change_one_element, VERIFY_WRONG},
+    {"sd-ddim5-torchgen", "latents.final", change_one_element, VERIFY_WRONG},
+    {"sd21v-ddim6-leading", "vae_input", scale, VERIFY_WRONG},
+    {"sd-pndm6", "act.vae.decoder.mid_block.attentions.0", scale, VERIFY_WRONG},
+    {"shapes-ays10-sde", "image", change_one_element, VERIFY_WRONG},
+    {"shapes-euler-sigmas", "step.04.noise_pred_text", put_nan, VERIFY_NONFINITE},
+    {"sdxl-noguidance3", "image", put_nan, VERIFY_NONFINITE},
+};
+#define CHANGES ((int)(sizeof changes / sizeof *changes))
+
+/* The changed tensor is wrong, and it alone with what is made of it in one stage; nothing before it. */
+START_TEST(one_changed_tensor_is_the_first_that_is_wrong)
+{
+    const struct change *change = &changes[_i];
+    struct subject subject;
+    subject_open(change->trace, &subject);
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    change->apply(part_tensor(theirs, change->name));
+    struct verification verification = subject_verify(&subject, theirs);
+    const struct verify_row *row = verification.first_wrong;
+    ck_assert_msg(row && strcmp(row->name, change->name) == 0, "%s: %s was changed, %s is the first wrong",
+        change->trace, change->name, row ? row->name : "nothing");
+    ck_assert_int_eq(row->verdict, change->verdict);
+    for (const struct verify_row *before = verification.rows; before < row; before++)
+        ck_assert_msg(before->verdict == VERIFY_ROUNDING, "%s: %s, before it, is %.3g floors", change->name,
+            before->name, before->multiple);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+START_TEST(swapped_halves_are_wrong_where_they_are_made)
+{
+    struct subject subject;
+    subject_open("sd-ddim5", &subject);
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    struct tensor *uncond = part_tensor(theirs, "step.01.noise_pred_uncond");
+    struct tensor *text = part_tensor(theirs, "step.01.noise_pred_text");
+    void *data = uncond->data;
+    uncond->data = text->data;
+    text->data = data;
+    struct verification verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, "step.01.noise_pred_uncond");
+    ck_assert_int_eq(row_of(&verification, "step.01.noise_pred_text")->verdict, VERIFY_WRONG);
+    ck_assert_int_eq(row_of(&verification, "step.01.noise_pred")->verdict, VERIFY_WRONG);
+    ck_assert_int_eq(row_of(&verification, "step.01.latents")->verdict, VERIFY_ROUNDING);
+    ck_assert_int_eq(row_of(&verification, "step.02.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+START_TEST(ids_are_the_same_integers_or_wrong)
+{
+    static const int64_t others[] = {5, -1, 100000}; /* the last two have no embedding, and stay ours */
+    struct subject subject;
+    subject_open("sd-ddim5", &subject);
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    ((int64_t *)part_tensor(theirs, "input_ids.text_encoder")->data)[3] = others[_i];
+    struct verification verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, "input_ids.text_encoder");
+    ck_assert_uint_eq(verification.first_wrong->error.unequal, 1);
+    /* Their encoder was given other ids than these say. */
+    enum verify_verdict next = others[_i] == 5 ? VERIFY_WRONG : VERIFY_ROUNDING;
+    ck_assert_int_eq(row_of(&verification, "prompt_embeds")->verdict, next);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+START_TEST(another_shape_is_said_and_the_stage_after_it_checked_from_ours)
+{
+    struct subject subject;
+    subject_open("sd-ddim5", &subject);
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    part_tensor(theirs, "prompt_embeds")->shape[1] -= 1;
+    struct verification verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, "prompt_embeds");
+    ck_assert_int_eq(verification.first_wrong->verdict, VERIFY_SHAPE);
+    ck_assert_str_eq(verification.first_wrong->reason, "expected [1, 77, 32], got [1, 76, 32]");
+    ck_assert_int_eq(row_of(&verification, "step.00.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+/* Timesteps that are one off are wrong once; the models and the sampler are judged at them. */
+START_TEST(their_timesteps_drive_the_run)
+{
+    struct subject subject;
+    subject_open("sd-ddim5", &subject);
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    struct tensor *timesteps = part_tensor(theirs, "timesteps");
+    ((int64_t *)timesteps->data)[2] -= 1;
+    struct verification verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, "timesteps");
+    ck_assert_int_eq(row_of(&verification, "step.01.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    ck_assert_int_eq(row_of(&verification, "step.02.noise_pred_text")->verdict, VERIFY_WRONG);
+    ck_assert_int_eq(row_of(&verification, "step.02.latents")->verdict, VERIFY_WRONG);
+    ck_assert_int_eq(row_of(&verification, "step.03.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    /* Numbers that are no timesteps are wrong too, and drive nothing. */
+    ((int64_t *)timesteps->data)[2] = INT64_MIN;
+    verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, "timesteps");
+    ck_assert_int_eq(row_of(&verification, "step.02.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- Bytes -------------------------------------------------------------------------------- */
+
+START_TEST(bytes_may_differ_at_a_tie_and_nowhere_else)
+{
+    struct subject subject;
+    subject_open("sd-ddim5", &subject);
+    struct tensor_set *theirs = subject_part(&subject, "image", "image_u8", "vae_input", NULL);
+    struct tensor *image = part_tensor(theirs, "image"), *bytes = part_tensor(theirs, "image_u8");
+    uint8_t *pixels = bytes->data;
+    size_t plane = (size_t)(image->shape[2] * image->shape[3]);
+    /* The first value of the red plane comes within 1e-8 of 100 and a half. */
+    ((float *)image->data)[0] = (float)(2 * 100.5 / 255 - 1);
+    for (int byte = 99; byte <= 102; byte++) {
+        pixels[0] = (uint8_t)byte;
+        struct verification verification = subject_verify(&subject, theirs);
+        bool is_near = byte == 100 || byte == 101;
+        ck_assert_int_eq(
+            row_of(&verification, "image_u8")->verdict, is_near ? VERIFY_ROUNDING : VERIFY_WRONG);
+        verification_free(&verification);
+    }
+    pixels[0] = 100;
+    /* No tie: the byte next to it is wrong. */
+    ((float *)image->data)[plane] = (float)(2 * 100.2 / 255 - 1);
+    for (int byte = 100; byte <= 101; byte++) {
+        pixels[1] = (uint8_t)byte;
+        struct verification verification = subject_verify(&subject, theirs);
+        ck_assert_int_eq(
+            row_of(&verification, "image_u8")->verdict, byte == 100 ? VERIFY_ROUNDING : VERIFY_WRONG);
+        verification_free(&verification);
+    }
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- Other precisions --------------------------------------------------------------------- */
+
+/* A pipeline in another format, all of its modules dumped, is rounding in that format and wrong as float32.
+ */
+START_TEST(a_pipeline_in_another_format_is_rounding_in_that_format_alone)
+{
+    static const struct {
+        const char *trace;
+        enum number_format format;
+    } cases[] = {{"sd-ddim5", FORMAT_F16}, {"sdxl-dpm5-trailing", FORMAT_F16}, {"sd-pndm6", FORMAT_BF16},
+        {"sdxl-dpm5-leading", FORMAT_TF32}, {"shapes-dpm5-leading", FORMAT_F16}};
+    struct subject subject;
+    struct error error = {""};
+    struct trace *trace = NULL;
+    struct pictures pictures = {0};
+    subject_open(cases[_i].trace, &subject);
+    ck_assert_int_eq(trace_create(&trace, &error), STATUS_OK);
+    const struct run_options options = {.trace = trace, .trace_modules = true, .format = cases[_i].format};
+    ck_assert_int_eq(
+        pipeline_run_f32(&subject.pipeline, &subject.recipe, &options, &pictures, NULL, &error), STATUS_OK);
+    subject.options.their_format = cases[_i].format;
+    struct verification verification = subject_verify(&subject, trace_tensors(trace));
+    expect_all_rounding(&subject, &verification);
+    verification_free(&verification);
+    subject.options.their_format = FORMAT_F32;
+    verification = subject_verify(&subject, trace_tensors(trace));
+    ck_assert_ptr_nonnull(verification.first_wrong);
+    ck_assert_int_eq(verification.first_wrong->verdict, VERIFY_WRONG);
+    verification_free(&verification);
+    free(pictures.pixels);
+    trace_free(trace);
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- One value ---------------------------------------------------------------------------- */
+
+/* In double, what verify holds theirs against; in their precision, what the floor is made of. */
+START_TEST(recomputed_values_are_those_that_rows_were_judged_by)
+{
+    static const char *const names[] = {"step.02.latents", "step.01.noise_pred_text", "act.unet.conv_in",
+        "prompt_embeds", "image", "timesteps"};
+    struct subject subject;
+    struct error error = {""};
+    subject_open("sd-pndm6", &subject);
+    struct verification verification = subject_verify(&subject, subject.tensors);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct tensor_set *values[2];
+        for (int k = 0; k < 2; k++) {
+            ck_assert_int_eq(tensor_set_create(&values[k], &error), STATUS_OK);
+            enum status status = verify_recompute(&subject.pipeline, &subject.recipe, subject.tensors,
+                &subject.options, names[i], k == 1, NULL, values[k], NULL, &error);
+            ck_assert_msg(status == STATUS_OK, "%s", error.message);
+            ck_assert_uint_eq(tensor_set_count(values[k]), 1);
+        }
+        const struct tensor *exact = tensor_set_find(values[0], names[i]);
+        const struct tensor *ours = tensor_set_find(values[1], names[i]);
+        const struct verify_row *row = row_of(&verification, names[i]);
+        ck_assert_double_eq(tensor_difference(row->theirs, exact).rms, row->error.rms);
+        ck_assert_double_le(tensor_difference(ours, exact).rms, row->floor.rms);
+        for (int k = 0; k < 2; k++) tensor_set_free(values[k]);
+    }
+    struct tensor_set *none;
+    ck_assert_int_eq(tensor_set_create(&none, &error), STATUS_OK);
+    expect_error(verify_recompute(&subject.pipeline, &subject.recipe, subject.tensors, &subject.options,
+                     "step.99.latents", false, NULL, none, NULL, &error),
+        STATUS_BAD_INPUT, &error, "step.99.latents", "no such tensor", NULL);
+    subject.options.seed_unknown = true;
+    expect_error(verify_recompute(&subject.pipeline, &subject.recipe, none, &subject.options, "init_noise",
+                     false, NULL, none, NULL, &error),
+        STATUS_BAD_INPUT, &error, "init_noise", "the seed is not known", NULL);
+    tensor_set_free(none);
+    verification_free(&verification);
+    subject_close(&subject);
+}
+END_TEST
+
+/* --- The command -------------------------------------------------------------------------- */
+
+static int verify_files(const char *model, const char *theirs, const char *options)
+{
+    return plumb("verify %s %s %s", golden_path("models/%s", model), theirs, options);
+}
+
+START_TEST(the_exit_status_says_what_was_found)
+{
+    const char *clean = golden_path("models/traces/sd-ddim5.safetensors");
+    ck_assert_msg(verify_files("tiny-sd", clean, "") == STATUS_OK, "%s", err);
+    expect_in(out, "rounding");
+    ck_assert_int_eq(verify_files("tiny-sd", clean, "--format json --no-drift"), STATUS_OK);
+    expect_in(out, "\"step.03.latents\"");
+    ck_assert_int_eq(verify_files("tiny-sd", clean, "--guidance-scale 7 --no-diagnose"), STATUS_DISAGREE);
+    expect_in(out, "step.00.noise_pred");
+    ck_assert_int_eq(verify_files("tiny-sd", clean, "--rounding 0.5 --no-diagnose"), STATUS_DISAGREE);
+    expect_in(out, "suspect");
+    ck_assert_int_eq(verify_files("tiny-sd", clean, "--rounding 9"), STATUS_BAD_INPUT);
+    expect_in(err, "--wrong");
+    ck_assert_int_eq(verify_files("tiny-sd", "nowhere.safetensors", ""), STATUS_BAD_INPUT);
+    ck_assert_int_eq(verify_files("tiny-sdxl", clean, "--no-diagnose"), STATUS_DISAGREE);
+    ck_assert_int_eq(plumb("verify %s", golden_path("models/tiny-sd")), STATUS_BAD_INPUT);
+}
+END_TEST
+
+/* Without metadata and without options: what the tensors themselves allow. */
+START_TEST(a_dump_that_says_nothing_of_its_call)
+{
+    struct subject subject;
+    struct error error = {""};
+    subject_open("sd-pndm6", &subject);
+    struct tensor_set *part = subject_part(
+        &subject, "timesteps", "prompt_embeds", "negative_prompt_embeds", "latents.init", "step.*", NULL);
+    const char *path = path_in(test_folder, "dump.npz");
+    ck_assert_int_eq(tensor_set_write(part, path, &error), STATUS_OK);
+    ck_assert_msg(verify_files("tiny-sd", path, "--all") == STATUS_OK, "%s", err);
+    expect_in(out, "the prompt is not known: give --prompt or --recipe");
+    expect_in(err, "the drift of a whole run is left out, since the prompt is not known");
+    tensor_set_free(part);
+    part = subject_part(&subject, "init_noise", NULL);
+    path = path_in(test_folder, "noise.npz");
+    ck_assert_int_eq(tensor_set_write(part, path, &error), STATUS_OK);
+    ck_assert_int_eq(verify_files("tiny-sd", path, ""), STATUS_BAD_INPUT);
+    expect_in(err, "noise.npz: nothing in it could be checked: init_noise: the seed is not known");
+    tensor_set_free(part);
+    subject_close(&subject);
+}
+END_TEST
+
+/* A trace of Plumb's own carries its call. */
+START_TEST(plumbs_own_trace_is_rounding)
+{
+    const char *trace = path_in(test_folder, "own.safetensors");
+    ck_assert_int_eq(plumb("run %s --prompt 'a cat' --steps 3 --seed 5 --scheduler EulerAncestralDiscrete "
+                           "--trace %s --trace-modules",
+                         golden_path("models/tiny-sdxl"), trace),
+        STATUS_OK);
+    ck_assert_msg(verify_files("tiny-sdxl", trace, "") == STATUS_OK, "%s", out);
+    ck_assert_int_eq(verify_files("tiny-sdxl", trace, "--seed 6 --no-diagnose"), STATUS_DISAGREE);
+    expect_in(out, "init_noise");
+}
+END_TEST
+
+int main(void)
+{
+    kernels_set_threads(1); /* threads that wait for each other would count as time that verify takes */
+    Suite *suite = suite_create("verify");
+    TCase *clean = tcase_create("clean traces"), *parts = tcase_create("parts");
+    tcase_set_timeout(clean, 240);
+    tcase_set_timeout(parts, 240);
+    tcase_add_loop_test(clean, every_tensor_of_a_clean_trace_is_rounding, 0, GOLDEN_TRACES);
+    tcase_add_test(clean, rows_stand_in_the_order_of_the_computation);
+    tcase_add_test(clean, verdicts_have_the_same_bits_for_every_number_of_threads);
+    tcase_add_loop_test(clean, floors_are_as_large_as_the_error_of_pytorch, 0, MEASURED);
+    tcase_add_test(clean, floors_are_a_unit_of_the_last_place_at_least);
+    tcase_add_loop_test(clean, a_pipeline_in_another_format_is_rounding_in_that_format_alone, 0, 5);
+    suite_add_tcase(suite, clean);
+    tcase_add_loop_test(parts, any_part_of_a_dump_is_checked_from_the_nearest_inputs, 0, PARTS);
+    tcase_add_test(parts, a_step_alone_says_what_it_lacks);
+    tcase_add_loop_test(parts, latents_are_found_behind_the_model_input, 0, 2);
+    tcase_add_test(parts, what_depends_on_an_unknown_prompt_or_seed_is_not_checked);
+    tcase_add_test(parts, tensors_that_the_call_does_not_make_are_said);
+    suite_add_tcase(suite, parts);
+    TCase *changed = tcase_create("one thing changed");
+    tcase_set_timeout(changed, 240);
+    tcase_add_loop_test(changed, one_changed_tensor_is_the_first_that_is_wrong, 0, CHANGES);
+    tcase_add_test(changed, swapped_halves_are_wrong_where_they_are_made);
+    tcase_add_loop_test(changed, ids_are_the_same_integers_or_wrong, 0, 3);
+    tcase_add_test(changed, another_shape_is_said_and_the_stage_after_it_checked_from_ours);
+    tcase_add_test(changed, their_timesteps_drive_the_run);
+    tcase_add_test(changed, bytes_may_differ_at_a_tie_and_nowhere_else);
+    tcase_add_test(changed, recomputed_values_are_those_that_rows_were_judged_by);
+    suite_add_tcase(suite, changed);
+    TCase *command = tcase_create("command");
+    tcase_set_timeout(command, 240);
+    tcase_add_checked_fixture(command, make_test_folder, drop_program_folder);
+    tcase_add_test(command, the_exit_status_says_what_was_found);
+    tcase_add_test(command, a_dump_that_says_nothing_of_its_call);
+    tcase_add_test(command, plumbs_own_trace_is_rounding);
+    suite_add_tcase(suite, command);
+    return run_suite(suite);
+}
