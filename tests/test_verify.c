@@ -254,8 +254,8 @@ START_TEST(what_depends_on_an_unknown_prompt_or_seed_is_not_checked)
     struct tensor_set *part;
     subject_open("sdxl-ays10-sde", &subject);
     subject.options.prompt_unknown = subject.options.seed_unknown = true;
-    part = subject_part(&subject, "input_ids.*", "last_hidden_state.*", "negative_prompt_embeds",
-        "init_noise", "step.00.*", NULL);
+    part = subject_part(
+        &subject, "input_ids.*", "last_hidden_state.*", "negative_p*", "init_noise", "step.00.*", NULL);
     struct verification verification = subject_verify(&subject, part);
     static const char prompt[] = "the prompt is not known: give --prompt or --recipe";
     ck_assert_str_eq(row_of(&verification, "input_ids.text_encoder")->reason, prompt);
