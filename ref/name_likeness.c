@@ -197,7 +197,9 @@ static enum status add_form(
     if (!text) return error_memory(error, length + strlen(after) + 1);
     memcpy(text, before, length);
     strcpy(text + length, after);
-    finder->plain[finder->plain_count++] = (struct plain_name){text, known};
+    struct plain_name *form = &finder->plain[finder->plain_count++];
+    form->text = text;
+    form->known = known;
     return STATUS_OK;
 }
 

@@ -8,7 +8,8 @@ enum status tensor_transpose(
 {
     const size_t size = dtype_size(source->dtype), count = tensor_count(source);
     const int rank = source->rank;
-    size_t source_stride[TENSOR_MAX_RANK], stride[TENSOR_MAX_RANK], index[TENSOR_MAX_RANK] = {0}, from = 0;
+    size_t source_stride[TENSOR_MAX_RANK] = {0}, stride[TENSOR_MAX_RANK] = {0};
+    size_t index[TENSOR_MAX_RANK] = {0}, from = 0;
     for (int k = rank - 1; k >= 0; k--)
         source_stride[k] = k == rank - 1 ? 1 : source_stride[k + 1] * (size_t)source->shape[k + 1];
     *result = *source;
