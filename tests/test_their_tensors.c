@@ -1,128 +1,12 @@
 /*
- * Another backend's dump in our names and our layout: what is recognised, what a map does, what is never
- * guessed, and what is said of the rest.
+ * Another backend's dump in our names: what is recognised, what a map does, which containers it may be, and
+ * what is said of the rest. Shapes and layouts are in test_their_layouts.c.
  */
 #include "numpy_support.h"
-
-#include "ref/known_tensors.h"
-#include "ref/their_tensors.h"
+#include "their_dump.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static struct known_tensors known;
-static struct their_tensors theirs;
-static struct warnings warnings;
-static struct tensor_set *dump;
-
-/* --- A small run and dumps of it ---------------------------------------------------------- */
-
-static void know(const char *name, int rank, const int64_t *shape)
-{
-    ck_assert_int_eq(known_tensors_add(&known, name, rank, shape, NULL), STATUS_OK);
-}
-
-/* Twelve steps of a guided run with one picture, [1, 4, 6, 8] in latents. */
-static void set_up(void)
-{
-    make_test_folder();
-    known = (struct known_tensors){0};
-    for (int step = 0; step < 12; step++) {
-        static const char *const keys[] = {"model_input", "noise_pred_uncond", "noise_pred_text", "latents"};
-        for (size_t i = 0; i < 4; i++) {
-            char name[64];
-            snprintf(name, sizeof name, "step.%02d.%s", step, keys[i]);
-            know(name, 4, (int64_t[]){1, 4, 6, 8});
-        }
-    }
-    know("act.unet.conv_in", 4, (int64_t[]){2, 16, 6, 8});
-    know("act.unet.mid_block.attentions.0", 4, (int64_t[]){2, 16, 3, 4});
-    know("act.unet.mid_block.attentions.0.transformer_blocks.0", 3, (int64_t[]){2, 12, 16});
-    know("step.01.act.unet.conv_in", 4, (int64_t[]){2, 16, 6, 8});
-    know("prompt_embeds", 3, (int64_t[]){1, 77, 32});
-    know("image_u8", 4, (int64_t[]){1, 12, 16, 3});
-    know("somewhere", UNKNOWN_RANK, NULL);
-    ck_assert_int_eq(known_tensors_add_keys(&known, 12, NULL), STATUS_OK);
-    known_tensors_order(&known);
-    dump = empty_set();
-    warnings = (struct warnings){0};
-}
-
-static void tear_down(void)
-{
-    their_tensors_free(&theirs);
-    known_tensors_free(&known);
-    warnings_free(&warnings);
-    tensor_set_free(dump);
-    drop_test_folder();
-}
-
-/* Adds a tensor whose elements count from `first`. */
-static void put_floats(const char *name, int rank, const int64_t *shape, float first)
-{
-    struct tensor tensor = {.dtype = DTYPE_F32, .rank = rank};
-    memcpy(tensor.shape, shape, (size_t)rank * sizeof *shape);
-    size_t count = tensor_count(&tensor);
-    float *data = malloc((count + 1) * sizeof *data);
-    ck_assert_ptr_nonnull(data);
-    for (size_t i = 0; i < count; i++) data[i] = first + (float)i;
-    tensor.data = data;
-    add_tensor(dump, name, &tensor);
-    free(data);
-}
-#define PUT(name, first, ...)                                                                                \
-    put_floats(name, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__}, first)
-
-static enum status open_dump(const char *map, bool channels_last, struct error *error)
-{
-    const char *path = path_in(test_folder, "dump.safetensors"), *names = path_in(test_folder, "names.json");
-    write_set(dump, path);
-    if (map) write_bytes(names, map, strlen(map));
-    struct their_options options = {.map = map ? names : NULL, .channels_last = channels_last};
-    return their_tensors_open(path, &options, &known, &theirs, &warnings, error);
-}
-
-static void must_open(const char *map, bool channels_last)
-{
-    struct error error = {""};
-    enum status status = open_dump(map, channels_last, &error);
-    ck_assert_msg(status == STATUS_OK, "%s", error.message);
-}
-
-/* Ours must be there, with this shape, from this name of theirs. */
-static const struct tensor *expect(const char *name, const char *their_name, const char *shape)
-{
-    char shown[128];
-    const struct tensor *tensor = tensor_set_find(theirs.tensors, name);
-    const struct their_record *record = their_tensors_record(&theirs, name);
-    ck_assert_msg(tensor && record, "%s is not there", name);
-    ck_assert_str_eq(record->their_name, their_name);
-    ck_assert_str_eq(tensor_show_shape(tensor, shown, sizeof shown), shape);
-    return tensor;
-}
-
-static void expect_element(const struct tensor *tensor, size_t i, double value)
-{
-    ck_assert_double_eq(tensor_get_double(tensor, i), value);
-}
-
-static void expect_change(const char *name, const char *words)
-{
-    const struct their_record *record = their_tensors_record(&theirs, name);
-    if (words == NULL)
-        ck_assert_msg(record->change == NULL, "%s: %s", name, record->change);
-    else
-        ck_assert_msg(record->change && strstr(record->change, words), "%s: expected \"%s\", got %s", name,
-            words, record->change);
-}
-
-static bool warned(const char *words)
-{
-    for (size_t i = 0; i < warnings.count; i++)
-        if (strstr(warnings.items[i], words)) return true;
-    return false;
-}
 
 /* --- Names without a map ------------------------------------------------------------------ */
 
@@ -253,183 +137,6 @@ START_TEST(names_given_twice)
 }
 END_TEST
 
-/* --- Shapes without a map ----------------------------------------------------------------- */
-
-START_TEST(shapes_that_keep_every_element_in_its_place)
-{
-    PUT("step.00.latents", 1, 4, 6, 8);
-    PUT("step.01.latents", 1, 1, 1, 4, 6, 8, 1);
-    PUT("step.02.latents", 1, 4, 48);
-    PUT("step.03.latents", 1, 192);
-    PUT("act.unet.mid_block.attentions.0.transformer_blocks.0", 1, 24, 16);
-    PUT("prompt_embeds", 1, 77, 32);
-    must_open(NULL, false);
-    for (int i = 0; i < 4; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "step.%02d.latents", i);
-        const struct tensor *tensor = expect(name, name, "[1, 4, 6, 8]");
-        for (size_t n = 0; n < 192; n++) expect_element(tensor, n, 1.0 + (double)n);
-    }
-    expect_change("step.00.latents", "[4, 6, 8] read as [1, 4, 6, 8]");
-    expect("prompt_embeds", "prompt_embeds", "[1, 77, 32]");
-    expect("act.unet.mid_block.attentions.0.transformer_blocks.0",
-        "act.unet.mid_block.attentions.0.transformer_blocks.0", "[2, 12, 16]");
-}
-END_TEST
-
-/* Channels last, another batch, rows and columns exchanged: all of them may be the port's fault. */
-START_TEST(shapes_that_are_left_alone)
-{
-    PUT("step.00.latents", 1, 1, 6, 8, 4);
-    PUT("step.01.latents", 1, 6, 8, 4);
-    PUT("step.02.latents", 1, 1, 4, 8, 6);
-    PUT("step.03.latents", 1, 2, 4, 6, 8);
-    PUT("step.04.latents", 1, 1, 4, 6, 0);
-    PUT("step.05.latents", 1, 48, 4);
-    PUT("somewhere", 1, 3, 3);
-    must_open(NULL, false);
-    expect("step.00.latents", "step.00.latents", "[1, 6, 8, 4]");
-    expect("step.01.latents", "step.01.latents", "[6, 8, 4]");
-    expect("step.02.latents", "step.02.latents", "[1, 4, 8, 6]");
-    expect("step.03.latents", "step.03.latents", "[2, 4, 6, 8]");
-    expect("step.04.latents", "step.04.latents", "[1, 4, 6, 0]");
-    expect("step.05.latents", "step.05.latents", "[48, 4]");
-    expect("somewhere", "somewhere", "[3, 3]");
-    for (size_t i = 0; i < theirs.count; i++) expect_change(theirs.records[i].name, NULL);
-}
-END_TEST
-
-/* Where only the number of sides is known. */
-START_TEST(batches_where_sides_are_unknown)
-{
-    PUT("pooled_prompt_embeds", 1, 20);
-    PUT("negative_prompt_embeds", 1, 1, 1, 77, 32);
-    PUT("vae_input", 1, 2, 2, 4, 6, 8);
-    must_open(NULL, false);
-    expect("pooled_prompt_embeds", "pooled_prompt_embeds", "[1, 20]");
-    expect("negative_prompt_embeds", "negative_prompt_embeds", "[1, 77, 32]");
-    expect("vae_input", "vae_input", "[2, 2, 4, 6, 8]");
-}
-END_TEST
-
-START_TEST(both_halves_of_a_model_input)
-{
-    float data[384];
-    for (size_t i = 0; i < 384; i++) data[i] = (float)(i % 192);
-    add_tensor(dump, "step.00.model_input", &(struct tensor){DTYPE_F32, 4, {2, 4, 6, 8}, data});
-    data[383] = 0.5F; /* no longer equal: not ours to choose */
-    add_tensor(dump, "step.01.model_input", &(struct tensor){DTYPE_F32, 4, {2, 4, 6, 8}, data});
-    must_open(NULL, false);
-    expect_element(expect("step.00.model_input", "step.00.model_input", "[1, 4, 6, 8]"), 191, 191);
-    expect("step.01.model_input", "step.01.model_input", "[2, 4, 6, 8]");
-}
-END_TEST
-
-START_TEST(both_halves_by_their_own_name)
-{
-    PUT("step.7.noise_pred_both", 0, 2, 4, 6, 8);
-    must_open(NULL, false);
-    expect_element(expect("step.07.noise_pred_uncond", "step.7.noise_pred_both", "[1, 4, 6, 8]"), 0, 0);
-    expect_element(expect("step.07.noise_pred_text", "step.7.noise_pred_both", "[1, 4, 6, 8]"), 0, 192);
-    their_tensors_free(&theirs);
-    PUT("step.8.noise_pred_both", 0, 3, 4, 6, 8);
-    struct error error = {""};
-    expect_error(open_dump(NULL, false, &error), STATUS_BAD_INPUT, &error,
-        "dump.safetensors: tensor step.8.noise", "2 names have equal parts, got [3, 4, 6, 8]", NULL);
-}
-END_TEST
-
-/* --- Layout ------------------------------------------------------------------------------- */
-
-/* theirs[b, y, x, c] counts up; ours is [b, c, y, x]. */
-static void check_channels_first(const struct tensor *tensor, size_t channels, size_t height, size_t width)
-{
-    for (size_t i = 0; i < tensor_count(tensor); i++) {
-        size_t x = i % width, y = i / width % height, c = i / width / height % channels,
-               b = i / width / height / channels;
-        expect_element(tensor, i, (double)(((b * height + y) * width + x) * channels + c));
-    }
-}
-
-START_TEST(channels_last_by_option)
-{
-    PUT("step.00.latents", 0, 1, 6, 8, 4);
-    PUT("step.01.latents", 0, 6, 8, 4);
-    PUT("act.unet.conv_in", 0, 2, 6, 8, 16);
-    PUT("prompt_embeds", 0, 1, 77, 32);
-    PUT("act.unet.mid_block.attentions.0.transformer_blocks.0", 0, 2, 12, 16);
-    PUT("image_u8", 0, 1, 12, 16, 3);
-    PUT("somewhere", 0, 1, 2, 3, 5);
-    must_open(NULL, true);
-    check_channels_first(expect("step.00.latents", "step.00.latents", "[1, 4, 6, 8]"), 4, 6, 8);
-    check_channels_first(expect("step.01.latents", "step.01.latents", "[1, 4, 6, 8]"), 4, 6, 8);
-    check_channels_first(expect("act.unet.conv_in", "act.unet.conv_in", "[2, 16, 6, 8]"), 16, 6, 8);
-    check_channels_first(expect("somewhere", "somewhere", "[1, 5, 2, 3]"), 5, 2, 3);
-    expect_change("step.00.latents", "channels last to first");
-    expect_element(expect("image_u8", "image_u8", "[1, 12, 16, 3]"), 1, 1);
-    expect_element(expect("prompt_embeds", "prompt_embeds", "[1, 77, 32]"), 1, 1);
-}
-END_TEST
-
-START_TEST(layouts_by_the_map)
-{
-    PUT("a", 0, 1, 6, 8, 4);
-    PUT("b", 0, 1, 4, 6, 8);
-    PUT("pixels", 0, 1, 3, 12, 16);
-    PUT("latents.final", 0, 1, 6, 8, 4);
-    must_open(
-        "{\"a\": {\"to\": \"step.00.latents\", \"layout\": \"nhwc\"}, \"b\": {\"to\": \"step.01.latents\", "
-        "\"layout\": \"nchw\"}, \"pixels\": {\"to\": \"image_u8\", \"layout\": \"nchw\"}}",
-        _i == 1);
-    check_channels_first(expect("step.00.latents", "a", "[1, 4, 6, 8]"), 4, 6, 8);
-    expect_element(
-        expect("step.01.latents", "b", "[1, 4, 6, 8]"), 9, 9); /* the entry stands over the option */
-    const struct tensor *pixels = expect("image_u8", "pixels", "[1, 12, 16, 3]");
-    for (size_t i = 0; i < 576; i++) expect_element(pixels, i, (double)(i % 3 * 192 + i / 3));
-    expect("latents.final", "latents.final", _i == 1 ? "[1, 4, 6, 8]" : "[1, 6, 8, 4]");
-}
-END_TEST
-
-START_TEST(reshape_then_transpose_then_parts)
-{
-    PUT("x", 0, 2 * 48, 4); /* [2, H, W, C] in rows */
-    must_open(
-        "{\"x\": {\"to\": [null, \"step.02.latents\"], \"reshape\": [2, 6, -1, 4], \"transpose\": [0, 3, "
-        "1, 2]}}",
-        true); /* an entry's own transposition is all there is */
-    const struct tensor *ours = expect("step.02.latents", "x", "[1, 4, 6, 8]");
-    for (size_t i = 0; i < 192; i++) expect_element(ours, i, (double)(192 + i % 48 * 4 + i / 48));
-    expect_change("step.02.latents", "[96, 4] as [2, 6, 8, 4], transposed, part 2 of 2 of [2, 4, 6, 8]");
-}
-END_TEST
-
-START_TEST(what_a_map_cannot_do)
-{
-    static const struct {
-        const char *map, *words;
-    } cases[] = {
-        {"{\"x\": {\"to\": \"step.00.latents\", \"reshape\": [5, -1]}}", "names.json: \"x\": "},
-        {"{\"x\": {\"to\": \"step.00.latents\", \"reshape\": [5, -1]}}",
-            "tensor x: reshape: the 192 elements of [192] are not [5, -1]"},
-        {"{\"x\": {\"to\": \"step.00.latents\", \"reshape\": [191]}}", "are not [191]"},
-        {"{\"x\": {\"to\": \"step.00.latents\", \"reshape\": [0, -1]}}", "are not [0, -1]"},
-        {"{\"x\": {\"to\": \"step.00.latents\", \"reshape\": [9007199254740992, 9007199254740992]}}",
-            "are not [9007199254740992, 9007199254740992]"},
-        {"{\"x\": {\"to\": \"step.00.latents\", \"transpose\": [1, 0]}}",
-            "transpose: expected 2 sides, got [192]"},
-        {"{\"x\": [\"step.00.latents\", \"step.01.latents\", null, null, null]}",
-            "5 names have equal parts, got [192]"},
-    };
-    PUT("x", 0, 192);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct error error = {""};
-        enum status status = open_dump(cases[i].map, false, &error);
-        expect_error(status, STATUS_BAD_INPUT, &error, "dump.safetensors", cases[i].words, NULL);
-        ck_assert(theirs.tensors == NULL && theirs.file == NULL && theirs.records == NULL);
-    }
-}
-END_TEST
-
 /* --- Maps --------------------------------------------------------------------------------- */
 
 START_TEST(names_by_the_map)
@@ -458,41 +165,6 @@ START_TEST(names_by_the_map)
     ck_assert(warnings.count == 1 && warned("names.json: \"never.*\": no tensor of"));
     their_tensors_warn(&theirs, 10, &warnings);
     ck_assert(warned("lost/3, mapped to step.3.latent, is no tensor of a run"));
-}
-END_TEST
-
-START_TEST(halves_of_guidance_apart)
-{
-    PUT("text.conv_in", 5000, 6, 8, 16);
-    PUT("uncond.conv_in", 0, 6, 8, 16);
-    PUT("text.mid_block.attentions.0", 0, 1, 3, 4, 16);
-    must_open("{\"uncond.*\": {\"to\": \"act.unet.*\", \"half\": \"uncond\", \"reshape\": [1, 6, 8, 16], "
-              "\"layout\": \"nhwc\"}, \"text.conv*\": {\"to\": \"act.unet.conv*\", \"half\": \"text\", "
-              "\"reshape\": [1, 6, 8, 16], \"layout\": \"nhwc\"}, \"text.*\": {\"to\": \"act.unet.*\", "
-              "\"half\": \"text\"}}",
-        false);
-    const struct tensor *both = expect("act.unet.conv_in", "text.conv_in", "[2, 16, 6, 8]");
-    expect_element(both, 0, 0); /* uncond first, whatever the names */
-    expect_element(both, 1, 16);
-    expect_element(both, 768, 5000);
-    expect_change("act.unet.conv_in", "two halves of [1, 16, 6, 8] in one batch");
-    ck_assert(
-        theirs.count == 1 && warned("only the half \"text\" of act.unet.mid_block.attentions.0 is there"));
-}
-END_TEST
-
-START_TEST(halves_that_are_not_alike)
-{
-    PUT("t", 0, 1, 16, 6, 8);
-    PUT("u", 0, 1, 16, 8, 6);
-    struct error error = {""};
-    enum status status =
-        open_dump("{\"u\": {\"to\": \"act.unet.conv_in\", \"half\": \"uncond\"}, \"t\": {\"to\": "
-                  "\"act.unet.conv_in\", \"half\": \"text\"}}",
-            false, &error);
-    expect_error(status, STATUS_BAD_INPUT, &error,
-        "names.json: \"t\": ", "half: expected two halves alike, got F32 [1, 16, 8, 6] and F32 [1, 16, 6, 8]",
-        NULL);
 }
 END_TEST
 
@@ -582,7 +254,7 @@ int main(void)
 {
     Suite *suite = suite_create("their tensors");
     TCase *names = tcase_create("names");
-    tcase_add_checked_fixture(names, set_up, tear_down);
+    tcase_add_checked_fixture(names, set_up_dump, drop_dump);
     tcase_add_test(names, our_own_names);
     tcase_add_test(names, names_that_cannot_be_mistaken);
     tcase_add_loop_test(names, the_first_steps_modules, 0, 2);
@@ -590,26 +262,12 @@ int main(void)
     tcase_add_test(names, thousands_of_unknown_names);
     tcase_add_test(names, names_given_twice);
     suite_add_tcase(suite, names);
-    TCase *shapes = tcase_create("shapes");
-    tcase_add_checked_fixture(shapes, set_up, tear_down);
-    tcase_add_test(shapes, shapes_that_keep_every_element_in_its_place);
-    tcase_add_test(shapes, shapes_that_are_left_alone);
-    tcase_add_test(shapes, batches_where_sides_are_unknown);
-    tcase_add_test(shapes, both_halves_of_a_model_input);
-    tcase_add_test(shapes, both_halves_by_their_own_name);
-    tcase_add_test(shapes, channels_last_by_option);
-    suite_add_tcase(suite, shapes);
     TCase *maps = tcase_create("maps");
-    tcase_add_checked_fixture(maps, set_up, tear_down);
-    tcase_add_loop_test(maps, layouts_by_the_map, 0, 2);
-    tcase_add_test(maps, reshape_then_transpose_then_parts);
-    tcase_add_test(maps, what_a_map_cannot_do);
+    tcase_add_checked_fixture(maps, set_up_dump, drop_dump);
     tcase_add_test(maps, names_by_the_map);
-    tcase_add_test(maps, halves_of_guidance_apart);
-    tcase_add_test(maps, halves_that_are_not_alike);
     suite_add_tcase(suite, maps);
     TCase *files = tcase_create("files");
-    tcase_add_checked_fixture(files, set_up, tear_down);
+    tcase_add_checked_fixture(files, set_up_dump, drop_dump);
     tcase_add_loop_test(files, every_container, 0, 3);
     tcase_add_test(files, every_type);
     tcase_add_test(files, names_that_lead_elsewhere);
