@@ -2,7 +2,8 @@
 from torch import nn
 
 from planted import (
-    SD, SD21, SD21_RESCALE, SD_ETA, SD_PNDM, SHAPES, SHAPES_DPM, SHAPES_LEADING, XL, XL_LEADING, fault, of_type)
+    SD, SD21, SD21_RESCALE, SD_ETA, SD_PNDM, SHAPES, SHAPES_DPM, SHAPES_LEADING, XL, XL_LEADING, XL_PLAIN, fault,
+    of_type)
 from planted.unet import channels_last, interpolate_in
 
 
@@ -20,6 +21,7 @@ def scaling_factor_of_sd(port):
 
 
 @fault(SD21_RESCALE, "act.vae.decoder.mid_block.resnets.0", "norm epsilon")
+@fault(SD, "image", "norm epsilon")
 def vae_norm_epsilon(port):
     """The VAE's group norms have an epsilon of 1e-5 for 1e-6."""
     for norm in of_type(port.vae, nn.GroupNorm):
@@ -37,6 +39,13 @@ def bilinear_upsampling_in_vae(port):
 def decoder_bias_left_out(port):
     """The bias of the decoder's first convolution is left out."""
     port.vae.decoder.conv_in.bias.data.zero_()
+
+
+@fault(XL_PLAIN, "image", "transposed weights")
+def transposed_value_in_vae(port):
+    """The value projection of the decoder's attention is stored transposed."""
+    projection = port.vae.decoder.mid_block.attentions[0].to_v
+    projection.weight.data = projection.weight.data.T.contiguous()
 
 
 @fault(SD_ETA, "image", None)

@@ -74,6 +74,12 @@ def solver_order_one(port):
     change_config(port, solver_order=1)
 
 
+@fault(SD_ETA, "step.00.latents", None)
+def no_eta(port):
+    """DDIM's eta of 1 is not looked at, and nothing is drawn."""
+    port.call = {**port.call, "eta": 0.0}
+
+
 @fault(SD21, "step.00.latents", "v-prediction as epsilon")
 @fault(SD21_RESCALE, "step.00.latents", "v-prediction as epsilon", note="infinite: alpha is 0 at the first step")
 def v_as_epsilon(port):

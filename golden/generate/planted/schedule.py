@@ -1,7 +1,7 @@
 """Faults in the schedule and in the noise."""
 from planted import (
     SD, SD21, SD21_RESCALE, SD_ETA, SHAPES_DPM, SHAPES_EULER, SHAPES_KARRAS, XL,
-    XL_DPM, XL_EULER, XL_LEADING, change_config, fault)
+    XL_DPM, XL_EULER, XL_KARRAS, XL_LEADING, change_config, fault)
 
 
 @fault(SD21, "timesteps", "timestep off by one")
@@ -14,6 +14,12 @@ def leading_without_offset(port):
 def linspace_for_leading(port):
     """The linspace spacing for the leading one."""
     change_config(port, timestep_spacing="linspace")
+
+
+@fault(XL_KARRAS, "timesteps", None)
+def no_karras_sigmas(port):
+    """use_karras_sigmas is not looked at."""
+    change_config(port, use_karras_sigmas=False)
 
 
 @fault(SD21_RESCALE, "alphas_cumprod", "zero terminal SNR left out")

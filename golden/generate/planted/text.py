@@ -134,7 +134,29 @@ def pooled_at_first_position(port):
 
 
 
+@fault(XL, "act.text_encoder.text_model.embeddings", None)
+def positions_from_one(port):
+    """The text encoders' positions count from one; the last one stands twice."""
+    for encoder in port.encoders.values():
+        positions = encoder.text_model.embeddings.position_embedding.weight
+        positions.data = torch.cat([positions.data[1:], positions.data[-1:]])
+
+
 # --- What the UNet is told
+
+
+@fault(SD, "negative_prompt_embeds", None)
+def prompt_for_both_sides(port):
+    """The negative prompt's embeddings are the prompt's."""
+    original = port.encode_side
+
+    def encode_side(negative):
+        embeds = original(negative)
+        if not negative:
+            port.prompt = embeds
+        return port.prompt
+
+    port.encode_side = encode_side
 
 
 @fault(XL_LEADING, "prompt_embeds", "encoders in the other order")

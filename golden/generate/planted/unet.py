@@ -58,6 +58,12 @@ def bfloat16_timestep(port):
     port.model_timestep = lambda step, timestep: timestep.bfloat16().float()
 
 
+@fault(XL_PLAIN, TEXT.format(0), None)
+def timestep_from_zero_to_one(port):
+    """The UNet is told the timestep as a part of 1."""
+    port.model_timestep = lambda step, timestep: timestep / 1000
+
+
 @fault(XL_LEADING, UNCOND.format(2), "timestep of another step")
 @fault(SHAPES_DPM, UNCOND.format(2), "timestep of another step")
 def third_step_at_second_timestep(port):
