@@ -115,21 +115,22 @@ void verify_html_drift(FILE *out, const struct verify_report *report)
         const struct difference *d = &row->drift;
         if (!row->drifted || strstr(row->name, "act.")) continue;
         if (told++ == 0)
-            fputs("<section><h2>Drift</h2>\n<p class=\"soft\">Theirs from our own run of the same call, "
-                  "which goes its "
-                  "way: what the errors of all stages add up to. A trajectory may carry rounding far.</p>\n"
-                  "<details><summary>What goes from stage to stage</summary><div "
-                  "class=\"scroll\"><table><thead><tr>"
-                  "<th class=\"text\" scope=\"col\">tensor</th><th scope=\"col\">max abs</th><th "
-                  "scope=\"col\">of "
-                  "peak</th><th scope=\"col\">rms</th><th scope=\"col\">cosine</th><th scope=\"col\">PSNR, "
-                  "dB</th>"
-                  "</tr></thead><tbody>\n",
+            fputs(
+                "<section><h2>Drift</h2>\n<p class=\"soft\">Theirs from our own run of the same call, "
+                "which goes its "
+                "way: what the errors of all stages add up to. A trajectory may carry rounding far.</p>\n"
+                "<details><summary>What goes from stage to stage</summary><div "
+                "class=\"scroll\"><table><thead><tr>"
+                "<th class=\"text\" scope=\"col\">tensor</th><th scope=\"col\">max abs</th><th "
+                "scope=\"col\">of "
+                "peak</th><th scope=\"col\">rms</th><th scope=\"col\">1 - cosine</th><th scope=\"col\">PSNR, "
+                "dB</th>"
+                "</tr></thead><tbody>\n",
                 out);
         fputs("<tr><td class=\"name\">", out);
         html_text(out, row->name);
-        fprintf(out, "</td><td>%.3g</td><td>%.3g</td><td>%.3g</td><td>%.9f</td>", d->max_abs, d->max_rel_peak,
-            d->rms, d->cosine);
+        fprintf(out, "</td><td>%.3g</td><td>%.3g</td><td>%.3g</td><td>%.2g</td>", d->max_abs, d->max_rel_peak,
+            d->rms, 1 - d->cosine);
         if (picture_range(row->name) > 0)
             fprintf(out, "<td>%.1f</td></tr>\n", difference_psnr(d, picture_range(row->name)));
         else

@@ -162,6 +162,21 @@ static const char *stage_input(enum verify_stage stage)
     return inputs[stage];
 }
 
+/* The UNet's embeddings of timestep and sizes are beside the path that the latents take. */
+static bool is_embedding(const char *key)
+{
+    static const char *const modules[] = {"act.unet.time_", "act.unet.add_"};
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+        if (strncmp(key, modules[i], strlen(modules[i])) == 0) return true;
+    return false;
+}
+
+static bool is_embedded_by(const char *key, const char *by)
+{
+    return (strcmp(key, "act.unet.time_proj") == 0 && strcmp(by, "act.unet.time_embedding") == 0) ||
+           (strcmp(key, "act.unet.add_time_proj") == 0 && strcmp(by, "act.unet.add_embedding") == 0);
+}
+
 /* Whether `row` may be on the way to `to` within one stage: the same model, the same prompt, the same step;
  * the halves of guidance are computed beside each other. */
 static bool is_on_the_way(const struct verify_row *row, const struct verify_row *to)
@@ -170,6 +185,8 @@ static bool is_on_the_way(const struct verify_row *row, const struct verify_row 
     if (row->stage != to->stage || row->step != to->step) return false;
     if (!verify_place(row->name, &a) || !verify_place(to->name, &b)) return false;
     if (a.encoder != b.encoder || a.negative != b.negative) return false;
+    if (strcmp(b.key, "act.unet.conv_in") == 0) return false;
+    if (is_embedding(a.key) || is_embedding(b.key)) return is_embedded_by(a.key, b.key);
     return a.is_module || row->stage == VERIFY_DECODER || row->stage == VERIFY_STEP;
 }
 
@@ -194,11 +211,10 @@ static void say_error(const struct verify_report *report, const struct verify_ro
     tensor_show_index(row->theirs, e->worst, index, sizeof index);
     if (row->verdict == VERIFY_NONFINITE)
         say(conclusion, failed,
-            "The first tensor that is wrong is %s (%s): of its %zu elements %zu are infinite or not a "
-            "number, of the "
-            "exact answer's on the same inputs %zu. The first that differs so is at %s: %g, where %g is "
-            "exact.",
-            row->name, place, e->count, e->nonfinite_a, e->nonfinite_b, index, e->worst_a, e->worst_b);
+            "The first tensor that is wrong is %s (%s): %zu among its %zu elements infinite or not a number, "
+            "where "
+            "the exact answer on the same inputs has %zu. The first is at %s: %g, where %g is exact.",
+            row->name, place, e->nonfinite_a, e->count, e->nonfinite_b, index, e->worst_a, e->worst_b);
     else if (isinf(row->multiple))
         say(conclusion, failed,
             "The first tensor that is wrong is %s (%s): %zu of its %zu elements are not those that the same "
@@ -232,10 +248,14 @@ static void say_other_stages(
         if (!first || (stage == v->first_wrong->stage && bad == 1)) continue;
         char multiple[32];
         verify_show_multiple(summary.worst, multiple);
-        if (stage == v->first_wrong->stage)
-            say(conclusion, failed, "In the same stage (%s) %zu of %zu tensors are wrong, %s the most: %s%s.",
-                verify_stage_names[stage], bad, summary.rows, summary.worst->name,
-                multiple[0] ? multiple : "another shape", multiple[0] ? " floors" : "");
+        if (stage == v->first_wrong->stage && verify_has_error(summary.worst) &&
+            isfinite(summary.worst->multiple))
+            say(conclusion, failed,
+                "In the same stage (%s) %zu of %zu tensors are wrong, %s the most: %s floors.",
+                verify_stage_names[stage], bad, summary.rows, summary.worst->name, multiple);
+        else if (stage == v->first_wrong->stage)
+            say(conclusion, failed, "In the same stage (%s) %zu of %zu tensors are wrong.",
+                verify_stage_names[stage], bad, summary.rows);
         else
             say(conclusion, failed,
                 "Also wrong, from inputs of its own: %s, %zu of %zu tensors; the first is %s%s%s.",

@@ -216,31 +216,48 @@ static void write_names(struct writer *writer)
     }
 }
 
-/* The drift is told of what goes from stage to stage; of modules too with `all`. */
-static bool tells_drift(const struct verify_row *row, bool all)
+#define DRIFT_STEPS 10 /* whose latents are told, evenly over the run */
+
+/* The drift is told of what the stages end in; of all with `all`. */
+static bool tells_drift(const struct verify_row *row, bool all, int last_step)
 {
-    return row->drifted && (all || !strstr(row->name, "act."));
+    static const char *const told[] = {"prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds",
+        "negative_pooled_prompt_embeds", "latents.init", "latents.final", "image", "image_u8"};
+    if (!row->drifted || all) return row->drifted;
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (strcmp(row->name, told[i]) == 0) return true;
+    int every = 1 + last_step / DRIFT_STEPS;
+    return row->stage == VERIFY_STEP && row->step >= 0 && (last_step - row->step) % every == 0;
+}
+
+static int last_step_of(const struct verification *v)
+{
+    int last = -1;
+    for (size_t i = 0; i < v->count; i++)
+        if (v->rows[i].step > last) last = v->rows[i].step;
+    return last;
 }
 
 static enum status write_drift(struct writer *writer, struct error *error)
 {
-    static const char *const headings[] = {"tensor", "max abs", "of peak", "rms", "cosine", "PSNR, dB"};
+    static const char *const headings[] = {"tensor", "max abs", "of peak", "rms", "1 - cosine", "PSNR, dB"};
     const struct verification *v = writer->report->verification;
     struct table table = {.alignment = "lrrrrr"};
     for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) table_add(&table, "%s", headings[i]);
+    const int last_step = last_step_of(v);
     size_t told = 0;
     for (size_t i = 0; i < v->count; i++) {
         const struct verify_row *row = &v->rows[i];
         const struct difference *d = &row->drift;
         char name[120], psnr[32] = "";
         double range = picture_range(row->name);
-        if (!tells_drift(row, writer->options->all)) continue;
+        if (!tells_drift(row, writer->options->all, last_step)) continue;
         if (range > 0) snprintf(psnr, sizeof psnr, "%.1f", difference_psnr(d, range));
         table_add(&table, "%s", safe_text(row->name, name, sizeof name));
         table_add(&table, "%.2g", d->max_abs);
         table_add(&table, "%.2g", d->max_rel_peak);
         table_add(&table, "%.2g", d->rms);
-        table_add(&table, "%.9f", d->cosine);
+        table_add(&table, "%.2g", 1 - d->cosine);
         table_add(&table, "%s", psnr);
         told++;
     }

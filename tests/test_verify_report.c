@@ -155,6 +155,59 @@ START_TEST(faults_lie_behind_the_last_right_module)
 }
 END_TEST
 
+/* The first convolution takes the model input, and nothing of the embeddings that a run computes before it.
+ */
+START_TEST(embeddings_are_beside_the_path)
+{
+    add_report_row(&made, "act.unet.time_proj", VERIFY_ROUNDING, 1);
+    add_report_row(&made, "act.unet.add_embedding", VERIFY_ROUNDING, 1);
+    add_report_row(&made, "act.unet.conv_in", VERIFY_WRONG, 900);
+    finish_report(&made);
+    char *json = written_json(&made);
+    expect_in(json, "between the model input, the timestep and the embeddings and act.unet.conv_in.");
+    free(json);
+    made.verification.rows[2].verdict = VERIFY_ROUNDING;
+    add_report_row(&made, "act.unet.time_embedding", VERIFY_WRONG, 900);
+    made.verification.first_wrong = NULL;
+    finish_report(&made);
+    json = written_json(&made);
+    expect_in(json, "between act.unet.time_proj, which is rounding, and act.unet.time_embedding.");
+    free(json);
+}
+END_TEST
+
+START_TEST(drift_is_told_of_the_ends_of_stages)
+{
+    char name[64];
+    for (int step = 0; step < 50; step++) {
+        snprintf(name, sizeof name, "step.%02d.noise_pred", step);
+        add_report_row(&made, name, VERIFY_ROUNDING, 1);
+        snprintf(name, sizeof name, "step.%02d.latents", step);
+        add_report_row(&made, name, VERIFY_ROUNDING, 1);
+    }
+    add_report_row(&made, "image", VERIFY_ROUNDING, 1);
+    finish_report(&made);
+    for (size_t i = 0; i < made.verification.count; i++) {
+        made.verification.rows[i].drifted = true;
+        made.verification.rows[i].drift = made.verification.rows[i].error;
+    }
+    char *table = written_table(&made, false, false), *all = written_table(&made, true, false);
+    const char *drift = strstr(table, "Drift:");
+    ck_assert_ptr_nonnull(drift);
+    expect_in(drift, "step.49.latents");
+    expect_in(drift, "image ");
+    ck_assert_uint_eq(count_in(drift, "  step."), 10);
+    ck_assert_ptr_null(strstr(drift, "noise_pred "));
+    ck_assert_uint_eq(count_in(strstr(all, "Drift:"), "  step."), 100);
+    char *page = written_page(&made);
+    expect_well_formed(page);
+    expect_in(page, "<h2>Drift</h2>");
+    free(table);
+    free(all);
+    free(page);
+}
+END_TEST
+
 START_TEST(nothing_wrong_is_said_so)
 {
     add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1.25);
@@ -481,6 +534,8 @@ int main(void)
     tcase_add_test(hand, tables_fold_what_is_rounding);
     tcase_add_test(hand, conclusions_are_in_words);
     tcase_add_test(hand, faults_lie_behind_the_last_right_module);
+    tcase_add_test(hand, embeddings_are_beside_the_path);
+    tcase_add_test(hand, drift_is_told_of_the_ends_of_stages);
     tcase_add_test(hand, nothing_wrong_is_said_so);
     tcase_add_test(hand, colour_changes_no_place);
     tcase_add_test(hand, json_has_all);
