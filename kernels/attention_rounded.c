@@ -123,12 +123,16 @@ static void weigh(
     enum number_format stored = format == FORMAT_TF32 ? FORMAT_F32 : format;
     kernel_round(stored, scores, queries * s->kv_len, scores);
 
-#pragma omp parallel for schedule(static) num_threads(kernels_threads()) if (queries > 1)
-    for (size_t i = 0; i < queries; i++) {
-        real *row = scores + i * s->kv_len;
-        size_t seen = s->causal ? smaller(first + i + 1, s->kv_len) : s->kv_len;
-        softmax(row, seen);
-        for (size_t j = seen; j < s->kv_len; j++) row[j] = 0;
+    size_t rows = tile_rows(s->kv_len), count = tile_count(queries, rows);
+#pragma omp parallel for schedule(static) num_threads(kernels_threads()) if (count > 1)
+    for (size_t index = 0; index < count; index++) {
+        struct tile tile = tile_at(index, queries, rows);
+        for (size_t i = tile.begin; i < tile.end; i++) {
+            real *row = scores + i * s->kv_len;
+            size_t seen = s->causal ? smaller(first + i + 1, s->kv_len) : s->kv_len;
+            softmax(row, seen);
+            for (size_t j = seen; j < s->kv_len; j++) row[j] = 0;
+        }
     }
     kernel_round(format, scores, queries * s->kv_len, scores);
 }

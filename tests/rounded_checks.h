@@ -1,0 +1,21 @@
+/*
+ * Kernels and layers of imitated number formats by their definitions: what test_rounded.c runs. In double,
+ * where formats have no effect, the same definitions without rounding.
+ */
+#ifndef TESTS_ROUNDED_CHECKS_H
+#define TESTS_ROUNDED_CHECKS_H
+
+#include "kernels/number_format.h"
+
+enum { ATTENTION_SHAPES = 5 };
+
+/* These fail the present test where something is wrong. */
+struct rounded_checks {
+    void (*geglu)(enum number_format format);
+    void (*attention)(enum number_format format, int shape);
+    void (*exact_layers)(enum number_format format); /* what loses nothing gives the bits of float */
+    void (*layers)(enum number_format format);       /* fused ones are their parts, each rounded */
+};
+extern const struct rounded_checks rounded_checks_f32, rounded_checks_f64;
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * Other backends' number formats imitated (ref/forward.h, kernels/rounded.h): kernels against their
+ * definition, layers that must not lose what is exact, and whole runs, whose every tensor is of the format
+ * and whose distance from the exact answer is the format's.
+ */
+#include "program.h"
+#include "rounded_checks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Kernels and layers (rounded_checks.h) ------------------------------------------------ */
+
+/* Index i: a format and a precision. */
+enum { LOOPS = 2 * NUMBER_FORMATS };
+static const struct rounded_checks *checks_of(int i)
+{
+    return i % 2 == 0 ? &rounded_checks_f32 : &rounded_checks_f64;
+}
+
+static enum number_format format_of(int i)
+{
+    return (enum number_format)(i / 2);
+}
+
+START_TEST(geglu_rounds_twice)
+{
+    checks_of(_i)->geglu(format_of(_i));
+}
+END_TEST
+
+START_TEST(attention_by_its_formula)
+{
+    for (int shape = 0; shape < ATTENTION_SHAPES; shape++) checks_of(_i)->attention(format_of(_i), shape);
+}
+END_TEST
+
+START_TEST(what_is_exact_stays)
+{
+    checks_of(_i)->exact_layers(format_of(_i));
+}
+END_TEST
+
+START_TEST(results_are_rounded_one_by_one)
+{
+    checks_of(_i)->layers(format_of(_i));
+}
+END_TEST
+
+/* --- Whole runs --------------------------------------------------------------------------- */
+
+#define RUN "--prompt 'a red ring on a blue background' --steps 3 --guidance-scale 3"
+
+static struct tensor_set *run_in(const char *model, const char *precision, const char *more)
+{
+    const char *path = path_in(test_folder, "%s-%s%s.safetensors", model, precision, more[0] ? "-more" : "");
+    ck_assert_msg(plumb("run golden/models/%s " RUN " --threads 1 --precision %s %s --trace %s", model,
+                      precision, more, path) == 0,
+        "%s", err);
+    return open_set(path);
+}
+
+/* In which the library computes in float32 whatever the model's dtype, or the tables. */
+static bool is_float32(const char *name, bool upcast)
+{
+    static const char *const names[] = {
+        "timesteps", "sigmas", "alphas_cumprod", "act.unet.time_proj", "act.unet.add_time_proj"};
+    static const char *const of_upcast_vae[] = {
+        "image", "act.vae.decoder.up_blocks.", "act.vae.decoder.conv_norm_out", "act.vae.decoder.conv_out"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    for (size_t i = 0; upcast && i < sizeof of_upcast_vae / sizeof *of_upcast_vae; i++)
+        if (strncmp(name, of_upcast_vae[i], strlen(of_upcast_vae[i])) == 0) return true;
+    return false;
+}
+
+static const struct {
+    const char *model, *precision, *more;
+    enum number_format format;
+    bool upcast, float32_noise;
+} runs[] = {
+    {"tiny-sd", "f16", "", FORMAT_F16, false, false},
+    {"tiny-sd", "bf16", "--scheduler EulerAncestralDiscrete", FORMAT_BF16, false, false},
+    {"tiny-sd21v", "f16", "--scheduler UniPCMultistep", FORMAT_F16, false, false},
+    {"tiny-sdxl", "f16", "--scheduler DDIM --eta 1", FORMAT_F16, true, false},
+    {"tiny-sdxl", "bf16", "--scheduler DPMSolverMultistep --set algorithm_type=sde-dpmsolver++", FORMAT_BF16,
+        false, true},
+    {"shapes-xl", "f16", "--guidance-rescale 0.7", FORMAT_F16, false, false}, /* force_upcast: false */
+};
+
+START_TEST(every_tensor_is_of_the_format)
+{
+    char more[160];
+    snprintf(more, sizeof more, "--trace-modules %s", runs[_i].more);
+    struct tensor_set *trace = run_in(runs[_i].model, runs[_i].precision, more);
+    size_t checked = 0, float32 = 0;
+    for (size_t i = 0; i < tensor_set_count(trace); i++) {
+        const char *name = tensor_set_name(trace, i);
+        const struct tensor *x = tensor_set_at(trace, i);
+        if (x->dtype != DTYPE_F32) continue;
+        bool noise = strstr(name, ".noise") && !strstr(name, "noise_pred") && runs[_i].float32_noise;
+        bool exempt = noise || is_float32(name, runs[_i].upcast);
+        size_t finer = 0; /* numbers that the format does not have */
+        for (size_t j = 0; j < tensor_count(x); j++) {
+            float value = ((const float *)x->data)[j];
+            finer += value != number_format_round(runs[_i].format, value);
+        }
+        ck_assert_msg(
+            exempt || finer == 0, "%s: %zu numbers that %s does not have", name, finer, runs[_i].precision);
+        if (exempt)
+            float32 += finer > 0;
+        else
+            checked++;
+    }
+    ck_assert_uint_gt(checked, 50);
+    ck_assert_uint_gt(float32, 1);
+    tensor_set_free(trace);
+}
+END_TEST
+
+/* Root mean square of a tensor's distance from the double run's, relative to it. */
+static double distance(const struct tensor_set *set, const struct tensor_set *exact, const char *name)
+{
+    const struct tensor *a = need_tensor(set, "%s", name), *b = need_tensor(exact, "%s", name);
+    double sum = 0, size = 0;
+    for (size_t i = 0; i < tensor_count(a); i++) {
+        double difference = tensor_get_double(a, i) - tensor_get_double(b, i);
+        sum += difference * difference;
+        size += tensor_get_double(b, i) * tensor_get_double(b, i);
+    }
+    return sqrt(sum / size);
+}
+
+/* One bit less is twice the error: bf16's 8 bits against f16's 11 make it eight times as large. Float's 24
+ * would make 2^13 against f16, but the sums inside an operator are float in both, and their errors are a good
+ * part of float's: measured 2200 to 4800. TF32 rounds only what goes into products. */
+START_TEST(distances_are_those_of_the_formats)
+{
+    static const char *const models[] = {"tiny-sd", "tiny-sd21v", "tiny-sdxl"};
+    static const char *const names[] = {"prompt_embeds", "step.00.noise_pred_text", "image"};
+    const char *model = models[_i];
+    struct tensor_set *f64 = run_in(model, "f64", ""), *f32 = run_in(model, "f32", "");
+    struct tensor_set *f16 = run_in(model, "f16", ""), *bf16 = run_in(model, "bf16", "");
+    struct tensor_set *tf32 = run_in(model, "tf32", "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        double of_f32 = distance(f32, f64, names[i]), of_f16 = distance(f16, f64, names[i]);
+        double of_bf16 = distance(bf16, f64, names[i]), of_tf32 = distance(tf32, f64, names[i]);
+        printf("%-10s %-24s f32 %.1e  tf32 %.1e  f16 %.1e (%.0f times f32)  bf16 %.1e (%.1f times f16)\n",
+            model, names[i], of_f32, of_tf32, of_f16, of_f16 / of_f32, of_bf16, of_bf16 / of_f16);
+        ck_assert_double_gt(of_f16, 0x1p10 * of_f32);
+        ck_assert_double_lt(of_f16, 0x1p13 * of_f32);
+        ck_assert_double_gt(of_bf16, 4 * of_f16);
+        ck_assert_double_lt(of_bf16, 16 * of_f16);
+        ck_assert_double_gt(of_tf32, 0.2 * of_f16);
+        ck_assert_double_lt(of_tf32, 1.5 * of_f16);
+    }
+    tensor_set_free(tf32);
+    tensor_set_free(bf16);
+    tensor_set_free(f16);
+    tensor_set_free(f32);
+    tensor_set_free(f64);
+}
+END_TEST
+
+static const char *const precisions[] = {"f16", "bf16", "tf32"};
+
+START_TEST(threads_change_no_bit)
+{
+    for (int threads = 1; threads <= 3; threads += 2)
+        ck_assert_int_eq(plumb("run golden/models/shapes-xl " RUN " --height 96 --width 64 --precision %s "
+                               "--threads %d --trace %s/%d.safetensors",
+                             precisions[_i], threads, test_folder, threads),
+            0);
+    ck_assert_msg(
+        plumb("compare %s/1.safetensors %s/3.safetensors", test_folder, test_folder) == 0, "%s", out);
+}
+END_TEST
+
+/* What a trace of such a run says that it is. */
+START_TEST(the_trace_says_so)
+{
+    struct tensor_set *trace = run_in("tiny-sd", precisions[_i], "");
+    ck_assert_str_eq(tensor_set_metadata(trace, "precision"), precisions[_i]);
+    tensor_set_free(trace);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("imitated formats");
+    TCase *parts = tcase_create("kernels and layers");
+    tcase_add_loop_test(parts, geglu_rounds_twice, 0, LOOPS);
+    tcase_add_loop_test(parts, attention_by_its_formula, 0, LOOPS);
+    tcase_add_loop_test(parts, what_is_exact_stays, 0, LOOPS);
+    tcase_add_loop_test(parts, results_are_rounded_one_by_one, 0, LOOPS);
+    suite_add_tcase(suite, parts);
+    TCase *whole = tcase_create("runs");
+    tcase_set_timeout(whole, 120);
+    tcase_add_checked_fixture(whole, make_test_folder, drop_program_folder);
+    tcase_add_loop_test(whole, every_tensor_is_of_the_format, 0, (int)(sizeof runs / sizeof *runs));
+    tcase_add_loop_test(whole, distances_are_those_of_the_formats, 0, 3);
+    tcase_add_loop_test(whole, threads_change_no_bit, 0, 3);
+    tcase_add_loop_test(whole, the_trace_says_so, 0, 3);
+    suite_add_tcase(suite, whole);
+    return run_suite(suite);
+}
