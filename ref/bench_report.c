@@ -222,7 +222,9 @@ static enum status write_schedulers(const struct bench_report *report, FILE *out
     fprintf(out,
         "\nSchedulers with their defaults and 1000 training steps: a schedule of 1000 steps, and one step on "
         "latents\n"
-        "of 4 x 128 x 128 on one thread (sample and model output in, sample out; they lie in a cache).\n\n");
+        "of 4 x 128 x 128 on one thread (sample and model output in, sample out, what is kept in or out; all "
+        "in a "
+        "cache).\n\n");
     return finish(&table, out, error);
 }
 

@@ -48,14 +48,13 @@ static void take_step(enum prediction prediction, struct level level, const stru
     const real direction = real_sqrt(alphas->beta_prod_t_prev - std_dev_t * std_dev_t);
     const real sqrt_alpha_prod_t_prev = real_sqrt(alphas->alpha_prod_t_prev);
 
-    for (size_t i = 0; i < n; i++) {
-        /* The model's own epsilon, or that of the clipped x_0. */
-        real pred_epsilon = input->options.use_clipped_model_output
-                                ? noise_of(PREDICTS_SAMPLE, level, x0[i], sample[i])
-                                : noise_of(prediction, level, input->model_output[i], sample[i]);
-        prev_sample[i] = sqrt_alpha_prod_t_prev * x0[i] + direction * pred_epsilon;
-        if (input->options.eta > 0) prev_sample[i] += std_dev_t * input->noise[i];
-    }
+    /* The model's own epsilon, or that of the clipped x_0. */
+    const bool of_x0 = input->options.use_clipped_model_output;
+    const real *output = of_x0 ? x0 : input->model_output;
+    if (of_x0) prediction = PREDICTS_SAMPLE;
+    mix_data_and_noise(
+        prediction, level, output, sample, sqrt_alpha_prod_t_prev, x0, direction, n, prev_sample);
+    for (size_t i = 0; input->options.eta > 0 && i < n; i++) prev_sample[i] += std_dev_t * input->noise[i];
 }
 
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,

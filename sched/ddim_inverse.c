@@ -89,10 +89,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     const struct level to = level_of_alphas(alphas.alpha_prod_t, alphas.beta_prod_t);
     status = integer_steps_original(scheduler, input, from, &prediction, x0, error);
     if (status != STATUS_OK) return status;
-    for (size_t i = 0; i < input->batch * input->sample_size; i++) {
-        const real pred_epsilon = noise_of(prediction, from, input->model_output[i], input->sample[i]);
-        prev_sample[i] = to.alpha * x0[i] + to.sigma * pred_epsilon;
-    }
+    mix_data_and_noise(prediction, from, input->model_output, input->sample, to.alpha, x0, to.sigma,
+        input->batch * input->sample_size, prev_sample);
     return STATUS_OK;
 }
 

@@ -145,17 +145,24 @@ static void update(const struct update *u, real *x_t)
     const real r1 = u->order > 2 ? (u->s[1].lambda - u->s[2].lambda) / h : 0;
     const real by_r0 = 1 / r0, by_r1 = 1 / r1, share = r0 / (r0 + r1);
     const real by_sum = (u->documented ? 2 : 1) * (1 / (r0 + r1));
-    for (size_t i = 0; i < u->n; i++) {
-        real x = c.sample * u->sample[i] + c.d0 * m[0][i];
-        if (u->order == 2) x += c.d1 * (by_r0 * (m[0][i] - m[1][i]));
-        if (u->order == 3) {
-            real D1_0 = by_r0 * (m[0][i] - m[1][i]), D1_1 = by_r1 * (m[1][i] - m[2][i]);
-            x += c.d1 * (D1_0 + share * (D1_0 - D1_1));
-            x += c.d2 * (by_sum * (D1_0 - D1_1));
+    const real *sample = u->sample, *m0 = m[0], *m1 = m[1], *m2 = m[2];
+    /* A loop for each order, since compilers make vectors of loops without branches. */
+    switch (u->order) {
+    case 1:
+        for (size_t i = 0; i < u->n; i++) x_t[i] = c.sample * sample[i] + c.d0 * m0[i];
+        break;
+    case 2:
+        for (size_t i = 0; i < u->n; i++)
+            x_t[i] = c.sample * sample[i] + c.d0 * m0[i] + c.d1 * (by_r0 * (m0[i] - m1[i]));
+        break;
+    default:
+        for (size_t i = 0; i < u->n; i++) {
+            const real D1_0 = by_r0 * (m0[i] - m1[i]), D1_1 = by_r1 * (m1[i] - m2[i]);
+            x_t[i] = c.sample * sample[i] + c.d0 * m0[i] + c.d1 * (D1_0 + share * (D1_0 - D1_1)) +
+                     c.d2 * (by_sum * (D1_0 - D1_1));
         }
-        if (u->noise) x += c.noise * u->noise[i];
-        x_t[i] = x;
     }
+    for (size_t i = 0; u->noise && i < u->n; i++) x_t[i] += c.noise * u->noise[i];
 }
 
 /* --- A step ------------------------------------------------------------------------------- */

@@ -157,20 +157,26 @@ static void update(struct dpm_coefficients c, int order, bool midpoint, struct l
     const real h = t.lambda - start.lambda;
     const real r0 = (s[0].lambda - start.lambda) / h, r1 = order > 2 ? (s[1].lambda - start.lambda) / h : 0;
     const real by_r0 = 1 / r0, by_r1 = 1 / r1;
-    for (size_t i = 0; i < n; i++) {
-        const real D0 = m[order - 1][i];
-        real x = c.sample * sample[i] + c.d0 * D0;
-        if (order == 2) x += c.d1 * (by_r0 * (m[0][i] - D0));
-        if (order == 3) {
-            const real D1_0 = by_r1 * (m[1][i] - D0), D1_1 = by_r0 * (m[0][i] - D0);
+    const real *newest = m[0], *middle = m[1], *first = m[order - 1];
+    /* A loop for each order, since compilers make vectors of loops without branches. */
+    switch (order) {
+    case 1:
+        for (size_t i = 0; i < n; i++) x_t[i] = c.sample * sample[i] + c.d0 * first[i];
+        break;
+    case 2:
+        for (size_t i = 0; i < n; i++)
+            x_t[i] = c.sample * sample[i] + c.d0 * first[i] + c.d1 * (by_r0 * (newest[i] - first[i]));
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            const real D0 = first[i], D1_0 = by_r1 * (middle[i] - D0), D1_1 = by_r0 * (newest[i] - D0);
             const real D1 = (r0 * D1_0 - r1 * D1_1) / (r0 - r1);
             const real D2 = 2 * (D1_1 - D1_0) / (r0 - r1);
-            x += c.d1 * (midpoint ? D1_1 : D1);
-            if (!midpoint) x += c.d2 * D2;
+            x_t[i] = c.sample * sample[i] + c.d0 * D0 + c.d1 * (midpoint ? D1_1 : D1);
+            if (!midpoint) x_t[i] += c.d2 * D2;
         }
-        if (noise) x += c.noise * noise[i];
-        x_t[i] = x;
     }
+    for (size_t i = 0; noise && i < n; i++) x_t[i] += c.noise * noise[i];
 }
 
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,

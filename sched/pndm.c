@@ -224,10 +224,9 @@ static void transfer(const struct step_alphas *alphas, enum prediction predictio
         alphas->alpha_prod_t * real_sqrt(alphas->beta_prod_t_prev) +
         real_sqrt(alphas->alpha_prod_t * alphas->beta_prod_t * alphas->alpha_prod_t_prev);
     const real difference = alphas->alpha_prod_t_prev - alphas->alpha_prod_t;
-    for (size_t i = 0; i < n; i++) {
-        real epsilon = noise_of(prediction, level, prev_sample[i], sample[i]);
-        prev_sample[i] = sample_coeff * sample[i] - difference * epsilon / model_output_denom_coeff;
-    }
+    predict_noise(prediction, level, prev_sample, sample, n, prev_sample);
+    for (size_t i = 0; i < n; i++)
+        prev_sample[i] = sample_coeff * sample[i] - difference * prev_sample[i] / model_output_denom_coeff;
 }
 
 /* The ends of a call of a Runge-Kutta step: from where the step began, by a half step in even calls, and to

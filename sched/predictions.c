@@ -48,3 +48,24 @@ void predict_noise(enum prediction prediction, struct level level, const real *m
     else
         memmove(epsilon, model_output, n * sizeof *epsilon);
 }
+
+/* Inlined for each kind of prediction, so that no loop has a branch; a compiler need not know that `mixed`
+ * and x0 are the same elements or others altogether. */
+static inline void mix(enum prediction prediction, struct level level, const real *model_output,
+    const real *sample, real keep, const real *x0, real add, size_t n, real *mixed)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        mixed[i] = keep * x0[i] + add * noise_of(prediction, level, model_output[i], sample[i]);
+}
+
+void mix_data_and_noise(enum prediction prediction, struct level level, const real *model_output,
+    const real *sample, real keep, const real *x0, real add, size_t n, real *mixed)
+{
+    if (prediction == PREDICTS_SAMPLE)
+        mix(PREDICTS_SAMPLE, level, model_output, sample, keep, x0, add, n, mixed);
+    else if (prediction == PREDICTS_V)
+        mix(PREDICTS_V, level, model_output, sample, keep, x0, add, n, mixed);
+    else
+        mix(PREDICTS_EPSILON, level, model_output, sample, keep, x0, add, n, mixed);
+}

@@ -12,6 +12,7 @@
 
 #define prediction_of REAL_NAME(prediction_of)
 #define predict_data REAL_NAME(predict_data)
+#define mix_data_and_noise REAL_NAME(mix_data_and_noise)
 #define predict_noise REAL_NAME(predict_noise)
 
 /* A noisy sample is alpha data + sigma noise; lambda = log(alpha / sigma), half the logarithm of the
@@ -55,5 +56,10 @@ void predict_data(enum prediction prediction, struct level level, const real *mo
 /* As predict_data(), to the noise `epsilon` [n]; not from a flow. */
 void predict_noise(enum prediction prediction, struct level level, const real *model_output,
     const real *sample, size_t n, real *epsilon);
+
+/* mixed [n] = keep x0 + add epsilon, epsilon being the noise that predict_noise() makes of `model_output`.
+ * `mixed` may be x0. */
+void mix_data_and_noise(enum prediction prediction, struct level level, const real *model_output,
+    const real *sample, real keep, const real *x0, real add, size_t n, real *mixed);
 
 #endif

@@ -82,6 +82,7 @@ static inline real real_stored(store *keep, real x)
 
 #define scheduler_create REAL_NAME(scheduler_create)
 #define scheduler_free REAL_NAME(scheduler_free)
+#define scheduler_memory REAL_NAME(scheduler_memory)
 #define scheduler_set_timesteps REAL_NAME(scheduler_set_timesteps)
 #define scheduler_set_begin_index REAL_NAME(scheduler_set_begin_index)
 #define scheduler_scale_model_input REAL_NAME(scheduler_scale_model_input)

@@ -113,6 +113,16 @@ void scheduler_clear_state(struct scheduler *scheduler)
     }
 }
 
+size_t scheduler_memory(const struct scheduler *scheduler)
+{
+    struct state_memory memory[MAX_STATE_MEMORY];
+    size_t bytes = 0, blocks = 0;
+    if (scheduler->solver->state_memory) blocks = scheduler->solver->state_memory(scheduler->state, memory);
+    for (size_t i = 0; i < blocks; i++)
+        if (*memory[i].block) bytes += memory[i].bytes;
+    return bytes;
+}
+
 void scheduler_free(struct scheduler *scheduler)
 {
     if (!scheduler) return;

@@ -93,6 +93,8 @@ struct scheduler {
 enum status scheduler_create(
     const cJSON *config, struct scheduler **out, struct warnings *warnings, struct error *error);
 void scheduler_free(struct scheduler *scheduler); /* accepts NULL and what was half built */
+/* Bytes of what its solver keeps from step to step: earlier predictions, samples, tables of its own. */
+size_t scheduler_memory(const struct scheduler *scheduler);
 
 enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
     struct warnings *warnings, struct error *error);
