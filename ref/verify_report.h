@@ -61,7 +61,7 @@ struct verify_stage_summary verify_summarise_all(const struct verification *veri
 
 /* "UNet, step 3" */
 const char *verify_show_place(const struct verify_row *row, char *buffer, size_t size);
-/* "41.3", "0.072", "inf"; empty where there is none. */
+/* "41.3", "0.072", "1.79e7", "inf"; empty where there is none. */
 const char *verify_show_multiple(const struct verify_row *row, char buffer[32]);
 
 /* In plain words, first things first: a headline and paragraphs. Names in them are as in the files: they are

@@ -111,12 +111,16 @@ const char *verify_show_place(const struct verify_row *row, char *buffer, size_t
 
 const char *verify_show_multiple(const struct verify_row *row, char buffer[32])
 {
-    if (!verify_has_error(row))
+    const double m = row->multiple;
+    if (!verify_has_error(row)) {
         buffer[0] = '\0';
-    else if (row->multiple >= 1000 && row->multiple < 1e6)
-        snprintf(buffer, 32, "%.0f", row->multiple);
-    else
-        snprintf(buffer, 32, "%.3g", row->multiple);
+    } else if (isfinite(m) && m >= 1e6) {
+        snprintf(buffer, 32, "%.2e", m); /* 1.79e+07, of which 1.79e7 is enough */
+        char *exponent = strchr(buffer, 'e') + 1;
+        snprintf(exponent, 8, "%d", atoi(exponent));
+    } else {
+        snprintf(buffer, 32, m >= 1000 && m < 1e6 ? "%.0f" : "%.3g", m);
+    }
     return buffer;
 }
 

@@ -142,6 +142,22 @@ START_TEST(conclusions_are_in_words)
 }
 END_TEST
 
+START_TEST(multiples_are_short)
+{
+    static const struct {
+        double multiple;
+        const char *shown;
+    } cases[] = {{0, "0"}, {0.0721, "0.0721"}, {1.919, "1.92"}, {41.26, "41.3"}, {75602.3, "75602"},
+        {17.9e6, "1.79e7"}, {9.999e6, "1.00e7"}, {3e120, "3.00e120"}, {(double)INFINITY, "inf"}};
+    char text[32];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct verify_row row = {.verdict = VERIFY_WRONG, .multiple = cases[i].multiple};
+        ck_assert_str_eq(verify_show_multiple(&row, text), cases[i].shown);
+    }
+    ck_assert_str_eq(verify_show_multiple(&(struct verify_row){.verdict = VERIFY_SHAPE}, text), "");
+}
+END_TEST
+
 START_TEST(faults_lie_behind_the_last_right_module)
 {
     add_report_row(&made, "act.text_encoder_2.text_model.encoder.layers.0", VERIFY_ROUNDING, 1);
@@ -533,6 +549,7 @@ int main(void)
     tcase_add_test(hand, texts_are_made_safe);
     tcase_add_test(hand, tables_fold_what_is_rounding);
     tcase_add_test(hand, conclusions_are_in_words);
+    tcase_add_test(hand, multiples_are_short);
     tcase_add_test(hand, faults_lie_behind_the_last_right_module);
     tcase_add_test(hand, embeddings_are_beside_the_path);
     tcase_add_test(hand, drift_is_told_of_the_ends_of_stages);
