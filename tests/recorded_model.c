@@ -74,8 +74,8 @@ struct trace *new_trace(void)
 struct passes unet_passes(const struct unet *unet, const struct tensor_set *recorded, int call, bool modules)
 {
     struct passes passes = {new_trace(), new_trace()};
-    recorded_unet_call_f32(unet, recorded, call, modules, passes.f32);
-    recorded_unet_call_f64(unet, recorded, call, modules, passes.f64);
+    recorded_unet_call_f32(unet, recorded, call, modules, FORMAT_F32, passes.f32);
+    recorded_unet_call_f64(unet, recorded, call, modules, FORMAT_F32, passes.f64);
     return passes;
 }
 
@@ -83,8 +83,8 @@ struct passes recorded_passes(const struct recorded *recorded, int call, bool mo
 {
     if (recorded->unet != NULL) return unet_passes(recorded->unet, recorded->tensors, call, modules);
     struct passes passes = {new_trace(), new_trace()};
-    recorded_decode_f32(recorded->vae, recorded->tensors, modules, passes.f32);
-    recorded_decode_f64(recorded->vae, recorded->tensors, modules, passes.f64);
+    recorded_decode_f32(recorded->vae, recorded->tensors, modules, FORMAT_F32, passes.f32);
+    recorded_decode_f64(recorded->vae, recorded->tensors, modules, FORMAT_F32, passes.f64);
     return passes;
 }
 

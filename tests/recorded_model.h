@@ -41,19 +41,19 @@ void recorded_close(struct recorded *recorded);
 /* `variant` may be NULL. */
 struct unet *open_unet(const struct checkpoint *checkpoint, const char *variant);
 
-/* Adds to `out` what UNet call number `call` gives: step.NN.noise_pred_text, with guidance
- * step.NN.noise_pred_uncond, and with `modules` act.unet.*. */
-void recorded_unet_call_f32(
-    const struct unet *unet, const struct tensor_set *recorded, int call, bool modules, struct trace *out);
-void recorded_unet_call_f64(
-    const struct unet *unet, const struct tensor_set *recorded, int call, bool modules, struct trace *out);
+/* In the arithmetic of `format` (ref/forward.h): adds to `out` what UNet call number `call` gives:
+ * step.NN.noise_pred_text, with guidance step.NN.noise_pred_uncond, and with `modules` act.unet.*. */
+void recorded_unet_call_f32(const struct unet *unet, const struct tensor_set *recorded, int call,
+    bool modules, enum number_format format, struct trace *out);
+void recorded_unet_call_f64(const struct unet *unet, const struct tensor_set *recorded, int call,
+    bool modules, enum number_format format, struct trace *out);
 
 /* Adds to `out` vae_input from latents.final, and, from the recorded vae_input, image and with `modules`
  * act.vae.*. */
-void recorded_decode_f32(
-    const struct vae *vae, const struct tensor_set *recorded, bool modules, struct trace *out);
-void recorded_decode_f64(
-    const struct vae *vae, const struct tensor_set *recorded, bool modules, struct trace *out);
+void recorded_decode_f32(const struct vae *vae, const struct tensor_set *recorded, bool modules,
+    enum number_format format, struct trace *out);
+void recorded_decode_f64(const struct vae *vae, const struct tensor_set *recorded, bool modules,
+    enum number_format format, struct trace *out);
 
 struct trace *new_trace(void);
 

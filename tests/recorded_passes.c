@@ -11,10 +11,10 @@
 #define recorded_decode KERNEL_NAME(recorded_decode)
 
 /* A forward pass's surroundings; freed by end(), which fails the test where the pass failed. */
-static void begin(struct forward *f, struct error *error, struct trace *modules)
+static void begin(struct forward *f, struct error *error, struct trace *modules, enum number_format format)
 {
     *error = (struct error){""};
-    *f = (struct forward){.modules = modules, .error = error};
+    *f = (struct forward){.modules = modules, .error = error, .format = format};
     ck_assert_int_eq(arena_create(&f->arena, TEST_ARENA, error), STATUS_OK);
 }
 
@@ -47,12 +47,12 @@ static void keep(struct forward *f, struct trace *out, const struct tensor *tens
     if (f->status == STATUS_OK) f->status = trace_add(out, tensor, f->error, "%s", name);
 }
 
-void recorded_unet_call(
-    const struct unet *unet, const struct tensor_set *recorded, int call, bool modules, struct trace *out)
+void recorded_unet_call(const struct unet *unet, const struct tensor_set *recorded, int call, bool modules,
+    enum number_format format, struct trace *out)
 {
     struct forward f;
     struct error error;
-    begin(&f, &error, modules ? out : NULL);
+    begin(&f, &error, modules ? out : NULL, format);
 
     char name[64];
     snprintf(name, sizeof name, "step.%02d.noise_pred_uncond", call);
@@ -83,12 +83,12 @@ void recorded_unet_call(
     end(&f);
 }
 
-void recorded_decode(
-    const struct vae *vae, const struct tensor_set *recorded, bool modules, struct trace *out)
+void recorded_decode(const struct vae *vae, const struct tensor_set *recorded, bool modules,
+    enum number_format format, struct trace *out)
 {
     struct forward f;
     struct error error;
-    begin(&f, &error, modules ? out : NULL);
+    begin(&f, &error, modules ? out : NULL, format);
     struct tensor vae_input = vae_unscale(&f, vae, recorded_real(&f, recorded, "latents.final"), true);
     keep(&f, out, &vae_input, "vae_input");
     struct tensor image = vae_decode(&f, vae, recorded_real(&f, recorded, "vae_input"));

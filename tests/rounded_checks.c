@@ -305,8 +305,8 @@ static void check_layers(enum number_format format)
 }
 
 const struct rounded_checks KERNEL_NAME(rounded_checks) = {
-    .geglu = check_geglu,
-    .attention = check_attention,
-    .exact_layers = check_exact_layers,
-    .layers = check_layers,
+    .check_geglu = check_geglu,
+    .check_attention = check_attention,
+    .check_exact_layers = check_exact_layers,
+    .check_layers = check_layers,
 };

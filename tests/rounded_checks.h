@@ -11,10 +11,10 @@ enum { ATTENTION_SHAPES = 5 };
 
 /* These fail the present test where something is wrong. */
 struct rounded_checks {
-    void (*geglu)(enum number_format format);
-    void (*attention)(enum number_format format, int shape);
-    void (*exact_layers)(enum number_format format); /* what loses nothing gives the bits of float */
-    void (*layers)(enum number_format format);       /* fused ones are their parts, each rounded */
+    void (*check_geglu)(enum number_format format);
+    void (*check_attention)(enum number_format format, int shape);
+    void (*check_exact_layers)(enum number_format format); /* what loses nothing gives the bits of float */
+    void (*check_layers)(enum number_format format);       /* fused ones are their parts, each rounded */
 };
 extern const struct rounded_checks rounded_checks_f32, rounded_checks_f64;
 

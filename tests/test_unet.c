@@ -127,8 +127,8 @@ START_TEST(shards_are_the_same_model)
     struct checkpoint sharded = {.folder = folder};
     struct unet *three = open_unet(&sharded, NULL);
     struct trace *of_one = new_trace(), *of_three = new_trace();
-    recorded_unet_call_f32(recorded.unet, recorded.tensors, 0, true, of_one);
-    recorded_unet_call_f32(three, recorded.tensors, 0, true, of_three);
+    recorded_unet_call_f32(recorded.unet, recorded.tensors, 0, true, FORMAT_F32, of_one);
+    recorded_unet_call_f32(three, recorded.tensors, 0, true, FORMAT_F32, of_three);
     check_same_bytes(trace_tensors(of_one), trace_tensors(of_three), "tiny-sdxl-sharded");
     trace_free(of_one);
     trace_free(of_three);

@@ -115,7 +115,7 @@ END_TEST
 static struct trace *decode(const struct vae *vae, const struct recorded *recorded)
 {
     struct trace *out = new_trace();
-    recorded_decode_f32(vae, recorded->tensors, false, out);
+    recorded_decode_f32(vae, recorded->tensors, false, FORMAT_F32, out);
     return out;
 }
 
