@@ -26,7 +26,7 @@ static void write_text(FILE *out, const char *text, bool breaks)
         else
             for (size_t i = 0; i < character.bytes; i++)
                 fprintf(out, "\\x%02x", (unsigned)(unsigned char)text[i]);
-        if (breaks && (*text == '.' || *text == '_') && text[1] != ' ' && text[1]) fputs("<wbr/>", out);
+        if (breaks && *text == '.' && text[1] && text[1] != ' ') fputs("<wbr/>", out);
         text += character.bytes;
     }
 }

@@ -13,7 +13,7 @@
  * is no UTF-8 or not shown as in safe_text(). */
 void html_text(FILE *out, const char *text);
 
-/* The same where a line may break after each '.' and '_', so that names break at their joints. Between tags
+/* The same where a line may break after each '.', so that names break at their joints. Between tags
  * only. */
 void html_breaking_text(FILE *out, const char *text);
 

@@ -43,14 +43,63 @@ static void write_caption(FILE *out, const struct verify_row *row, const struct 
     fputs("</figcaption>", out);
 }
 
+/* Bytes of pictures [B, H, W, 3] as planes [B, 3, H, W], in the caller's tensor, whose data free() takes. */
+static enum status make_planes(const struct tensor *pixels, struct tensor *planes, struct error *error)
+{
+    const size_t colours = 3, area = (size_t)(pixels->shape[1] * pixels->shape[2]);
+    uint8_t *bytes = malloc(tensor_count(pixels));
+    *planes = *pixels;
+    planes->data = bytes;
+    if (!bytes) return error_memory(error, tensor_count(pixels));
+    planes->shape[1] = (int64_t)colours, planes->shape[2] = pixels->shape[1],
+    planes->shape[3] = pixels->shape[2];
+    for (size_t b = 0; b < (size_t)pixels->shape[0]; b++)
+        for (size_t i = 0; i < area; i++)
+            for (size_t c = 0; c < colours; c++)
+                bytes[(b * colours + c) * area + i] =
+                    (uint8_t)tensor_get_int(pixels, (b * area + i) * colours + c);
+    return STATUS_OK;
+}
+
+/* Where an element of [B, H, W, 3] is in [B, 3, H, W]. */
+static size_t place_in_planes(const struct tensor *pixels, size_t i)
+{
+    const size_t colours = 3, area = (size_t)(pixels->shape[1] * pixels->shape[2]);
+    size_t pixel = i / colours;
+    return (pixel / area * colours + i % colours) * area + pixel % area;
+}
+
+static bool is_picture(const struct tensor *tensor)
+{
+    return tensor->dtype == DTYPE_U8 && tensor->rank == 4 && tensor->shape[3] == 3;
+}
+
+static enum status draw(const struct verify_row *row, const struct tensor *exact, struct heatmap *map,
+    struct raster *raster, struct error *error)
+{
+    struct tensor a = {.data = NULL}, b = {.data = NULL};
+    *map = (struct heatmap){.a = row->theirs, .b = exact, .worst = row->error.worst};
+    *raster = (struct raster){0};
+    if (!is_picture(row->theirs) || !is_picture(exact))
+        return heatmap_panels(map, WIDTH, HEIGHT, raster, error);
+    enum status status = make_planes(row->theirs, &a, error);
+    if (status == STATUS_OK) status = make_planes(exact, &b, error);
+    map->a = &a, map->b = &b, map->worst = place_in_planes(row->theirs, row->error.worst);
+    if (status == STATUS_OK) status = heatmap_panels(map, WIDTH, HEIGHT, raster, error);
+    map->a = row->theirs, map->b = exact;
+    free(a.data);
+    free(b.data);
+    return status;
+}
+
 static enum status write_map(
     FILE *out, const struct verify_row *row, const struct tensor *exact, struct error *error)
 {
-    struct heatmap map = {.a = row->theirs, .b = exact, .worst = row->error.worst};
+    struct heatmap map;
     struct raster raster;
     uint8_t *png = NULL;
     size_t size = 0;
-    enum status status = heatmap_panels(&map, WIDTH, HEIGHT, &raster, error);
+    enum status status = draw(row, exact, &map, &raster, error);
     if (status == STATUS_OK)
         status = png_encode(raster.pixels, raster.width, raster.height, &png, &size, error);
     if (status == STATUS_OK) {
@@ -79,7 +128,8 @@ enum status verify_html_maps(FILE *out, const struct verify_report *report, stru
         if (drawn++ == 0)
             fputs("<section><h2>Where the errors are</h2>\n<p class=\"soft\">|theirs - exact|. The last two "
                   "dimensions "
-                  "are rows and columns, the others panels side by side.</p>\n<div class=\"maps\">\n",
+                  "are rows and columns, the others panels side by side; of "
+                  "bytes a panel for each colour.</p>\n<div class=\"maps\">\n",
                 out);
         enum status status = write_map(out, rows[i], exact, error);
         if (status != STATUS_OK) return status;

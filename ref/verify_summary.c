@@ -300,7 +300,7 @@ static void conclude_wrong(
             "Its inputs are right, for they are your own recorded ones: the fault is between %s and %s.",
             stage_input(first->stage), first->name);
     if (first->diagnosis)
-        say(conclusion, failed, "A known fault fits: %s.", first->diagnosis);
+        say(conclusion, failed, "Diagnosis: %s.", first->diagnosis);
     else if (report->options->diagnose && first->verdict == VERIFY_WRONG)
         say(conclusion, failed, "None of the known faults fits it.");
     say_other_stages(report, conclusion, failed);
@@ -350,6 +350,10 @@ enum status verify_conclude(
         conclude_wrong(report, conclusion, &failed);
     else
         conclude_without_wrong(report, conclusion, &failed);
+    size_t unchecked = report->verification->verdicts[VERIFY_UNCHECKED];
+    if (unchecked > 0 && unchecked < report->verification->count)
+        say(conclusion, &failed, "%zu of %zu tensors could not be checked; each says why.", unchecked,
+            report->verification->count);
     if (!failed) return STATUS_OK;
     verify_conclusion_free(conclusion);
     return error_memory(error, 0);

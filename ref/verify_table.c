@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define FOLDED 3       /* so many rounding tensors of a stage are shown by themselves, more are folded */
+#define SHOWN_NAMES 12 /* reasons, and names that are none of ours */
 #define SHOWN_BAD 12   /* tensors of a stage that are not rounding and are shown */
 #define LINE_WIDTH 100 /* of the conclusion's paragraphs */
 
@@ -169,6 +170,7 @@ static void write_unchecked(struct writer *writer)
 {
     const struct verification *v = writer->report->verification;
     char text[200];
+    size_t reasons = 0;
     if (v->verdicts[VERIFY_UNCHECKED] == 0) return;
     fprintf(writer->out, "\nNot checked:\n");
     for (size_t i = 0; i < v->count; i++) {
@@ -183,11 +185,13 @@ static void write_unchecked(struct writer *writer)
             said |= k < i;
             same += k > i;
         }
-        if (said) continue;
+        if (said || (reasons++ >= SHOWN_NAMES && !writer->options->all)) continue;
         fprintf(writer->out, "  %s", safe_text(row->name, text, sizeof text));
         if (same) fprintf(writer->out, " and %zu more", same);
         fprintf(writer->out, ": %s\n", safe_text(row->reason, text, sizeof text));
     }
+    if (reasons > SHOWN_NAMES && !writer->options->all)
+        fprintf(writer->out, "  and for %zu more reasons\n", reasons - SHOWN_NAMES);
 }
 
 static void write_names(struct writer *writer)
@@ -196,7 +200,9 @@ static void write_names(struct writer *writer)
     char text[120];
     if (!theirs) return;
     if (theirs->unknown_count) fprintf(writer->out, "\nNames that are none of a run's:\n");
-    for (size_t i = 0; i < theirs->unknown_count; i++) {
+    size_t shown = theirs->unknown_count;
+    if (shown > SHOWN_NAMES && !writer->options->all) shown = SHOWN_NAMES;
+    for (size_t i = 0; i < shown; i++) {
         const struct unknown_name *unknown = &theirs->unknown[i];
         fprintf(writer->out, "  %s", safe_text(unknown->their_name, text, sizeof text));
         if (unknown->mapped)
@@ -206,6 +212,8 @@ static void write_names(struct writer *writer)
                 safe_text(unknown->nearest[k], text, sizeof text));
         fputc('\n', writer->out);
     }
+    if (shown < theirs->unknown_count)
+        fprintf(writer->out, "  and %zu more\n", theirs->unknown_count - shown);
     for (size_t i = 0; i < theirs->twice_count; i++) {
         const struct name_twice *twice = &theirs->twice[i];
         char left_out[120], name[120];

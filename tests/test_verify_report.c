@@ -136,7 +136,8 @@ START_TEST(conclusions_are_in_words)
     expect_in(table, "step 3): 41 floors");
     expect_in(table, "the fault is between the model input, the timestep and the embeddings and "
                      "step.03.noise_pred_text");
-    expect_in(table, "A known fault fits: equals ours at timestep 980, not 981.");
+    expect_in(table, "Diagnosis: equals ours at timestep 980, not 981.");
+    expect_in(table, "2 of 51 tensors could not be checked; each says why.");
     expect_in(table, "Also wrong, from inputs of its own: decoder, 1 of 2 tensors; the first is image");
     free(table);
 }
@@ -429,6 +430,46 @@ START_TEST(heat_maps_are_pictures)
 }
 END_TEST
 
+/* Bytes [B, H, W, 3]: one panel for each picture and colour, and one of 2 * 4 * 5 * 3 elements differs. */
+START_TEST(bytes_are_drawn_as_planes)
+{
+    uint8_t bytes[2 * 4 * 5 * 3] = {0};
+    struct tensor t = {.dtype = DTYPE_U8, .rank = 4, .shape = {2, 4, 5, 3}, .data = bytes};
+    struct verify_row *row = add_report_row(&made, "image_u8", VERIFY_WRONG, 9);
+    tensor_set_free(made.exact);
+    made.exact = empty_set();
+    add_tensor(made.exact, "image_u8", &t);
+    const struct tensor *exact = tensor_set_find(made.exact, "image_u8");
+    bytes[((1 * 4 + 2) * 5 + 3) * 3 + 1] = 1;
+    row->error = tensor_difference(&t, exact);
+    finish_report(&made);
+    row->theirs = &t;
+    char *page = written_page(&made);
+    expect_in(page, "largest 1 at [1, 2, 3, 1]");
+    size_t size, lit = 0;
+    unsigned char *png = picture_bytes(page, 0, &size);
+    const char *path = path_in(test_folder, "map.png");
+    struct picture picture = {0};
+    write_bytes(path, png, size);
+    ck_assert_int_eq(png_read(path, &picture, NULL), STATUS_OK);
+    /* 3 panels across and 2 down, or another number of them: sides of whole pixels an element. */
+    double across = 0, down = 0;
+    for (int y = 0; y < picture.height; y++)
+        for (int x = 0; x < picture.width; x++) {
+            const uint8_t *pixel = picture.pixels + 3 * ((size_t)y * (size_t)picture.width + (size_t)x);
+            if (pixel[0] != 253) continue;
+            lit++, across += x, down += y;
+        }
+    ck_assert_uint_gt(lit, 100);
+    /* Panel 4 of 6: in the middle of the lower row; column 3 of 5, row 2 of 4. */
+    ck_assert_double_eq_tol(across / (double)lit / picture.width, (1 + 3.5 / 5) / 3, 0.02);
+    ck_assert_double_eq_tol(down / (double)lit / picture.height, (1 + 2.5 / 4) / 2, 0.02);
+    picture_free(&picture);
+    free(png);
+    free(page);
+}
+END_TEST
+
 START_TEST(the_worst_rows_are_drawn_first)
 {
     add_many_rows();
@@ -558,6 +599,7 @@ int main(void)
     tcase_add_test(hand, json_has_all);
     tcase_add_test(hand, pages_are_whole_and_alone);
     tcase_add_test(hand, heat_maps_are_pictures);
+    tcase_add_test(hand, bytes_are_drawn_as_planes);
     tcase_add_test(hand, the_worst_rows_are_drawn_first);
     tcase_add_test(hand, nothing_at_all_is_a_report_too);
     tcase_add_test(hand, thousands_of_rows);
