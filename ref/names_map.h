@@ -12,10 +12,10 @@
  *     }
  *
  * A pattern stands for the whole name. Each '*' in it is any run of characters, none included: the shortest
- * that fits, from left to right. In what it turns into, the first '*' is what the pattern's first '*' stood
- * for, and so on; {2} is the second of them wherever it is needed. {1-1} and {1+1} count it down or up,
- * {1:02d} writes it with two digits: they fit digits only, and a name that has none there is left to later
- * patterns.
+ * that fits, from left to right, and the last one what is left. In what it turns into, the first '*' is what
+ * the pattern's first '*' stood for, and so on; {2} is the second of them wherever it is needed. {1-1} and
+ * {1+1} count it down or up, {1:02d} writes it with two digits: they fit digits only, and a name that has
+ * none there is left to later patterns.
  *
  * A list cuts the tensor into as many parts of its first side, in their order (null: a part that is not
  * wanted); null in place of all drops the tensor. An object says more, in the order in which it is done:
