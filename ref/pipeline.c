@@ -386,7 +386,7 @@ static void warn_of_nonfinite(const struct run *run, struct tensor image)
 static void to_pixels(struct run *run, struct tensor image, struct pictures *pictures)
 {
     if (run->f.status != STATUS_OK) return;
-    if (forward_needs(&run->f, "vae")) warn_of_nonfinite(run, image);
+    if (!run->options->observer) warn_of_nonfinite(run, image); /* who watches sees for itself */
     enum number_format format =
         vae_upcasts(&run->f, run->pipeline->vae) ? FORMAT_F32 : forward_result_format(&run->f);
     run->f.status = pictures_from_rounded_image(&image, format, pictures, run->f.error);

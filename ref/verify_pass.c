@@ -9,12 +9,18 @@
 #include "verify_pass.h"
 
 #include "verify_judge.h"
+#include "verify_sinusoid.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct numbers {
+    double *items;
+    size_t count;
+};
 
 struct watch {
     struct verify_pass *pass;
@@ -35,6 +41,8 @@ struct watch {
     struct tensor image;   /* that the bytes are made of */
     double image_floor;
     char *seen; /* by value */
+
+    struct numbers timesteps, time_ids; /* what the sinusoids are of; empty before they are seen */
 };
 
 /* --- Elements ----------------------------------------------------------------------------- */
@@ -350,6 +358,32 @@ static enum status see_value(
     return STATUS_DISAGREE; /* which ends the run */
 }
 
+/* --- Sinusoids ---------------------------------------------------------------------------- */
+
+/* The numbers of a value, after it has become theirs. */
+static enum status note_numbers(struct numbers *numbers, const struct tensor *value, struct error *error)
+{
+    numbers->count = tensor_count(value);
+    numbers->items = malloc((numbers->count + 1) * sizeof *numbers->items);
+    if (!numbers->items) return error_memory(error, numbers->count * sizeof *numbers->items);
+    for (size_t i = 0; i < numbers->count; i++) numbers->items[i] = tensor_get_double(value, i);
+    return STATUS_OK;
+}
+
+static void put_sinusoid(
+    const struct watch *watch, const struct verify_value *known, const struct tensor *value)
+{
+    const struct numbers *timesteps = &watch->timesteps, *ids = &watch->time_ids;
+    const char *module = strstr(known->name, "act.");
+    if (!watch->pass->with_exact_sinusoid || known->place.stage != VERIFY_UNET || !module) return;
+    module += strlen("act.");
+    const struct unet *unet = watch->pass->pipeline->unet;
+    if (strcmp(module, "unet.time_proj") == 0 && (size_t)known->place.step < timesteps->count)
+        verify_put_exact_sinusoid(unet, module, value, timesteps->items + known->place.step, 1);
+    else
+        verify_put_exact_sinusoid(unet, module, value, ids->items, ids->count);
+}
+
 /* A text encoder's last hidden state is the output of its last norm: where the module's own is not recorded,
  * it is the other name that counts, before what is computed from it. */
 static const struct verify_value *other_name(const struct watch *watch, const struct verify_value *known)
@@ -374,8 +408,13 @@ static enum status see(void *context, const char *name, const struct tensor *val
         status = variation->observer->see(variation->observer->context, name, value, error);
     const struct verify_value *known = verify_value_find(watch->pass->values, name);
     const struct verify_value *other = known ? other_name(watch, known) : NULL;
+    if (known) put_sinusoid(watch, known, value);
     if (status == STATUS_OK && known) status = see_value(watch, known, value, error);
     if (status == STATUS_OK && other) status = see_value(watch, other, value, error);
+    if (status == STATUS_OK && strcmp(name, "timesteps") == 0)
+        status = note_numbers(&watch->timesteps, value, error);
+    if (status == STATUS_OK && strcmp(name, "add_time_ids") == 0)
+        status = note_numbers(&watch->time_ids, value, error);
     return status;
 }
 
@@ -425,6 +464,8 @@ enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpos
     if (watch.done && status == STATUS_DISAGREE) status = STATUS_OK;
     if (status == STATUS_OK && purpose == VERIFY_PASS_EXACT) give_reasons(&watch);
     free(pictures.pixels);
+    free(watch.timesteps.items);
+    free(watch.time_ids.items);
     free(watch.seen);
     return status;
 }

@@ -25,8 +25,8 @@ struct verify_pass {
     struct verify_needs *needs; /* NULL: every model is run */
     struct verify_kept *kept;
     struct verification *verification;
-    struct tensor_set *out; /* of VERIFY_PASS_ONE_VALUE */
-    size_t pass, passes;    /* for the progress: this one, of so many */
+    struct tensor_set *out;   /* of VERIFY_PASS_ONE_VALUE */
+    bool with_exact_sinusoid; /* in VERIFY_PASS_OURS: verify_sinusoid.h */
 };
 
 /* Runs it. A target that depends on what is neither recorded nor known gets its reason. */

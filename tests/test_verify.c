@@ -7,6 +7,7 @@
 #include "verify_subject.h"
 
 #include "kernels/cpu.h"
+#include "ref/verify_sinusoid.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -525,6 +526,38 @@ START_TEST(a_pipeline_in_another_format_is_rounding_in_that_format_alone)
 }
 END_TEST
 
+/* --- Sinusoids ---------------------------------------------------------------------------- */
+
+/* A float32 sinusoid of exact angles is further from PyTorch's than the last place of its results, and no
+ * fault; the sinusoid of another timestep is one. */
+START_TEST(another_rounding_of_the_sinusoid_is_no_fault)
+{
+    static const char name[] = "act.unet.time_proj";
+    struct subject subject;
+    subject_open("sd-pndm6", &subject);
+    struct tensor_set *theirs = subject_part(&subject, name, "timesteps", "prompt_embeds", "step.00.*", NULL);
+    struct tensor *sinusoid = part_tensor(theirs, name);
+    double timestep = tensor_get_double(tensor_set_find(theirs, "timesteps"), 0);
+    verify_put_exact_sinusoid(subject.pipeline.unet, "unet.time_proj", sinusoid, &timestep, 1);
+    struct verification verification = subject_verify(&subject, theirs);
+    const struct verify_row *row = row_of(&verification, name);
+    ck_assert_int_eq(row->verdict, VERIFY_ROUNDING);
+    ck_assert_double_gt(row->error.max_abs, 0x1p-20); /* many units of the last place of 1 */
+    ck_assert_ptr_nonnull(strstr(row->diagnosis, "sinusoid"));
+    ck_assert_int_eq(row_of(&verification, "step.00.noise_pred_text")->verdict, VERIFY_ROUNDING);
+    verification_free(&verification);
+
+    float *x = sinusoid->data;
+    for (size_t i = 0, n = tensor_count(sinusoid); i < n; i++) x[i] += 1e-4F * (float)(i % 3);
+    verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, name);
+    ck_assert_ptr_null(verification.first_wrong->diagnosis);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
 /* --- One value ---------------------------------------------------------------------------- */
 
 /* In double, what verify holds theirs against; in their precision, what the floor is made of. */
@@ -659,6 +692,7 @@ int main(void)
     tcase_add_test(changed, another_shape_is_said_and_the_stage_after_it_checked_from_ours);
     tcase_add_test(changed, their_timesteps_drive_the_run);
     tcase_add_test(changed, bytes_may_differ_at_a_tie_and_nowhere_else);
+    tcase_add_test(changed, another_rounding_of_the_sinusoid_is_no_fault);
     tcase_add_test(changed, recomputed_values_are_those_that_rows_were_judged_by);
     suite_add_tcase(suite, changed);
     TCase *command = tcase_create("command");
