@@ -249,32 +249,59 @@ static enum status show(
     return status == STATUS_OK ? conclude(&work->verification, report.path, error) : status;
 }
 
+/* On a terminal: which of the runs, and how far it is. */
+static void show_progress(void *context, const char *what, size_t done, size_t total)
+{
+    struct invocation *invocation = context;
+    if (done == 0) cli_show_warnings(invocation);
+    fprintf(invocation->messages, "\r\033[K");
+    if (done < total) fprintf(invocation->messages, "%s: step %zu of %zu", what, done, total);
+    fflush(invocation->messages);
+}
+
+/* What the options ask of it. */
+static struct verify_options options_of(struct invocation *invocation, const struct arguments *arguments)
+{
+    struct verify_options options = {
+        .their_format = (enum number_format)arguments->their_dtype,
+        .rounding = arguments->rounding,
+        .wrong = arguments->wrong,
+        .free_run = !arguments->no_drift,
+        .diagnose = !arguments->no_diagnose,
+    };
+    if (invocation->messages_are_seen) {
+        options.progress = show_progress;
+        options.progress_context = invocation;
+    }
+    return options;
+}
+
+static enum status work_through(
+    struct invocation *invocation, const struct arguments *arguments, struct work *work)
+{
+    work->options = options_of(invocation, arguments);
+    enum status status = cli_use_machine(invocation, &arguments->machine, true);
+    if (status == STATUS_OK) status = find_call(invocation, arguments, work);
+    if (status == STATUS_OK) status = open_theirs(invocation, arguments, work);
+    if (status == STATUS_OK)
+        status = verify(&work->pipeline, &work->recipe, work->theirs.tensors, &work->options,
+            &work->verification, &invocation->warnings, &invocation->error);
+    if (invocation->messages_are_seen) fprintf(invocation->messages, "\r\033[K");
+    for (size_t i = 0; i < work->verification.count; i++) {
+        struct verify_row *row = &work->verification.rows[i];
+        const struct their_record *record = their_tensors_record(&work->theirs, row->name);
+        if (record) row->their_name = record->their_name;
+    }
+    return status == STATUS_OK ? show(invocation, arguments, work) : status;
+}
+
 enum status command_verify(struct invocation *invocation)
 {
     struct arguments arguments = {
         .rounding = VERIFY_OPTIONS_DEFAULT.rounding, .wrong = VERIFY_OPTIONS_DEFAULT.wrong};
-    struct work work = {.options = VERIFY_OPTIONS_DEFAULT};
-    struct error *error = &invocation->error;
+    struct work work = {0};
     enum status status = parse(invocation, &arguments);
-    if (status == STATUS_OK && !invocation->helped) {
-        work.options.their_format = (enum number_format)arguments.their_dtype;
-        work.options.rounding = arguments.rounding;
-        work.options.wrong = arguments.wrong;
-        work.options.free_run = !arguments.no_drift;
-        work.options.diagnose = !arguments.no_diagnose;
-        status = cli_use_machine(invocation, &arguments.machine, true);
-        if (status == STATUS_OK) status = find_call(invocation, &arguments, &work);
-        if (status == STATUS_OK) status = open_theirs(invocation, &arguments, &work);
-        if (status == STATUS_OK)
-            status = verify(&work.pipeline, &work.recipe, work.theirs.tensors, &work.options,
-                &work.verification, &invocation->warnings, error);
-        for (size_t i = 0; i < work.verification.count; i++) {
-            struct verify_row *row = &work.verification.rows[i];
-            const struct their_record *record = their_tensors_record(&work.theirs, row->name);
-            if (record) row->their_name = record->their_name;
-        }
-        if (status == STATUS_OK) status = show(invocation, &arguments, &work);
-    }
+    if (status == STATUS_OK && !invocation->helped) status = work_through(invocation, &arguments, &work);
     verification_free(&work.verification);
     their_tensors_free(&work.theirs);
     known_tensors_free(&work.known);

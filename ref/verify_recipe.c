@@ -187,12 +187,27 @@ static size_t count_timesteps(struct scheduler *scheduler, int steps)
                                                                                  : 0;
 }
 
+/* How many timesteps they had: as recorded, or where the first step is there, up to the last one that is. */
+static size_t recorded_timesteps(const struct tensor_set *theirs)
+{
+    const struct tensor *timesteps = tensor_set_find(theirs, "timesteps");
+    bool has_first = false;
+    size_t count = 0;
+    if (timesteps && timesteps->rank == 1) return tensor_count(timesteps);
+    for (size_t i = 0; i < tensor_set_count(theirs); i++) {
+        struct verify_place place;
+        if (!verify_place(tensor_set_name(theirs, i), &place) || place.step < 0 || place.is_module) continue;
+        has_first = has_first || place.step == 0;
+        if ((size_t)place.step >= count) count = (size_t)place.step + 1;
+    }
+    return has_first ? count : 0;
+}
+
 enum status verify_recipe_count_steps(const struct tensor_set *theirs, const struct pipeline *pipeline,
     struct recipe *recipe, struct warnings *warnings, struct error *error)
 {
-    const struct tensor *timesteps = tensor_set_find(theirs, "timesteps");
     if (recipe->has_num_inference_steps || recipe->timesteps || recipe->sigmas) return STATUS_OK;
-    size_t wanted = timesteps && timesteps->rank == 1 ? tensor_count(timesteps) : 0;
+    const size_t wanted = recorded_timesteps(theirs);
     cJSON *config = NULL;
     struct scheduler *scheduler = NULL;
     enum status status = pipeline_scheduler_config(pipeline, recipe, &config, NULL, error);
@@ -204,6 +219,8 @@ enum status verify_recipe_count_steps(const struct tensor_set *theirs, const str
     if (status == STATUS_OK && found) {
         recipe->num_inference_steps = (int64_t)found;
         recipe->has_num_inference_steps = true;
+        warnings_add(warnings,
+            "num_inference_steps: taken as %zu, which gives the %zu steps that are recorded", found, wanted);
     } else if (status == STATUS_OK) {
         warnings_add(warnings,
             "num_inference_steps: nothing says how many; taken as %lld, the pipeline's default",

@@ -19,8 +19,8 @@ enum status verify_recipe_of_metadata(
 enum status verify_recipe_complete(const struct tensor_set *theirs, const struct pipeline *pipeline,
     cJSON *json, struct verify_options *options, struct error *error);
 
-/* Where the recipe does not say how many steps there are: as many as give the recorded number of timesteps.
- */
+/* Where the recipe does not say how many steps there are: as many as give the recorded number of timesteps,
+ * with a warning that says so. */
 enum status verify_recipe_count_steps(const struct tensor_set *theirs, const struct pipeline *pipeline,
     struct recipe *recipe, struct warnings *warnings, struct error *error);
 
