@@ -41,8 +41,12 @@ static void write_fact(FILE *out, const char *name, const char *value)
 static void write_head(
     FILE *out, const struct verify_report *report, const struct verify_conclusion *conclusion)
 {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>",
+    fputs("<!DOCTYPE html>\n"
+          "<html lang=\"en\">\n"
+          "<head>\n"
+          "<meta charset=\"utf-8\"/>\n"
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+          "<title>",
         out);
     html_text(out, conclusion->headline);
     fputs(" - plumb verify ", out);
@@ -108,11 +112,10 @@ static void write_names(FILE *out, const struct their_tensors *theirs)
     if (!theirs || theirs->unknown_count + theirs->twice_count == 0) return;
     fputs("<section><h2>Names</h2>\n", out);
     if (theirs->unknown_count)
-        fputs("<p>These are none of a run's, and what they name was left out:</p>\n<div "
-              "class=\"scroll\"><table>"
-              "<thead><tr><th class=\"text\" scope=\"col\">name</th><th class=\"text\" scope=\"col\">mapped "
-              "to</th>"
-              "<th class=\"text\" scope=\"col\">nearest</th></tr></thead><tbody>\n",
+        fputs("<p>These are none of a run's, and what they name was left out:</p>\n"
+              "<div class=\"scroll\"><table><thead><tr><th class=\"text\" scope=\"col\">name</th><th "
+              "class=\"text\" scope=\"col\">mapped to</th><th class=\"text\" "
+              "scope=\"col\">nearest</th></tr></thead><tbody>\n",
             out);
     for (size_t i = 0; i < theirs->unknown_count; i++) write_unknown(out, &theirs->unknown[i]);
     if (theirs->unknown_count) fputs("</tbody></table></div>\n", out);
@@ -131,17 +134,13 @@ static void write_names(FILE *out, const struct their_tensors *theirs)
 
 static void write_footer(FILE *out)
 {
-    fputs(
-        "<footer><p>The floor is how far a correct implementation in their precision is from the exact "
-        "answer on "
-        "the same inputs: Plumb's own run in that precision against its run in double. The verdict goes by "
-        "how "
-        "many floors theirs is from the exact answer, by the root mean square or the largest element, "
-        "whichever "
-        "is more. Units in the last place (ulp) are those of their type: no more than so many in half, in 99 "
-        "of "
-        "100, and in all of the elements. PSNR takes a range of 2 for the decoder's image, 255 for bytes.</p>"
-        "<p>plumb " PLUMB_VERSION "</p></footer>\n",
+    fputs("<footer><p>The floor is how far a correct implementation in their precision is from the exact "
+          "answer on the same inputs: Plumb's own run in that precision against its run in double. The "
+          "verdict goes by how many floors theirs is from the exact answer, by the root mean square or the "
+          "largest element, whichever is more. Units in the last place (ulp) are those of their type: no "
+          "more than so many in half, in 99 of 100, and in all of the elements. PSNR takes a range of 2 for "
+          "the decoder's image, 255 for bytes.</p>"
+          "<p>plumb " PLUMB_VERSION "</p></footer>\n",
         out);
 }
 

@@ -141,16 +141,16 @@ static void write_limits(FILE *out, const struct frame *frame, const struct veri
         may, frame->right - frame->left, frame->bottom - may);
     write_grid(out, frame);
     fprintf(out,
-        "<g class=\"rounding\"><path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/><text class=\"said\" x=\"%.1f\" "
-        "y=\"%.1f\">rounding: %g</text></g>\n",
+        "<g class=\"rounding\"><path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/><text class=\"said\" "
+        "x=\"%.1f\" y=\"%.1f\">rounding: %g</text></g>\n",
         frame->left, may, frame->right, frame->right + 6, may + 4, options->rounding);
     fprintf(out,
         "<g class=\"wrong\"><path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/><text class=\"said\" x=\"%.1f\" "
         "y=\"%.1f\">wrong: over %g</text></g>\n",
         frame->left, bad, frame->right, frame->right + 6, label + 4, options->wrong);
     fprintf(out,
-        "<path class=\"floor\" d=\"M%.1f %.1fH%.1f\"/><text class=\"soft\" x=\"%.1f\" y=\"%.1f\">the floor: "
-        "1</text>\n",
+        "<path class=\"floor\" d=\"M%.1f %.1fH%.1f\"/><text class=\"soft\" x=\"%.1f\" y=\"%.1f\">the "
+        "floor: 1</text>\n",
         frame->left, one, frame->right, frame->right + 6, one_label + 4);
 }
 
@@ -164,8 +164,10 @@ static void name_first_wrong(
     fputs("</text>\n", out);
 }
 
-/* Nothing is off by so little that more room below would show anything. */
+/* More room below would show nothing. Above is what is of another order altogether: beside an exact answer of
+ * zeros, any error is 1e38 floors and more. */
 #define LEAST_FLOORS 0.05
+#define MOST_FLOORS 1e8
 
 static void write_overview(
     FILE *out, const struct verify_report *report, const struct verify_row *const *rows, size_t count)
@@ -173,12 +175,11 @@ static void write_overview(
     struct frame frame = {52, 14, 1010, 300, 1, fmax(3 * report->options->wrong, 30)};
     for (size_t i = 0; i < count; i++) {
         double m = rows[i]->multiple;
-        if (isfinite(m)) frame.high = fmax(frame.high, 1.6 * m);
+        if (isfinite(m)) frame.high = fmax(frame.high, fmin(1.6 * m, MOST_FLOORS));
         if (m > 0) frame.low = fmin(frame.low, fmax(m / 1.6, LEAST_FLOORS));
     }
     fputs("<div class=\"scroll\"><svg class=\"overview\" viewBox=\"0 0 1120 346\" role=\"img\" "
-          "aria-label=\"How many "
-          "floors each tensor is from the exact answer\">\n",
+          "aria-label=\"How many floors each tensor is from the exact answer\">\n",
         out);
     write_limits(out, &frame, report->options);
     write_parts(out, &frame, rows, count);
@@ -308,13 +309,10 @@ static void write_course(FILE *out, const struct course *course, const struct ve
 static void write_legend(FILE *out)
 {
     fputs("<ul class=\"legend\"><li><svg viewBox=\"0 0 30 16\"><path class=\"error\" d=\"M0 "
-          "8H30\"/></svg>their "
-          "error</li><li><svg viewBox=\"0 0 30 16\"><path class=\"floor\" d=\"M0 8H30\"/></svg>the floor</li>"
-          "<li class=\"rounding\"><svg viewBox=\"0 0 30 16\"><path class=\"limit\" d=\"M0 "
-          "8H30\"/></svg>rounding up "
-          "to here</li><li class=\"wrong\"><svg viewBox=\"0 0 30 16\"><path class=\"limit\" d=\"M0 "
-          "8H30\"/></svg>"
-          "wrong from here</li></ul>\n",
+          "8H30\"/></svg>their error</li><li><svg viewBox=\"0 0 30 16\"><path class=\"floor\" d=\"M0 "
+          "8H30\"/></svg>the floor</li><li class=\"rounding\"><svg viewBox=\"0 0 30 16\"><path "
+          "class=\"limit\" d=\"M0 8H30\"/></svg>rounding up to here</li><li class=\"wrong\"><svg "
+          "viewBox=\"0 0 30 16\"><path class=\"limit\" d=\"M0 8H30\"/></svg>wrong from here</li></ul>\n",
         out);
 }
 
@@ -348,9 +346,9 @@ static void write_courses(FILE *out, const struct verify_report *report, const s
             }
         if (course.count < 2 || !any_error) continue;
         if (!begun) {
-            fputs("<h2>Step by step</h2>\n<p class=\"soft\">Root mean square errors as parts of the tensor's "
-                  "peak; "
-                  "an error of exactly zero lies on the axis.</p>\n",
+            fputs("<h2>Step by step</h2>\n"
+                  "<p class=\"soft\">Root mean square errors as parts of the tensor's peak; an error of "
+                  "exactly zero lies on the axis.</p>\n",
                 out);
             write_legend(out);
             fputs("<div class=\"small\">\n", out);
@@ -370,11 +368,10 @@ enum status verify_html_charts(FILE *out, const struct verify_report *report, st
     for (size_t i = 0; i < v->count; i++)
         if (verify_has_error(&v->rows[i])) rows[count++] = &v->rows[i];
     if (count > 0) {
-        fputs("<section><h2>Errors in floors</h2>\n<p class=\"soft\">The floor is how far a correct "
-              "implementation "
-              "in their precision is from the exact answer on the same inputs. What is exact lies on the "
-              "axis, what is not "
-              "finite at the top.</p>\n",
+        fputs("<section><h2>Errors in floors</h2>\n"
+              "<p class=\"soft\">The floor is how far a correct implementation in their precision is from "
+              "the exact answer on the same inputs. What is exact lies on the axis; at the top is what is "
+              "not finite or further than 1e8.</p>\n",
             out);
         write_marks_legend(out);
         write_overview(out, report, rows, count);

@@ -178,10 +178,9 @@ static void write_down(FILE *out, const struct verification *v)
 
 void verify_html_diagram(FILE *out, const struct verify_report *report)
 {
-    fputs("<section><h2>Stages</h2>\n<p class=\"soft\">Each was computed from your own recorded inputs, so "
-          "that one "
-          "stage's error does not hide the next. A box has the worst verdict of its tensors and how many "
-          "floors the "
+    fputs("<section><h2>Stages</h2>\n"
+          "<p class=\"soft\">Each was computed from your own recorded inputs, so that one stage's error "
+          "does not hide the next. A box has the worst verdict of its tensors and how many floors the "
           "worst of them is from the exact answer.</p>\n",
         out);
     write_across(out, report->verification);

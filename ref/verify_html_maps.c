@@ -126,10 +126,10 @@ enum status verify_html_maps(FILE *out, const struct verify_report *report, stru
         const struct tensor *exact = tensor_set_find(report->exact, rows[i]->name);
         if (!exact || !tensor_same_shape(exact, rows[i]->theirs) || tensor_count(exact) == 0) continue;
         if (drawn++ == 0)
-            fputs("<section><h2>Where the errors are</h2>\n<p class=\"soft\">|theirs - exact|. The last two "
-                  "dimensions "
-                  "are rows and columns, the others panels side by side; of "
-                  "bytes a panel for each colour.</p>\n<div class=\"maps\">\n",
+            fputs("<section><h2>Where the errors are</h2>\n"
+                  "<p class=\"soft\">|theirs - exact|. The last two dimensions are rows and columns, the "
+                  "others panels side by side; of bytes a panel for each colour.</p>\n"
+                  "<div class=\"maps\">\n",
                 out);
         enum status status = write_map(out, rows[i], exact, error);
         if (status != STATUS_OK) return status;

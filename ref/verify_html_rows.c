@@ -64,16 +64,35 @@ static void write_row(FILE *out, const struct verify_row *row)
         fputs("<td class=\"text\"></td></tr>\n", out);
 }
 
-static void write_headings(FILE *out, enum verify_stage stage)
+/* Texts stand to the left, numbers to the right. */
+struct heading {
+    const char *text;
+    bool is_text;
+};
+
+static void write_headings(FILE *out, const struct heading *headings, size_t count)
 {
-    fputs("<tr><th class=\"text\" scope=\"col\">tensor</th><th class=\"text\" scope=\"col\">verdict</th>"
-          "<th scope=\"col\">floors</th><th scope=\"col\">error rms</th><th scope=\"col\">floor rms</th>"
-          "<th scope=\"col\">error max</th><th scope=\"col\">floor max</th><th scope=\"col\">of peak</th>"
-          "<th scope=\"col\">relative</th><th scope=\"col\">ulp: half</th><th scope=\"col\">99 %</th>"
-          "<th scope=\"col\">max</th>",
-        out);
-    if (is_of_pictures(stage)) fputs("<th scope=\"col\">PSNR, dB</th>", out);
-    fputs("<th class=\"text\" scope=\"col\">worst: theirs for exact</th></tr>\n", out);
+    fputs("<tr>", out);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "<th%s scope=\"col\">%s</th>", headings[i].is_text ? " class=\"text\"" : "",
+            headings[i].text);
+    fputs("</tr>\n", out);
+}
+
+static void write_row_headings(FILE *out, enum verify_stage stage)
+{
+    static const struct heading numbers[] = {{"tensor", true}, {"verdict", true}, {"floors", false},
+        {"error rms", false}, {"floor rms", false}, {"error max", false}, {"floor max", false},
+        {"of peak", false}, {"relative", false}, {"ulp: half", false}, {"99 %", false}, {"max", false},
+        {"worst: theirs for exact", true}};
+    enum { COUNT = sizeof numbers / sizeof *numbers };
+    struct heading all[COUNT + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        if (i + 1 == COUNT && is_of_pictures(stage)) all[count++] = (struct heading){"PSNR, dB", false};
+        all[count++] = numbers[i];
+    }
+    write_headings(out, all, count);
 }
 
 static void write_stage(FILE *out, const struct verification *v, enum verify_stage stage)
@@ -90,7 +109,7 @@ static void write_stage(FILE *out, const struct verification *v, enum verify_sta
             verify_html_sign(verdict), summary.verdicts[verdict], verify_verdict_names[verdict]);
     }
     fputs("</summary><div class=\"scroll\"><table>\n<thead>", out);
-    write_headings(out, stage);
+    write_row_headings(out, stage);
     fputs("</thead><tbody>\n", out);
     for (size_t i = 0; i < v->count; i++)
         if (v->rows[i].stage == stage) write_row(out, &v->rows[i]);
@@ -106,6 +125,20 @@ void verify_html_rows(FILE *out, const struct verify_report *report)
     fputs("</section>\n", out);
 }
 
+static void begin_drift(FILE *out)
+{
+    static const struct heading headings[] = {{"tensor", true}, {"max abs", false}, {"of peak", false},
+        {"rms", false}, {"1 - cosine", false}, {"PSNR, dB", false}};
+    fputs(
+        "<section><h2>Drift</h2>\n"
+        "<p class=\"soft\">Theirs from our own run of the same call, which goes its way: what the errors of "
+        "all stages add up to. A trajectory may carry rounding far.</p>\n"
+        "<details><summary>What goes from stage to stage</summary><div class=\"scroll\"><table>\n<thead>",
+        out);
+    write_headings(out, headings, sizeof headings / sizeof *headings);
+    fputs("</thead><tbody>\n", out);
+}
+
 void verify_html_drift(FILE *out, const struct verify_report *report)
 {
     const struct verification *v = report->verification;
@@ -114,19 +147,7 @@ void verify_html_drift(FILE *out, const struct verify_report *report)
         const struct verify_row *row = &v->rows[i];
         const struct difference *d = &row->drift;
         if (!row->drifted || strstr(row->name, "act.")) continue;
-        if (told++ == 0)
-            fputs(
-                "<section><h2>Drift</h2>\n<p class=\"soft\">Theirs from our own run of the same call, "
-                "which goes its "
-                "way: what the errors of all stages add up to. A trajectory may carry rounding far.</p>\n"
-                "<details><summary>What goes from stage to stage</summary><div "
-                "class=\"scroll\"><table><thead><tr>"
-                "<th class=\"text\" scope=\"col\">tensor</th><th scope=\"col\">max abs</th><th "
-                "scope=\"col\">of "
-                "peak</th><th scope=\"col\">rms</th><th scope=\"col\">1 - cosine</th><th scope=\"col\">PSNR, "
-                "dB</th>"
-                "</tr></thead><tbody>\n",
-                out);
+        if (told++ == 0) begin_drift(out);
         fputs("<tr><td class=\"name\">", out);
         html_text(out, row->name);
         fprintf(out, "</td><td>%.3g</td><td>%.3g</td><td>%.3g</td><td>%.2g</td>", d->max_abs, d->max_rel_peak,

@@ -13,23 +13,17 @@
 const char verify_report_help[] =
     "--format json writes an object: verdict (the worst, \"rounding\" where there is nothing worse; "
     "\"unchecked\" where nothing could be checked), headline and conclusion (the same in words, a list), "
-    "plumb "
-    "(the version), checkpoint, theirs, call, their_dtype, rounding and wrong (the thresholds, in floors), "
-    "counts "
-    "(how many tensors have each verdict), first_wrong (a name or null), stages, tensors, unknown_names, "
-    "names_given_twice. "
-    "Each of stages has stage, tensors (how many), verdict, worst (a name) and multiple. Each of tensors, in "
-    "the order of a run, has name, their_name, stage, step (null outside the loop), verdict, multiple "
-    "(floors), "
-    "dtype, shape, error (theirs from exact), floor (a correct implementation from exact), drift (theirs "
-    "from our "
-    "own run), diagnosis and reason; what there is none of is null. A distance has the members of `plumb "
-    "compare --format json`. Numbers read back as the same doubles; what is infinite or no number is "
-    "\"inf\", "
-    "\"-inf\" or \"nan\" in quotes.\n\n"
+    "plumb (the version), checkpoint, theirs, call, their_dtype, rounding and wrong (the thresholds, in "
+    "floors), counts (how many tensors have each verdict), first_wrong (a name or null), stages, tensors, "
+    "unknown_names, names_given_twice. Each of stages has stage, tensors (how many), verdict, worst (a "
+    "name) and multiple. Each of tensors, in the order of a run, has name, their_name, stage, step (null "
+    "outside the loop), verdict, multiple (floors), dtype, shape, error (theirs from exact), floor (a "
+    "correct implementation from exact), drift (theirs from our own run), diagnosis and reason; what "
+    "there is none of is null. A distance has the members of `plumb compare --format json`. Numbers read "
+    "back as the same doubles; what is infinite or no number is \"inf\", \"-inf\" or \"nan\" in quotes.\n"
+    "\n"
     "--html writes one page that needs nothing else: the conclusion, the stages, the errors against the "
-    "floors, "
-    "heat maps of the worst tensors, and all rows.";
+    "floors, heat maps of the worst tensors, and all rows.";
 
 static void write_string(FILE *out, const char *key, const char *text)
 {

@@ -215,23 +215,21 @@ static void say_error(const struct verify_report *report, const struct verify_ro
     tensor_show_index(row->theirs, e->worst, index, sizeof index);
     if (row->verdict == VERIFY_NONFINITE)
         say(conclusion, failed,
-            "The first tensor that is wrong is %s (%s): %zu among its %zu elements infinite or not a number, "
-            "where "
-            "the exact answer on the same inputs has %zu. The first is at %s: %g, where %g is exact.",
+            "The first tensor that is wrong is %s (%s): %zu among its %zu elements infinite or not a "
+            "number, where the exact answer on the same inputs has %zu. The first is at %s: %g, where %g "
+            "is exact.",
             row->name, place, e->nonfinite_a, e->count, e->nonfinite_b, index, e->worst_a, e->worst_b);
     else if (isinf(row->multiple))
         say(conclusion, failed,
-            "The first tensor that is wrong is %s (%s): %zu of its %zu elements are not those that the same "
-            "inputs "
-            "give, and nothing is rounded here. The largest difference is at %s: %.9g, where %.9g is exact.",
+            "The first tensor that is wrong is %s (%s): %zu of its %zu elements are not those that the "
+            "same inputs give, and nothing is rounded here. The largest difference is at %s: %.9g, where "
+            "%.9g is exact.",
             row->name, place, e->unequal, e->count, index, e->worst_a, e->worst_b);
     else
         say(conclusion, failed,
             "The first tensor that is wrong is %s (%s): %s floors. Its error from the exact answer on the "
-            "same inputs "
-            "is %.2g (root mean square), where a correct implementation in %s is %.2g off. It is largest at "
-            "%s: "
-            "%.9g, where %.9g is exact.",
+            "same inputs is %.2g (root mean square), where a correct implementation in %s is %.2g off. It "
+            "is largest at %s: %.9g, where %.9g is exact.",
             row->name, place, multiple, e->rms, format, row->floor.rms, index, e->worst_a, e->worst_b);
 }
 
@@ -292,8 +290,7 @@ static void conclude_wrong(
     if (before)
         say(conclusion, failed,
             "Its inputs are right, for they are your own recorded ones: the fault is between %s, which is "
-            "rounding, "
-            "and %s.",
+            "rounding, and %s.",
             before->name, first->name);
     else
         say(conclusion, failed,
@@ -323,8 +320,7 @@ static void conclude_without_wrong(
         say(conclusion, failed, "all %zu tensors are rounding", checked);
         say(conclusion, failed,
             "Every tensor that could be checked, %zu of %zu, is rounding: computed from your own recorded "
-            "inputs, none "
-            "is further than %s floors from the exact answer (%s).",
+            "inputs, none is further than %s floors from the exact answer (%s).",
             checked, v->count, multiple, all.worst->name);
         return;
     }
@@ -334,9 +330,9 @@ static void conclude_without_wrong(
     verify_show_multiple(first, first_multiple);
     say(conclusion, failed, "%zu of %zu tensors are suspect", v->verdicts[VERIFY_SUSPECT], checked);
     say(conclusion, failed,
-        "No tensor is wrong. %zu of %zu are suspect, which is between %g and %g floors; the first is %s at "
-        "%s, the "
-        "furthest %s at %s. That may be another order of summation, or a fault too small to tell from it.",
+        "No tensor is wrong. %zu of %zu are suspect, which is between %g and %g floors; the first is %s "
+        "at %s, the furthest %s at %s. That may be another order of summation, or a fault too small to "
+        "tell from it.",
         v->verdicts[VERIFY_SUSPECT], checked, report->options->rounding, report->options->wrong, first->name,
         first_multiple, all.worst->name, multiple);
 }

@@ -488,6 +488,21 @@ START_TEST(the_worst_rows_are_drawn_first)
 }
 END_TEST
 
+/* One error beside an exact answer of zeros does not press all others together. */
+START_TEST(what_is_beyond_the_axis_is_at_its_end)
+{
+    add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1);
+    add_report_row(&made, "act.unet.mid_block", VERIFY_WRONG, 1)->multiple = 1.8e45;
+    finish_report(&made);
+    char *page = written_page(&made);
+    expect_well_formed(page);
+    expect_in(page, ">1e8</text>");
+    ck_assert_ptr_null(strstr(page, ">1e9</text>"));
+    expect_in(page, "1.80e45 floors");
+    free(page);
+}
+END_TEST
+
 START_TEST(nothing_at_all_is_a_report_too)
 {
     finish_report(&made);
@@ -601,6 +616,7 @@ int main(void)
     tcase_add_test(hand, heat_maps_are_pictures);
     tcase_add_test(hand, bytes_are_drawn_as_planes);
     tcase_add_test(hand, the_worst_rows_are_drawn_first);
+    tcase_add_test(hand, what_is_beyond_the_axis_is_at_its_end);
     tcase_add_test(hand, nothing_at_all_is_a_report_too);
     tcase_add_test(hand, thousands_of_rows);
     tcase_add_test(hand, names_that_are_none_of_ours);
