@@ -22,18 +22,18 @@ static void open_pipeline(const char *name, struct pipeline *pipeline)
 
 /* The dry pass and the real one call the same kernels with the same shapes and reach the same peak; an arena
  * that is smaller by one allocation's grain does not do. */
-static void check_model(const struct pipeline *pipeline, enum model model, model_pass *run,
-    enum number_format format, const char *what)
+static void check_model(
+    const struct pipeline *pipeline, enum model model, model_pass *run, struct pass_way way, const char *what)
 {
     /* 9 x 8 latents: a side that halves with a remainder. */
-    struct pass dry = run(pipeline, model, 9, 8, format, 0);
+    struct pass dry = run(pipeline, model, 9, 8, way, 0);
     ck_assert_msg(dry.status == STATUS_OK, "%s: %s", what, dry.error.message);
-    struct pass full = run(pipeline, model, 9, 8, format, dry.peak);
+    struct pass full = run(pipeline, model, 9, 8, way, dry.peak);
     ck_assert_msg(full.status == STATUS_OK, "%s: %s", what, full.error.message);
     ck_assert_msg(full.peak == dry.peak, "%s: planned %zu bytes, used %zu", what, dry.peak, full.peak);
     ck_assert_msg(dry.calls > 20 && full.calls == dry.calls && full.hash == dry.hash,
         "%s: %zu calls of kernels planned, %zu made", what, dry.calls, full.calls);
-    struct pass small = run(pipeline, model, 9, 8, format, dry.peak - 64);
+    struct pass small = run(pipeline, model, 9, 8, way, dry.peak - 64);
     expect_error(small.status, STATUS_MACHINE, &small.error, "out of memory", NULL);
 }
 
@@ -42,14 +42,18 @@ static const char *const names[] = {"tiny-sd", "tiny-sd21v", "tiny-sdxl", "shape
 START_TEST(dry_passes_plan_to_the_byte)
 {
     struct pipeline pipeline;
-    open_pipeline(names[_i / GEMM_KINDS], &pipeline);
+    const struct pass_way plain = {FORMAT_F32, false}, watched = {FORMAT_F32, true};
+    const char *name = names[_i / GEMM_KINDS];
+    open_pipeline(name, &pipeline);
     kernels_use_gemm((enum gemm_kind)(_i % GEMM_KINDS)); /* whose scratch differs */
     for (int threads = 1; threads <= 3; threads += 2) {
         kernels_set_threads(threads);
         for (enum model model = 0; model < MODELS; model++) {
             for (enum number_format format = FORMAT_F32; format < NUMBER_FORMATS; format++)
-                check_model(&pipeline, model, model_pass_f32, format, names[_i / GEMM_KINDS]);
-            check_model(&pipeline, model, model_pass_f64, FORMAT_F32, names[_i / GEMM_KINDS]);
+                check_model(&pipeline, model, model_pass_f32, (struct pass_way){format, false}, name);
+            check_model(&pipeline, model, model_pass_f32, watched, name);
+            check_model(&pipeline, model, model_pass_f64, watched, name);
+            check_model(&pipeline, model, model_pass_f64, plain, name);
         }
     }
     pipeline_close(&pipeline);
