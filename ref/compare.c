@@ -286,16 +286,22 @@ double picture_range(const char *name)
 
 /* --- Tolerances --------------------------------------------------------------------------- */
 
+static bool pair_agrees(const struct pair *pair, const struct tolerance *tolerance, enum dtype type)
+{
+    if (pair->distance <= tolerance->atol + tolerance->rtol * fabs(pair->b)) return isfinite(pair->distance);
+    return pair->equal || pair_ulp(pair, type) <= tolerance->ulp;
+}
+
 size_t tensor_disagreements(const struct tensor *a, const struct tensor *b, const struct tolerance *tolerance)
 {
     size_t outside = 0, count = tensor_count(b);
-    for (size_t i = 0; i < count; i++) {
-        struct pair pair = pair_at(a, b, i);
-        if (pair.equal) continue;
-        bool near =
-            isfinite(pair.distance) && (pair.distance <= tolerance->atol + tolerance->rtol * fabs(pair.b) ||
-                                           pair_ulp(&pair, b->dtype) <= tolerance->ulp);
-        outside += !near;
-    }
+    struct block block = {.first = 0};
+    while (next_block(&block, a, b, count))
+        for (size_t i = 0; i < block.count; i++) {
+            struct pair pair = {.a = block.a[i], .b = block.b[i], .distance = fabs(block.a[i] - block.b[i])};
+            pair.equal = pair.distance == 0.0;
+            if (!block.plain) pair = pair_at(a, b, block.first + i);
+            outside += !pair_agrees(&pair, tolerance, b->dtype);
+        }
     return outside;
 }

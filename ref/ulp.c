@@ -59,8 +59,7 @@ static double double_steps(double a, double b)
 
 static inline double narrow_steps(double a, double b, struct float_scale scale)
 {
-    double i = magnitude_ordinal(a, scale), j = magnitude_ordinal(b, scale);
-    return (a < 0.0) != (b < 0.0) ? i + j : fabs(i - j);
+    return fabs(copysign(magnitude_ordinal(a, scale), a) - copysign(magnitude_ordinal(b, scale), b));
 }
 
 double ulp_distance(double a, double b, enum dtype type)

@@ -297,7 +297,8 @@ static double one_ulp(const struct tensor *a, const struct tensor *b, size_t i, 
 static void expect_definitions(const struct tensor *a, const struct tensor *b, enum dtype ulp_type)
 {
     static double ulps[MANY];
-    size_t count = tensor_count(b), unequal = 0, worst = 0, finite = 0, nonfinite = 0;
+    static const struct tolerance tolerance = {.rtol = 1e-7, .atol = 1e-9, .ulp = 3};
+    size_t count = tensor_count(b), unequal = 0, worst = 0, finite = 0, nonfinite = 0, outside = 0;
     long double squares = 0, aa = 0, bb = 0, ab = 0;
     double max_abs = -1, max_rel = 0, peak = 0;
     struct difference d, plain = tensor_difference(a, b);
@@ -308,6 +309,9 @@ static void expect_definitions(const struct tensor *a, const struct tensor *b, e
         if (isnan(distance)) distance = INFINITY;
         ulps[i] = one_ulp(a, b, i, ulp_type);
         unequal += distance > 0;
+        if (distance > 0)
+            outside += isinf(distance) || (distance > tolerance.atol + tolerance.rtol * fabs(y) &&
+                                              one_ulp(a, b, i, b->dtype) > tolerance.ulp);
         if (distance > max_abs) max_abs = distance, worst = i;
         if (isfinite(y)) peak = fmax(peak, fabs(y));
         if (y != 0 && distance > 0) max_rel = fmax(max_rel, isinf(distance) ? distance : distance / fabs(y));
@@ -322,6 +326,7 @@ static void expect_definitions(const struct tensor *a, const struct tensor *b, e
     ck_assert_uint_eq(d.unequal, unequal);
     ck_assert_uint_eq(d.nonfinite_a, nonfinite);
     ck_assert_uint_eq(d.worst, worst);
+    ck_assert_uint_eq(tensor_disagreements(a, b, &tolerance), outside);
     ck_assert_double_eq(d.max_abs, max_abs);
     ck_assert_double_eq(d.max_rel, max_rel);
     ck_assert_double_eq(d.peak, peak);
