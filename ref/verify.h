@@ -53,7 +53,8 @@ struct verify_row {
     struct difference error;     /* of theirs (a) from the exact answer (b) on their inputs */
     struct difference floor;     /* of a correct implementation in their precision from the same */
     double multiple;             /* how many floors the error is: what the verdict goes by */
-    char *diagnosis;             /* "equals ours at timestep 980, not 981"; NULL where none fits */
+    char *diagnosis;             /* "equals ours at timestep 980, not 981"; of a tensor that is rounding: why
+                                    its floor is another than it seemed; NULL where none fits */
     char *reason;                /* of VERIFY_UNCHECKED and VERIFY_SHAPE; NULL otherwise */
     bool drifted;                /* `drift` is known: a free run was asked for and has this tensor */
     struct difference drift;     /* of theirs (a) from our own free run (b), in their precision */

@@ -40,7 +40,8 @@ struct watch {
     bool latents_are_ones; /* they are not known, and ones stand there: see ask_for_scale() */
     struct tensor image;   /* that the bytes are made of */
     double image_floor;
-    char *seen; /* by value */
+    char *seen;       /* by value */
+    const char *last; /* the name of the last one */
 
     struct numbers timesteps, time_ids; /* what the sinusoids are of; empty before they are seen */
 };
@@ -307,9 +308,14 @@ static enum status see_target(
 
 /* --- One value ---------------------------------------------------------------------------- */
 
-/* Ids that the encoder has no embedding for stay ours. */
+/* What no run can go by stays ours: ids that the encoder has no embedding for, sigmas that are none. */
 static bool may_stand(const struct watch *watch, const struct verify_value *known)
 {
+    if (known->place.stage == VERIFY_SCHEDULE)
+        for (size_t i = 0, n = tensor_count(known->theirs); i < n; i++) {
+            double value = tensor_get_double(known->theirs, i);
+            if (!(isfinite(value) && value >= 0)) return false;
+        }
     if (known->place.stage != VERIFY_TOKENS) return true;
     int64_t size = text_encoder_vocabulary_size(watch->pass->pipeline->text_encoders[known->place.encoder]);
     for (size_t i = 0, n = tensor_count(known->theirs); i < n; i++) {
@@ -340,6 +346,7 @@ static enum status see_value(
     const size_t at = (size_t)(known - watch->pass->values->items);
     enum status status = STATUS_OK;
     if (watch->seen[at]) return STATUS_OK;
+    watch->last = known->name;
     watch->seen[at] = 1;
     if (known->is_kept && watch->purpose == VERIFY_PASS_EXACT && strcmp(known->name, "image") == 0) {
         const struct tensor ours = kept_value(watch, known);
@@ -462,6 +469,8 @@ enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpos
     if (watch.targets_left > 0)
         status = run(pass->pipeline, pass->recipe, &options, &pictures, warnings, error);
     if (watch.done && status == STATUS_DISAGREE) status = STATUS_OK;
+    if (status == STATUS_BAD_INPUT && watch.last)
+        error_prefix(error, status, "the run stops after %s: ", watch.last);
     if (status == STATUS_OK && purpose == VERIFY_PASS_EXACT) give_reasons(&watch);
     free(pictures.pixels);
     free(watch.timesteps.items);

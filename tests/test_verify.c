@@ -8,6 +8,7 @@
 
 #include "kernels/cpu.h"
 #include "ref/verify_sinusoid.h"
+#include "ref/verify_values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -213,6 +214,39 @@ START_TEST(any_part_of_a_dump_is_checked_from_the_nearest_inputs)
 }
 END_TEST
 #define PARTS 10
+
+/* What is not needed is not run: a step in the middle alone is one pass of the UNet. */
+START_TEST(models_run_only_where_something_recorded_needs_them)
+{
+    static const struct {
+        const char *glob;
+        size_t passes;
+        bool encoder, vae;
+    } dumps[] = {{"step.03.*", 1, true, false}, {"step.*.latents", 5, true, false}, {"image", 5, true, true},
+        {"prompt_embeds", 0, true, false}, {"vae_input", 0, false, false}, {"init_noise", 0, false, false},
+        {"step.02.noise_pred_uncond", 3, true, false}, {"step.*.noise_pred", 5, true, false},
+        {"image_u8", 5, true, true}, {"timesteps", 0, false, false}};
+    struct subject subject;
+    struct error error = {""};
+    subject_open("sd-ddim5", &subject);
+    for (size_t i = 0; i < sizeof dumps / sizeof *dumps; i++) {
+        struct tensor_set *part = subject_part(&subject, dumps[i].glob, NULL);
+        struct verify_values values;
+        struct verify_needs needs;
+        ck_assert_int_eq(
+            verify_values_of_run(&subject.pipeline, &subject.recipe, part, NULL, &values, &error), STATUS_OK);
+        ck_assert_int_eq(verify_needs_find(&values, &needs, &error), STATUS_OK);
+        ck_assert_msg(needs.passes == dumps[i].passes && needs.encoders[0][0] == dumps[i].encoder &&
+                          needs.vae == dumps[i].vae,
+            "%s: %zu passes of the UNet, encoder %d, decoder %d", dumps[i].glob, needs.passes,
+            needs.encoders[0][0], needs.vae);
+        verify_needs_free(&needs);
+        verify_values_free(&values);
+        tensor_set_free(part);
+    }
+    subject_close(&subject);
+}
+END_TEST
 
 /* A step alone: what it takes no other step for is checked, and the rest says what it lacks. */
 START_TEST(a_step_alone_says_what_it_lacks)
@@ -456,6 +490,25 @@ START_TEST(their_timesteps_drive_the_run)
 }
 END_TEST
 
+/* Sigmas that are none are wrong, and the run goes by ours. */
+START_TEST(numbers_that_no_run_can_go_by_stay_ours)
+{
+    static const float numbers[] = {NAN, INFINITY, -1};
+    struct subject subject;
+    subject_open("sdxl-sde-karras10", &subject);
+    struct tensor_set *theirs = subject_part(&subject, "*", NULL);
+    ((float *)part_tensor(theirs, "sigmas")->data)[4] = numbers[_i];
+    struct verification verification = subject_verify(&subject, theirs);
+    ck_assert_str_eq(verification.first_wrong->name, "sigmas");
+    ck_assert_int_eq(
+        verification.first_wrong->verdict, isfinite(numbers[_i]) ? VERIFY_WRONG : VERIFY_NONFINITE);
+    ck_assert_uint_eq(verification.verdicts[VERIFY_ROUNDING], verification.count - 1);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
 /* --- Bytes -------------------------------------------------------------------------------- */
 
 START_TEST(bytes_may_differ_at_a_tie_and_nowhere_else)
@@ -679,6 +732,7 @@ int main(void)
     tcase_add_loop_test(clean, a_pipeline_in_another_format_is_rounding_in_that_format_alone, 0, 5);
     suite_add_tcase(suite, clean);
     tcase_add_loop_test(parts, any_part_of_a_dump_is_checked_from_the_nearest_inputs, 0, PARTS);
+    tcase_add_test(parts, models_run_only_where_something_recorded_needs_them);
     tcase_add_test(parts, a_step_alone_says_what_it_lacks);
     tcase_add_loop_test(parts, latents_are_found_behind_the_model_input, 0, 2);
     tcase_add_test(parts, what_depends_on_an_unknown_prompt_or_seed_is_not_checked);
@@ -691,6 +745,7 @@ int main(void)
     tcase_add_loop_test(changed, ids_are_the_same_integers_or_wrong, 0, 3);
     tcase_add_test(changed, another_shape_is_said_and_the_stage_after_it_checked_from_ours);
     tcase_add_test(changed, their_timesteps_drive_the_run);
+    tcase_add_loop_test(changed, numbers_that_no_run_can_go_by_stay_ours, 0, 3);
     tcase_add_test(changed, bytes_may_differ_at_a_tie_and_nowhere_else);
     tcase_add_test(changed, another_rounding_of_the_sinusoid_is_no_fault);
     tcase_add_test(changed, recomputed_values_are_those_that_rows_were_judged_by);
