@@ -5,7 +5,9 @@
 #include "program.h"
 
 #include "kernels/half.h"
+#include "ref/range_report.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +197,62 @@ static void expect_as_traced(
     ck_assert_msg(is_text(range, "largest_at", place), "at %s", place);
 }
 
+/* Counted by what the conversion to the narrow type makes of each number: the limits themselves, both sides
+ * of the middles, and their neighbours. */
+START_TEST(limits_are_the_formats_own)
+{
+    const float exact[] = {65504, 65520, 65536, 0x1p-14f, 0x1p-24f, 0x1p-25f, 0x1p-26f, 0x1.8p-24f, 1, 0,
+        0x1.fep127f, 0x1.ffp127f, 0x1p-126f, 0x1p-133f, 0x1p-134f, 0x1p-135f, FLT_MAX, 0x1p-149f};
+    enum { EXACT = sizeof exact / sizeof *exact, COUNT = 6 * EXACT + 3 };
+    float values[COUNT] = {INFINITY, -INFINITY, NAN};
+    for (size_t i = 0; i < EXACT; i++) {
+        float around[] = {exact[i], nextafterf(exact[i], 0), nextafterf(exact[i], FLT_MAX)};
+        for (size_t j = 0; j < 3; j++) {
+            values[3 + 6 * i + 2 * j] = around[j];
+            values[3 + 6 * i + 2 * j + 1] = -around[j];
+        }
+    }
+    struct range_losses want[RANGE_FORMATS] = {{0}};
+    for (size_t i = 3; i < COUNT; i++) {
+        uint16_t f16 = f16_from_f32(values[i]) & 0x7fffu, bf16 = bf16_from_f32(values[i]) & 0x7fffu;
+        float magnitude = fabsf(values[i]);
+        want[RANGE_F16].infinite += f16 == 0x7c00u;
+        want[RANGE_BF16].infinite += bf16 == 0x7f80u;
+        want[RANGE_F16].zero += f16 == 0 && magnitude > 0;
+        want[RANGE_BF16].zero += bf16 == 0 && magnitude > 0;
+        want[RANGE_F16].subnormal += magnitude > 0 && magnitude < 0x1p-14f;
+        want[RANGE_BF16].subnormal += magnitude > 0 && magnitude < 0x1p-126f;
+    }
+
+    struct pipeline pipeline;
+    struct range_report report = {0};
+    struct error error = {""};
+    enum status status = pipeline_open(golden_path("models/tiny-sd"), NULL, &pipeline, &error);
+    if (status == STATUS_OK) status = range_report_open(&pipeline, &report, &error);
+    const struct tensor tensor = {DTYPE_F32, 1, {COUNT}, values};
+    if (status == STATUS_OK)
+        status = report.observer.see(report.observer.context, "step.07.latents", &tensor, &error);
+    ck_assert_msg(status == STATUS_OK, "%s", error.message);
+    ck_assert_uint_eq(report.count, 1);
+    const struct range *range = &report.ranges[0];
+    ck_assert_str_eq(range->layer, "latents");
+    ck_assert_str_eq(range->largest_at, "step 7");
+    ck_assert_double_eq(range->largest, (double)FLT_MAX);
+    ck_assert_uint_eq(range->values, COUNT);
+    ck_assert_uint_eq(range->nonfinite, 3);
+    for (int f = 0; f < RANGE_FORMATS; f++) {
+        ck_assert_uint_eq(range->narrow[f].infinite, want[f].infinite);
+        ck_assert_uint_eq(range->narrow[f].zero, want[f].zero);
+        ck_assert_uint_eq(range->narrow[f].subnormal, want[f].subnormal);
+        ck_assert_uint_gt(want[f].infinite, 0);
+        ck_assert_uint_gt(want[f].zero, 0);
+        ck_assert_uint_gt(want[f].subnormal, want[f].zero);
+    }
+    range_report_close(&report);
+    pipeline_close(&pipeline);
+}
+END_TEST
+
 /* At the first step, since a trace has no more modules. */
 START_TEST(figures_are_the_trace_s)
 {
@@ -297,6 +355,7 @@ int main(void)
     tcase_add_loop_test(cases, one_convolution_overflows, 0, 2);
     tcase_add_loop_test(cases, the_report_comes_true, 0, 4);
     tcase_add_test(cases, a_faint_picture_is_lost);
+    tcase_add_test(cases, limits_are_the_formats_own);
     tcase_add_test(cases, figures_are_the_trace_s);
     tcase_add_test(cases, stages_are_sums);
     tcase_add_test(cases, the_picture_stays);

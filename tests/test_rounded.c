@@ -111,6 +111,8 @@ START_TEST(every_tensor_is_of_the_format)
         }
         ck_assert_msg(
             exempt || finer == 0, "%s: %zu numbers that %s does not have", name, finer, runs[_i].precision);
+        bool picture = runs[_i].upcast && strcmp(name, "image") == 0;
+        ck_assert_msg(!picture || finer > 0, "the decoder is not upcast");
         if (exempt)
             float32 += finer > 0;
         else
@@ -118,6 +120,53 @@ START_TEST(every_tensor_is_of_the_format)
     }
     ck_assert_uint_gt(checked, 50);
     ck_assert_uint_gt(float32, 1);
+    tensor_set_free(trace);
+}
+END_TEST
+
+/* round(w x + b), of rounded weights: [width] */
+static void rounded_line(enum number_format format, const struct tensor_set *unet, const char *layer,
+    const float *x, size_t in, size_t width, float *y)
+{
+    const struct tensor *w = need_tensor(unet, "%s.weight", layer);
+    const struct tensor *b = need_tensor(unet, "%s.bias", layer);
+    ck_assert_uint_eq(tensor_count(w), in * width);
+    for (size_t i = 0; i < width; i++) {
+        double sum = (double)number_format_round(format, (float)tensor_get_double(b, i));
+        for (size_t j = 0; j < in; j++)
+            sum +=
+                (double)number_format_round(format, (float)tensor_get_double(w, i * in + j)) * (double)x[j];
+        y[i] = number_format_round(format, (float)sum);
+    }
+}
+
+/* The sinusoid is seen in float32 and goes on in the model's dtype: so the embedding that is made of it,
+ * linear, SiLU, linear, comes out to the bit but where a sum in another order rounds to the other side. */
+START_TEST(the_sinusoid_is_rounded_after_it_is_seen)
+{
+    const char *precision = _i == 0 ? "f16" : "bf16";
+    enum number_format format = _i == 0 ? FORMAT_F16 : FORMAT_BF16;
+    enum { MOST = 512 };
+    float first[MOST], second[MOST], sinusoid[MOST];
+    struct tensor_set *trace = run_in("tiny-sd", precision, "--trace-modules");
+    struct tensor_set *unet =
+        open_set(golden_path("models/tiny-sd/unet/diffusion_pytorch_model.safetensors"));
+    const struct tensor *seen = need_tensor(trace, "act.unet.time_proj");
+    const struct tensor *embedding = need_tensor(trace, "act.unet.time_embedding");
+    size_t in = (size_t)seen->shape[1], width = (size_t)embedding->shape[1], finer = 0, equal = 0;
+    ck_assert_uint_le(width, MOST);
+    for (size_t i = 0; i < in; i++) {
+        sinusoid[i] = number_format_round(format, (float)tensor_get_double(seen, i));
+        finer += (double)sinusoid[i] != tensor_get_double(seen, i);
+    }
+    ck_assert_uint_gt(finer, in / 2);
+    rounded_line(format, unet, "time_embedding.linear_1", sinusoid, in, width, first);
+    for (size_t i = 0; i < width; i++)
+        first[i] = number_format_round(format, (float)((double)first[i] / (1 + exp(-(double)first[i]))));
+    rounded_line(format, unet, "time_embedding.linear_2", first, width, width, second);
+    for (size_t i = 0; i < width; i++) equal += (double)second[i] == tensor_get_double(embedding, i);
+    ck_assert_msg(equal >= width - width / 16, "%zu of %zu are equal", equal, width);
+    tensor_set_free(unet);
     tensor_set_free(trace);
 }
 END_TEST
@@ -261,6 +310,7 @@ int main(void)
     tcase_set_timeout(whole, 120);
     tcase_add_checked_fixture(whole, make_test_folder, drop_program_folder);
     tcase_add_loop_test(whole, every_tensor_is_of_the_format, 0, (int)(sizeof runs / sizeof *runs));
+    tcase_add_loop_test(whole, the_sinusoid_is_rounded_after_it_is_seen, 0, 2);
     tcase_add_loop_test(whole, distances_are_those_of_the_formats, 0, 3);
     tcase_add_loop_test(whole, errors_are_those_of_pytorch_s_bfloat16, 0, RECORDED_IN_FULL_COUNT);
     tcase_add_loop_test(whole, threads_change_no_bit, 0, 3);
