@@ -61,7 +61,7 @@ double schedule_column_at(const struct schedule_column *column, size_t i)
 const char *schedule_show_number(double value, bool is_f32, bool json, char buffer[32])
 {
     if (isfinite(value)) return is_f32 ? show_float((float)value, buffer) : show_double(value, buffer);
-    snprintf(buffer, 32, "%s%s", value < 0 ? "-" : "",
-        isnan(value) ? (json ? "NaN" : "nan") : (json ? "Infinity" : "inf"));
+    const char *name = isnan(value) ? "nan" : value < 0 ? "-inf" : "inf", *quote = json ? "\"" : "";
+    snprintf(buffer, 32, "%s%s%s", quote, name, quote);
     return buffer;
 }
