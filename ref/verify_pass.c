@@ -1,50 +1,16 @@
 /*
  * Teacher forcing. Each value that the run shows is judged against the recorded one, and then overwritten by
  * it.
- *
- * What is not known is not a number: a model that is not run, noise without a seed. It goes through
- * everything that is computed from it, through a solver's memory too, until a recorded value takes its place;
- * a target that it reaches cannot be checked.
  */
-#include "verify_pass.h"
+#include "verify_watch.h"
 
 #include "verify_judge.h"
 #include "verify_sinusoid.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct numbers {
-    double *items;
-    size_t count;
-};
-
-struct watch {
-    struct verify_pass *pass;
-    enum verify_purpose purpose;
-    size_t targets_left;
-    bool done; /* the run was ended, since nothing is left to see */
-
-    /* What is not known at this moment. */
-    bool no_ids[TEXT_ENCODERS][2];   /* [1] of the negative prompt */
-    bool no_embeds[2], no_pooled;    /* what the UNet is told of the prompt */
-    bool no_noise;                   /* the last draw */
-    bool no_latents, no_model_input; /* of this step */
-    bool no_noise_pred, no_vae_input;
-    int last_unknown_pred; /* the last step whose prediction is not known; -1 */
-
-    struct tensor latents; /* where the loop keeps them */
-    bool latents_are_ones; /* they are not known, and ones stand there: see ask_for_scale() */
-    struct tensor image;   /* that the bytes are made of */
-    double image_floor;
-    char *seen;       /* by value */
-    const char *last; /* the name of the last one */
-
-    struct numbers timesteps, time_ids; /* what the sinusoids are of; empty before they are seen */
-};
 
 /* --- Elements ----------------------------------------------------------------------------- */
 
@@ -59,14 +25,6 @@ static void fill(const struct tensor *tensor, double value)
     for (size_t i = 0, n = tensor_count(tensor); i < n; i++) set_element(tensor, i, value);
 }
 
-static bool has_nan(const struct tensor *tensor)
-{
-    if (!dtype_is_float(tensor->dtype)) return false;
-    for (size_t i = 0, n = tensor_count(tensor); i < n; i++)
-        if (isnan(tensor_get_double(tensor, i))) return true;
-    return false;
-}
-
 static void copy_elements(const struct tensor *to, const struct tensor *from)
 {
     size_t count = tensor_count(to);
@@ -79,135 +37,6 @@ static void copy_elements(const struct tensor *to, const struct tensor *from)
     } else {
         for (size_t i = 0; i < count; i++) set_element(to, i, tensor_get_double(from, i));
     }
-}
-
-/* --- What is not known -------------------------------------------------------------------- */
-
-static const char seed_reason[] = "the seed is not known: give --seed, --noise or --recipe";
-static const char prompt_reason[] = "the prompt is not known: give --prompt or --recipe";
-
-static char *reason(const char *format, ...) PRINTF_LIKE(1, 2);
-static char *reason(const char *format, ...)
-{
-    char *text = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0) text = NULL;
-    va_end(arguments);
-    return text;
-}
-
-/* Why the latents in front of a step are not known. */
-static char *why_no_latents(int step)
-{
-    if (step <= 0) return reason("latents.init is not recorded, and %s", seed_reason);
-    return reason("step.%02d.latents is not recorded, nor step.%02d.model_input", step - 1, step);
-}
-
-static char *why_no_prediction(const struct watch *watch, int step)
-{
-    if (watch->no_model_input) return why_no_latents(step);
-    return reason("%s, or record prompt_embeds and what else the UNet is told of it", prompt_reason);
-}
-
-static char *why_no_step(const struct watch *watch, int step)
-{
-    if (watch->no_noise_pred) return reason("step.%02d.noise_pred is not recorded", step);
-    if (watch->no_latents) return why_no_latents(step);
-    if (watch->no_noise) return reason("step.%02d.noise is not recorded, and %s", step, seed_reason);
-    if (watch->last_unknown_pred < 0) return NULL;
-    return reason(
-        "step.%02d.noise_pred is not recorded, which this step takes too", watch->last_unknown_pred);
-}
-
-/* Why this value, which is not a number, is not known; allocated. NULL where it is simply no number. */
-static char *why_unknown(const struct watch *watch, const struct verify_place *place)
-{
-    const struct verify_options *options = watch->pass->options;
-    bool no_text = watch->no_embeds[0] || watch->no_embeds[1] || watch->no_pooled;
-    switch (place->stage) {
-    case VERIFY_TOKENS:
-    case VERIFY_TEXT_ENCODER:
-    case VERIFY_CONDITIONING: return options->prompt_unknown ? reason("%s", prompt_reason) : NULL;
-    case VERIFY_NOISE:
-        if (strcmp(place->key, "latents.init") != 0) return reason("%s", seed_reason);
-        return watch->no_noise ? reason("init_noise is not recorded, and %s", seed_reason) : NULL;
-    case VERIFY_MODEL_INPUT:
-        if (!watch->no_latents) return NULL;
-        return place->step > 0 ? reason("step.%02d.latents is not recorded", place->step - 1)
-                               : why_no_latents(0);
-    case VERIFY_UNET:
-    case VERIFY_GUIDANCE:
-        return watch->no_model_input || no_text ? why_no_prediction(watch, place->step) : NULL;
-    case VERIFY_STEP:
-        if (strcmp(place->key, "latents.final") != 0) return why_no_step(watch, place->step);
-        return watch->no_latents ? reason("the last step's latents are not recorded, nor what they come from")
-                                 : NULL;
-    case VERIFY_DECODER:
-        if (strcmp(place->key, "vae_input") == 0)
-            return watch->no_latents ? reason("latents.final is not recorded") : NULL;
-        return watch->no_vae_input ? reason("vae_input is not recorded, nor the latents before it") : NULL;
-    default: return NULL;
-    }
-}
-
-/* Whether the value is computed from nothing that is known. */
-static bool is_unknown(
-    const struct watch *watch, const struct verify_value *known, const struct tensor *value)
-{
-    const struct verify_options *options = watch->pass->options;
-    if (known->place.stage == VERIFY_TOKENS) return options->prompt_unknown;
-    bool is_draw = known->place.stage == VERIFY_NOISE && strcmp(known->place.key, "latents.init") != 0;
-    if (is_draw) return options->seed_unknown;
-    /* The zeros that SDXL stands for a negative prompt which is not given. */
-    bool is_zeros = known->place.stage == VERIFY_CONDITIONING && known->place.negative &&
-                    !verify_value_find(watch->pass->values, "negative_input_ids.text_encoder");
-    return (is_zeros && options->prompt_unknown) || has_nan(value);
-}
-
-/* Takes down what is not known from here on. */
-static void note_unknown(struct watch *watch, const struct verify_place *place, bool unknown)
-{
-    const char *key = place->key;
-    if (place->is_module) return;
-    if (place->stage == VERIFY_TOKENS) watch->no_ids[place->encoder][place->negative] = unknown;
-    if (strcmp(key, "prompt_embeds") == 0) watch->no_embeds[0] = unknown;
-    if (strcmp(key, "negative_prompt_embeds") == 0) watch->no_embeds[1] = unknown;
-    if (strcmp(key, "add_text_embeds") == 0) watch->no_pooled = unknown;
-    if (strcmp(key, "init_noise") == 0 || strcmp(key, "noise") == 0) watch->no_noise = unknown;
-    if (strcmp(key, "latents.init") == 0 || strcmp(key, "latents") == 0) watch->no_latents = unknown;
-    if (strcmp(key, "vae_input") == 0) watch->no_vae_input = unknown;
-    if (strcmp(key, "model_input") == 0) {
-        watch->no_model_input = unknown;
-        watch->no_noise = false; /* of the step before */
-    }
-    if (strcmp(key, "noise_pred") == 0) {
-        watch->no_noise_pred = unknown;
-        if (unknown) watch->last_unknown_pred = place->step;
-    }
-}
-
-/* --- Which models are run ----------------------------------------------------------------- */
-
-/* Who asks while memory is planned knows of nothing unknown yet. */
-static bool needs(void *context, const char *model)
-{
-    const struct watch *watch = context;
-    const struct verify_needs *wanted = watch->pass->needs;
-    bool text_is_known = (!watch->no_embeds[0] || (watch->pass->values->is_guided && !watch->no_embeds[1])) &&
-                         !watch->no_pooled;
-    size_t step;
-    if (!wanted) return true;
-    if (strcmp(model, "vae") == 0) return wanted->vae && !watch->no_vae_input;
-    if (strcmp(model, "unet") == 0) return wanted->passes > 0 && text_is_known;
-    if (sscanf(model, "step.%zu.unet", &step) == 1)
-        return step < watch->pass->values->steps && wanted->unet[step] && text_is_known &&
-               !watch->no_model_input;
-    bool negative = strncmp(model, "negative_", strlen("negative_")) == 0;
-    for (size_t e = 0; e < TEXT_ENCODERS; e++)
-        if (strcmp(model + (negative ? strlen("negative_") : 0), text_encoder_names[e]) == 0)
-            return wanted->encoders[e][negative] && !watch->no_ids[e][negative];
-    return true;
 }
 
 /* --- The latents behind a model input ----------------------------------------------------- */
@@ -265,8 +94,8 @@ static enum status judge(
     struct verify_row *row = &watch->pass->verification->rows[known->row];
     const struct tensor ours = kept_value(watch, known);
     const struct verify_evidence evidence = {known->theirs, value, &ours};
-    if (is_unknown(watch, known, value) || watch->latents_are_ones) {
-        row->reason = why_unknown(watch, &known->place);
+    if (watch_finds_unknown(watch, known, value) || watch->latents_are_ones) {
+        row->reason = watch_why_unknown(watch, &known->place);
         row->verdict = VERIFY_UNCHECKED;
         if (row->reason) return STATUS_OK;
     }
@@ -278,8 +107,8 @@ static enum status judge(
 static enum status copy_out(
     struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
 {
-    if (is_unknown(watch, known, value) || watch->latents_are_ones) {
-        char *text = why_unknown(watch, &known->place);
+    if (watch_finds_unknown(watch, known, value) || watch->latents_are_ones) {
+        char *text = watch_why_unknown(watch, &known->place);
         enum status status =
             text ? error_input(error, "%s: cannot be computed: %s", known->name, text) : STATUS_OK;
         free(text);
@@ -335,7 +164,7 @@ static bool replace(struct watch *watch, const struct verify_value *known, const
         copy_elements(value, known->theirs);
         return false;
     }
-    if (known->place.is_module || !is_unknown(watch, known, value)) return false;
+    if (known->place.is_module || !watch_finds_unknown(watch, known, value)) return false;
     fill(value, (double)NAN);
     return true;
 }
@@ -356,7 +185,7 @@ static enum status see_value(
         status = see_target(watch, known, value, error);
     if (status != STATUS_OK) return status;
     bool unknown = replace(watch, known, value);
-    note_unknown(watch, &known->place, unknown);
+    watch_note_unknown(watch, &known->place, unknown);
     if (strcmp(known->name, "latents.init") == 0 || strcmp(known->place.key, "latents") == 0)
         ask_for_scale(watch, known, value, unknown);
     if (strcmp(known->name, "image") == 0) watch->image = *value;
@@ -443,7 +272,7 @@ static void give_reasons(const struct watch *watch)
         if (!values->items[i].is_target || watch->seen[i]) continue;
         struct verify_row *row = &watch->pass->verification->rows[values->items[i].row];
         row->verdict = VERIFY_UNCHECKED;
-        row->reason = reason("the scheduler takes no noise at this step");
+        row->reason = watch_reason("the scheduler takes no noise at this step");
     }
 }
 
@@ -453,7 +282,7 @@ enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpos
     struct watch watch = {.pass = pass, .purpose = purpose, .last_unknown_pred = -1};
     struct pictures pictures = {0};
     const struct variation *variation = pass->variation;
-    const struct observer observer = {.context = &watch, .see = see, .needs = needs};
+    const struct observer observer = {.context = &watch, .see = see, .needs = watch_needs};
     const struct run_options options = {
         .observer = &observer,
         .format = exact ? FORMAT_F32 : pass->options->their_format,

@@ -90,11 +90,8 @@ static enum status choose_verdicts(
     return STATUS_OK;
 }
 
-enum status verify_judge_sinusoids(struct verify_pass *pass, struct error *error)
+static enum status judge_again(struct verify_pass *pass, struct error *error)
 {
-    const bool is_single =
-        pass->options->their_format == FORMAT_F32 || pass->options->their_format == FORMAT_TF32;
-    if (!is_single || choose_targets(pass) == 0) return STATUS_OK;
     const size_t bytes = pass->verification->count * sizeof *pass->verification->rows;
     struct verify_needs needs = {0}, *needs_before = pass->needs;
     struct verify_row *before = malloc(bytes);
@@ -111,5 +108,16 @@ enum status verify_judge_sinusoids(struct verify_pass *pass, struct error *error
     pass->needs = needs_before;
     verify_needs_free(&needs);
     free(before);
+    return status;
+}
+
+enum status verify_judge_sinusoids(struct verify_pass *pass, struct error *error)
+{
+    const bool is_single =
+        pass->options->their_format == FORMAT_F32 || pass->options->their_format == FORMAT_TF32;
+    if (!is_single) return STATUS_OK;
+    enum status status = choose_targets(pass) > 0 ? judge_again(pass, error) : STATUS_OK;
+    for (size_t i = 0; i < pass->values->count; i++) /* as they were */
+        pass->values->items[i].is_target = pass->values->items[i].theirs != NULL;
     return status;
 }
