@@ -138,8 +138,8 @@ static struct stored matrix_of(struct forward *f, const struct tensor *of_checkp
     return stored;
 }
 
-/* A factor of a product, which with TF32 is rounded for it. */
-static struct tensor factor(struct forward *f, struct tensor x)
+/* What goes into a product, which with TF32 is rounded for it. */
+static struct tensor product_operand(struct forward *f, struct tensor x)
 {
     if (f->format != FORMAT_TF32 || !forward_rounds(f)) return x;
     struct tensor y = like(f, x);
@@ -177,7 +177,7 @@ static struct tensor linear_after(struct forward *f, struct tensor x, const stru
         return x;
     struct tensor y = onto ? *onto : like_with_last(f, x, after == LINEAR_GEGLU ? out / 2 : out);
     struct arena_mark scope = scope_begin(f);
-    x = factor(f, x);
+    x = product_operand(f, x);
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_linear_scratch(&shape));
@@ -260,7 +260,7 @@ static struct tensor conv2d_after(struct forward *f, struct tensor x, const stru
     if (!may_run(f, fits, "conv2d", &x)) return x;
     y = over ? *residual : forward_tensor(f, 4, y.shape);
     struct arena_mark scope = scope_begin(f);
-    x = factor(f, x);
+    x = product_operand(f, x);
     struct stored w = matrix_of(f, &layer->weight);
     const real *bias = vector_of(f, &layer->bias);
     real *tiles = forward_scratch(f, kernel_conv2d_scratch(&shape));
@@ -440,13 +440,14 @@ struct tensor geglu(struct forward *f, struct tensor x)
 {
     if (!may_run(f, last_side(&x) > 0 && last_side(&x) % 2 == 0, "geglu", &x)) return x;
     struct tensor y = like_with_last(f, x, last_side(&x) / 2);
-    if (!forward_runs(f, &(struct kernel_call){.kernel = "geglu", .x = x, .y = y})) return y;
     size_t rows = sides(&x, 0, x.rank - 1), inner = (size_t)last_side(&y);
     enum number_format format = forward_result_format(f);
-    if (format == FORMAT_F32)
-        kernel_geglu(x.data, rows, inner, y.data);
-    else
-        kernel_geglu_rounded(format, x.data, rows, inner, y.data);
+    if (forward_runs(f, &(struct kernel_call){.kernel = "geglu", .x = x, .y = y})) {
+        if (format == FORMAT_F32)
+            kernel_geglu(x.data, rows, inner, y.data);
+        else
+            kernel_geglu_rounded(format, x.data, rows, inner, y.data);
+    }
     return forward_result(f, y);
 }
 
@@ -471,10 +472,10 @@ struct tensor multiply(struct forward *f, struct tensor x, double factor)
 {
     if (!may_run(f, true, "multiply", &x)) return x;
     struct tensor y = like(f, x);
-    if (!forward_runs(f, &(struct kernel_call){.kernel = "multiply", .x = x, .y = y})) return y;
+    const bool runs = forward_runs(f, &(struct kernel_call){.kernel = "multiply", .x = x, .y = y});
     const real *in = x.data;
     real *out = y.data;
-    for (size_t i = 0, n = tensor_count(&x); i < n; i++) out[i] = in[i] * (real)factor;
+    for (size_t i = 0, n = tensor_count(&x); runs && i < n; i++) out[i] = in[i] * (real)factor;
     return forward_result(f, y);
 }
 
