@@ -1,54 +1,25 @@
 #include "range_report.h"
 
-#include "text_encoder_model.h"
-#include "unet_model.h"
-#include "vae_model.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Which layer it is -------------------------------------------------------------------- */
+/* The stages, and what stands for the layer before a text encoder's first: its embeddings have no kernel. */
+static const char *const stages[] = {"unet", "vae", "text_encoder", "text_encoder_2"};
+static const char *const embeddings[TEXT_ENCODERS] = {
+    "text_encoder.text_model.embeddings", "text_encoder_2.text_model.embeddings"};
 
-struct layer_name {
-    const void *weight; /* its elements as they are stored */
-    const char *stage;
-    char *layer;
-};
-
-static int compare_names(const void *a, const void *b)
+/* The stage that a layer's name begins with; `*layer` is moved behind it. */
+static const char *split_stage(const char **layer)
 {
-    uintptr_t left = (uintptr_t)((const struct layer_name *)a)->weight;
-    uintptr_t right = (uintptr_t)((const struct layer_name *)b)->weight;
-    return (left > right) - (left < right);
-}
-
-/* The names of one component's weights, without the ".weight" at their ends. */
-static enum status add_names(
-    struct range_report *report, const char *stage, const struct weights *weights, struct error *error)
-{
-    size_t count = weights_tensor_count(weights);
-    struct layer_name *names =
-        realloc(report->names, (report->name_count + count + 1) * sizeof *report->names);
-    if (!names) return error_memory(error, (report->name_count + count) * sizeof *names);
-    report->names = names;
-    for (size_t i = 0; i < count; i++) {
-        struct tensor tensor;
-        const char *name = weights_tensor_at(weights, i, &tensor), *end = strrchr(name, '.');
-        bool is_weight = end && strcmp(end, ".weight") == 0;
-        char *layer = strndup(name, is_weight ? (size_t)(end - name) : strlen(name));
-        if (!layer) return error_memory(error, strlen(name));
-        names[report->name_count++] = (struct layer_name){tensor.data, stage, layer};
-    }
-    return STATUS_OK;
-}
-
-static const struct layer_name *layer_of(const struct range_report *report, const void *weight)
-{
-    const struct layer_name key = {.weight = weight};
-    if (!weight || report->name_count == 0) return NULL;
-    return bsearch(&key, report->names, report->name_count, sizeof key, compare_names);
+    size_t length = strcspn(*layer, ".");
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (strlen(stages[i]) == length && strncmp(stages[i], *layer, length) == 0) {
+            *layer += length + 1;
+            return stages[i];
+        }
+    return "pipeline";
 }
 
 /* --- Counting ----------------------------------------------------------------------------- */
@@ -95,7 +66,7 @@ static struct range *find_range(struct range_report *report, const char *stage, 
     for (size_t tried = 0; tried < report->count; tried++) {
         size_t i = (report->next + tried) % report->count;
         struct range *range = &report->ranges[i];
-        if (range->stage == stage && strcmp(range->operation, operation) == 0 &&
+        if (strcmp(range->stage, stage) == 0 && strcmp(range->operation, operation) == 0 &&
             strcmp(range->layer, layer) == 0) {
             report->next = i + 1;
             return range;
@@ -129,11 +100,10 @@ static enum status count_result(
 {
     struct range_report *report = context;
     enum status status = STATUS_OK;
-    const struct layer_name *layer = layer_of(report, weight);
-    if (layer) report->last = layer;
-    struct range *range =
-        report->last ? find_range(report, report->last->stage, report->last->layer, kernel, error, &status)
-                     : find_range(report, "pipeline", "", kernel, error, &status);
+    const char *found = weight ? layer_names_find(report->names, weight) : NULL;
+    if (found) report->last = found;
+    const char *layer = report->last ? report->last : "", *stage = split_stage(&layer);
+    struct range *range = find_range(report, stage, layer, kernel, error, &status);
     if (range) count_tensor(report, range, result);
     return status;
 }
@@ -164,12 +134,8 @@ static enum status count_seen(
     enum status status = STATUS_OK;
     const char *key = note_place(report, name);
     const char *encoder = strstr(key, "input_ids.");
-    for (size_t i = 0; encoder && i < report->name_count; i++) { /* whose first layer has no kernel */
-        const struct layer_name *layer = &report->names[i];
-        if (strcmp(layer->stage, encoder + strlen("input_ids.")) == 0 &&
-            strstr(layer->layer, "token_embedding"))
-            report->last = layer;
-    }
+    for (size_t i = 0; encoder && i < TEXT_ENCODERS; i++)
+        if (strcmp(encoder + strlen("input_ids."), text_encoder_names[i]) == 0) report->last = embeddings[i];
     if (strstr(key, "act.") || (value->dtype != DTYPE_F32 && value->dtype != DTYPE_F64)) return STATUS_OK;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (strcmp(key, tables[i]) == 0) return STATUS_OK;
@@ -183,21 +149,13 @@ enum status range_report_open(
 {
     *report =
         (struct range_report){.observer = {.context = report, .see = count_seen, .result = count_result}};
-    enum status status = add_names(report, "unet", pipeline->unet->weights, error);
-    if (status == STATUS_OK) status = add_names(report, "vae", pipeline->vae->weights, error);
-    for (size_t i = 0; i < pipeline->num_encoders && status == STATUS_OK; i++)
-        status = add_names(report, text_encoder_names[i], pipeline->text_encoders[i]->weights, error);
-    if (report->name_count > 0)
-        qsort(report->names, report->name_count, sizeof *report->names, compare_names);
-    if (status != STATUS_OK) range_report_close(report);
-    return status;
+    return layer_names_create(pipeline, &report->names, error);
 }
 
 void range_report_close(struct range_report *report)
 {
-    for (size_t i = 0; i < report->name_count; i++) free(report->names[i].layer);
     for (size_t i = 0; i < report->count; i++) free(report->ranges[i].layer);
-    free(report->names);
+    layer_names_free(report->names);
     free(report->ranges);
     *report = (struct range_report){0};
 }

@@ -10,7 +10,7 @@
 #ifndef REF_RANGE_REPORT_H
 #define REF_RANGE_REPORT_H
 
-#include "pipeline.h"
+#include "layer_names.h"
 
 #include <stdio.h>
 
@@ -41,10 +41,9 @@ struct range_report {
     struct range *ranges;     /* in the order in which they are first computed */
     size_t count, capacity;
 
-    struct layer_name *names; /* of the pipeline's weights, by their address */
-    size_t name_count;
-    const struct layer_name *last; /* the last layer with weights; NULL between models */
-    size_t next;                   /* where the next result is likely to belong */
+    struct layer_names *names; /* of the pipeline */
+    const char *last;          /* the last layer with weights, "unet.conv_in"; NULL before the first */
+    size_t next;               /* where the next result is likely to belong */
     char place[24];
 };
 

@@ -301,7 +301,7 @@ START_TEST(stages_are_sums)
     }
     ck_assert_int_eq(stages, 5); /* two text encoders, UNet, VAE, pipeline */
     /* Both prompts. */
-    range = find(json, "text_encoder", "text_model.embeddings.token_embedding", "add");
+    range = find(json, "text_encoder", "text_model.embeddings", "add");
     ck_assert_double_eq(number(range, "values"), 2 * 77 * 16);
     static const char *const operations[][3] = {{"unet", "time_embedding.linear_1", "silu"},
         {"unet", "mid_block.attentions.0.transformer_blocks.0.attn1.to_q", "attention_scores"},
