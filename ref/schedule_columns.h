@@ -23,7 +23,7 @@ size_t schedule_columns(
 double schedule_column_at(const struct schedule_column *column, size_t i);
 
 /* The shortest number that reads back as the same float or double; infinities and NaN as C's printf writes
- * them, or as Python's json module does. Returns `buffer`. */
+ * them, in JSON in quotes. Returns `buffer`. */
 const char *schedule_show_number(double value, bool is_f32, bool json, char buffer[32]);
 
 /* `f32` and `f64` are the tables of one schedule in the two arithmetics: for each step every number of the
