@@ -231,7 +231,7 @@ START_TEST(latents_that_are_no_tensors)
         STATUS_BAD_INPUT, 0, "none.npy: cannot be read: No such file or directory", NULL);
     expect_failure(plumb("run %s --prompt a --out %s/p.png --latents %s/scheduler/scheduler_config.json", sd,
                        test_folder, sd),
-        STATUS_BAD_INPUT, 0, "scheduler_config.json: expected a .safetensors, .npy or .npz file", NULL);
+        STATUS_BAD_INPUT, 0, "scheduler_config.json: expected a .safetensors, .npy, .npz or raw file", NULL);
 }
 END_TEST
 
