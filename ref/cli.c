@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include "cli_help.h"
 #include "safe_text.h"
 
 #include "sched/nearest.h"
@@ -191,62 +192,6 @@ static enum status read_argument(const struct cli_option *option, const char *te
     }
 }
 
-/* --- Help --------------------------------------------------------------------------------- */
-
-/* Writes a paragraph in lines of up to 100 columns; the first begins at column `at`, the others at `indent`.
- * A paragraph ends with the text or at an empty line; returns what follows. */
-static const char *write_wrapped(FILE *out, const char *text, int at, int indent)
-{
-    int column = at;
-    while (*text && strncmp(text, "\n\n", 2) != 0) {
-        int length = (int)strcspn(text, " \n");
-        if (column > indent && column + 1 + length > 100) {
-            fprintf(out, "\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', out);
-            column++;
-        }
-        fprintf(out, "%.*s", length, text);
-        column += length;
-        text += length;
-        if (strncmp(text, "\n\n", 2) != 0) text += strspn(text, " \n");
-    }
-    fputc('\n', out);
-    return text + strspn(text, "\n");
-}
-
-/* Writes a paragraph line by line as it is; returns what follows. */
-static const char *write_as_it_is(FILE *out, const char *text)
-{
-    const char *end = strstr(text, "\n\n");
-    int length = (int)(end ? (size_t)(end - text) : strlen(text));
-    fprintf(out, "%.*s\n", length, text);
-    return text + length + strspn(text + length, "\n");
-}
-
-static void write_help(FILE *out, const char *command, const struct cli_usage *usage)
-{
-    enum { HELP_COLUMN = 28 };
-    fprintf(out, "usage: plumb %s%s%s\n", command, *usage->arguments ? " " : "", usage->arguments);
-    const char *text = usage->description;
-    while (*text) {
-        fputc('\n', out);
-        text = *text == ' ' ? write_as_it_is(out, text) : write_wrapped(out, text, 0, 0);
-    }
-    fprintf(out, "\noptions:\n");
-    for (size_t i = 0; i < usage->option_count; i++) {
-        const struct cli_option *option = &usage->options[i];
-        int used = fprintf(out, "  --%s%s%s", option->alias ? option->alias : option->name,
-            option->argument ? " " : "", option->argument ? option->argument : "");
-        if (used >= HELP_COLUMN) used = fprintf(out, "\n") - 1;
-        fprintf(out, "%*s", HELP_COLUMN - used, "");
-        write_wrapped(out, option->help, HELP_COLUMN, HELP_COLUMN);
-    }
-    fprintf(out, "  %-*s%s\n", HELP_COLUMN - 2, "--help", "this text");
-    fprintf(out, "\nexamples:\n%s\n", usage->examples);
-}
-
 /* --- The command line --------------------------------------------------------------------- */
 
 enum { HELP = 1, FIRST_OPTION = 1000 }; /* getopt's values: FIRST_OPTION + i stands for option i */
@@ -285,6 +230,17 @@ static enum status refuse_option(
         nearest ? " (did you mean --" : "", nearest ? nearest : "", nearest ? "?)" : "", command);
 }
 
+static void explain(struct invocation *invocation, const struct cli_usage *usage)
+{
+    const char *command = invocation->argv[0];
+    switch (invocation->help_form) {
+    case HELP_AS_TEXT: help_write_command(invocation->out, command, usage); break;
+    case HELP_AS_MANUAL_PAGE: man_write_command(invocation->out, command, usage); break;
+    case HELP_AS_COMPLETION: completion_write_command(invocation->out, command, usage); break;
+    }
+    invocation->helped = true;
+}
+
 static enum status parse(
     struct invocation *invocation, const struct cli_usage *usage, const struct option *table)
 {
@@ -295,8 +251,7 @@ static enum status parse(
     while ((found = getopt_long(invocation->argc, invocation->argv, ":h", table, NULL)) != -1) {
         const char *word = invocation->argv[optind - 1];
         if (found == HELP || found == 'h') {
-            write_help(invocation->out, invocation->argv[0], usage);
-            invocation->helped = true;
+            explain(invocation, usage);
             return STATUS_OK;
         }
         if (found == ':')

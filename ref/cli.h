@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* How a command explains itself where its command line asks for help (cli_help.h). */
+enum help_form { HELP_AS_TEXT, HELP_AS_MANUAL_PAGE, HELP_AS_COMPLETION };
+
 /* One run of one command. */
 struct invocation {
     int argc; /* argv[0] is the command's name */
@@ -24,6 +27,7 @@ struct invocation {
     struct warnings warnings;
     size_t warnings_shown; /* the first so many of them, by cli_show_warnings() */
     struct error error;
+    enum help_form help_form;
 
     /* What cli_parse() leaves: */
     bool helped; /* help was asked for and written; there is nothing else to do */
@@ -43,6 +47,7 @@ enum status command_hash(struct invocation *invocation);
 enum status command_inspect(struct invocation *invocation);
 enum status command_info(struct invocation *invocation);
 enum status command_sheet(struct invocation *invocation);
+enum status command_help(struct invocation *invocation);
 
 /* --- Describing a command line ------------------------------------------------------------ */
 
@@ -74,7 +79,8 @@ struct cli_option {
     const char *alias; /* another name, "steps", shown in its place in help; NULL where there is none */
     enum cli_kind kind;
     void *value;
-    const char *argument; /* what help calls the argument, "N"; NULL for a flag */
+    const char *argument; /* what help calls the argument, "N"; bash completes by it (completion.c); NULL for
+                             a flag */
     const char *help;
     int64_t minimum, maximum;   /* CLI_INTEGER */
     const char *const *choices; /* CLI_CHOICE; ends with NULL */
@@ -82,7 +88,7 @@ struct cli_option {
 };
 
 struct cli_usage {
-    const char *arguments;   /* "A B [options]" */
+    const char *arguments;   /* "A B [options]"; bash completes by its words, too */
     const char *description; /* paragraphs with an empty line between them; wrapped to fit, but for those
                                 that begin with a space */
     const char *examples;    /* lines */
@@ -92,7 +98,7 @@ struct cli_usage {
 };
 
 /* Reads the command line into the options' values, and what is no option into `positionals`. On `--help`
- * writes the help text to `out` and sets `helped`. */
+ * writes the help to `out`, in the invocation's form, and sets `helped`. */
 enum status cli_parse(struct invocation *invocation, const struct cli_usage *usage);
 
 /* --- Messages ----------------------------------------------------------------------------- */

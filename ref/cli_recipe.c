@@ -68,7 +68,7 @@ size_t cli_recipe_options(struct cli_recipe *recipe, struct cli_option *options)
         key(recipe, "denoising-end", CLI_KEY_VALUE, "X", "SDXL: stop at this fraction of the schedule"),
         key(recipe, "seed", CLI_KEY_STRINGS, "S[,S...]",
             "of any size; one for the batch, or one a picture (0)"),
-        key(recipe, "generator", CLI_KEY_STRING, "NAME", GENERATOR_NAMES " (numpy-pcg64)"),
+        key(recipe, "generator", CLI_KEY_STRING, "GENERATOR", GENERATOR_NAMES " (numpy-pcg64)"),
         key(recipe, "latents", CLI_KEY_STRING, "F",
             "initial noise from a tensor file, in place of the first draw"),
         key(recipe, "noise", CLI_KEY_STRING, "F",

@@ -46,7 +46,7 @@ static enum status parse(struct invocation *invocation, struct info_arguments *a
         {.name = "plan",
             .kind = CLI_STRING,
             .value = &arguments->plan,
-            .argument = "CHECKPOINT",
+            .argument = "CHECKPOINT|ARCHITECTURE",
             .help = "how much memory a run of it needs; the options below describe the run. Also an "
                     "architecture of `plumb synth --list`, or a file that describes one"},
         {.name = "height",

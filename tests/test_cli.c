@@ -14,8 +14,8 @@
 
 /* --- Help, and wrong command lines -------------------------------------------------------- */
 
-static const char *const commands[] = {
-    "run", "schedule", "sample", "compare", "inspect", "sheet", "info", "synth", "bench", "hash"};
+static const char *const commands[] = {"run", "schedule", "sample", "compare", "verify", "inspect", "sheet",
+    "info", "synth", "bench", "hash", "help"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 START_TEST(every_command_explains_itself)
