@@ -5,7 +5,9 @@
 #   make checkkernels      every kernel in every instruction set, a line each; CHECK="--kernel 'linear*' --bench"
 #   make                   builds build/plumb
 #   make bench-peer        PyTorch's operators beside ours; PEER="--architecture sdxl --threads 1"
-#   make install           PREFIX=/usr/local, DESTDIR=
+#   make install           PREFIX=/usr/local, LIBDIR=PREFIX/lib, DESTDIR=; make uninstall takes the same out again
+#   make deb               Debian packages in build/debian/
+#   make check-deb         installs, uses and removes them in a clean Debian; as root, with debootstrap and a network
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
@@ -15,6 +17,7 @@
 
 BUILD ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 
 # --- Packages ------------------------------------------------------------------------------------------------------
@@ -178,6 +181,7 @@ check: $(PLUMB_RUN) $(TESTS) $(EXAMPLES)
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
 	echo "Every test of $(words $(TESTS)) suites passed."
+	@$(if $(EMULATOR),:,tests/check_install.sh $(BUILD)/check-install $(MAKE) '$(CC) $(SANITIZE)')
 
 # The kernels' cases once more, as a program with a line a kernel; CHECK="--kernel 'linear*' --seed 7 --bench".
 CHECK ?=
@@ -229,19 +233,61 @@ sanitize:
 	$(MAKE) BUILD=$(BUILD)/sanitize OPTIMISE="-O1 -g" \
 	    SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" check
 
-.PHONY: install
-install: $(BUILD)/plumb $(SCHED_SHARED)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/plumb/recipes $(DESTDIR)$(PREFIX)/share/plumb/schedulers
-	install -m 755 $(BUILD)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
-	install -m 644 configs/recipes/*.json $(DESTDIR)$(PREFIX)/share/plumb/recipes
-	install -m 644 configs/schedulers/*.json $(DESTDIR)$(PREFIX)/share/plumb/schedulers
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/plumb/examples
-	install -m 644 sched/plumb_sched.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(BUILD)/libplumb_sched.a $(SCHED_SHARED) $(DESTDIR)$(PREFIX)/lib
-	ln -sf $(notdir $(SCHED_SHARED)) $(DESTDIR)$(PREFIX)/lib/libplumb_sched.so
-	install -m 644 sched/examples/* $(DESTDIR)$(PREFIX)/share/plumb/examples
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(SCHED_VERSION)|' sched/plumb_sched.pc.in \
-	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/plumb_sched.pc
+# --- Installing ----------------------------------------------------------------------------------------------------
+# The program writes its own manual pages and completion, from the tables that it reads command lines by.
+MANUAL := $(BUILD)/man/made
+COMPLETION := $(BUILD)/plumb.bash
+$(MANUAL): $(PLUMB_RUN)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(call quiet,MAN) $< help --format man > $(@D)/plumb.1; \
+	commands=$$($< help | sed -n 's/^  plumb \([a-z]*\) .*/\1/p'); [ -n "$$commands" ] || exit 1; \
+	for command in $$commands; do $< help $$command --format man > $(@D)/plumb-$$command.1 || exit 1; done; touch $@
+$(COMPLETION): $(PLUMB_RUN)
+	@$< help --format bash > $@
+
+INTO = $(DESTDIR)$(PREFIX)
+.PHONY: install uninstall
+install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(COMPLETION)
+	install -d $(INTO)/bin $(INTO)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(INTO)/share/man/man1 \
+	    $(INTO)/share/bash-completion/completions $(addprefix $(INTO)/share/plumb/,recipes schedulers examples) \
+	    $(addprefix $(INTO)/share/doc/plumb/,golden sched)
+	install -m 755 $(BUILD)/plumb $(INTO)/bin
+	install -m 644 sched/plumb_sched.h $(INTO)/include
+	install -m 644 $(BUILD)/libplumb_sched.a $(DESTDIR)$(LIBDIR)
+	install -m 644 $(SCHED_SHARED) $(DESTDIR)$(LIBDIR)/libplumb_sched.so.$(SCHED_VERSION)
+	ln -sf libplumb_sched.so.$(SCHED_VERSION) $(DESTDIR)$(LIBDIR)/$(notdir $(SCHED_SHARED))
+	ln -sf $(notdir $(SCHED_SHARED)) $(DESTDIR)$(LIBDIR)/libplumb_sched.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(SCHED_VERSION)|' sched/plumb_sched.pc.in \
+	    > $(DESTDIR)$(LIBDIR)/pkgconfig/plumb_sched.pc
+	install -m 644 $(dir $(MANUAL))*.1 $(INTO)/share/man/man1
+	install -m 644 $(COMPLETION) $(INTO)/share/bash-completion/completions/plumb
+	install -m 644 configs/recipes/*.json $(INTO)/share/plumb/recipes
+	install -m 644 configs/schedulers/*.json $(INTO)/share/plumb/schedulers
+	install -m 644 sched/examples/* $(INTO)/share/plumb/examples
+	install -m 644 README.md LICENSE $(INTO)/share/doc/plumb
+	install -m 644 golden/README.md $(INTO)/share/doc/plumb/golden
+	install -m 644 sched/DEVIATIONS.md $(INTO)/share/doc/plumb/sched
+
+# What an installation into an empty folder puts there is removed, and the folders that are Plumb's own.
+uninstall:
+	@rm -rf $(BUILD)/installed
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(abspath $(BUILD))/installed
+	@cd $(BUILD)/installed && find . ! -type d | sed 's|^\.||' | while read -r file; do rm -f "$(DESTDIR)$$file"; done
+	@cd $(BUILD)/installed && find .$(PREFIX)/share/plumb .$(PREFIX)/share/doc/plumb -depth -type d | sed 's|^\.||' | \
+	    while read -r own; do [ ! -d "$(DESTDIR)$$own" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$own"; done
+	@rm -rf $(BUILD)/installed
+
+# An installation into a folder, used from there and taken out again.
+.PHONY: check-install
+check-install: $(BUILD)/plumb $(SCHED_SHARED) $(MANUAL) $(COMPLETION)
+	@tests/check_install.sh $(BUILD)/check-install $(MAKE) '$(CC) $(SANITIZE)'
+
+# Debian packages in $(BUILD)/debian/, and what becomes of them in a clean Debian.
+.PHONY: deb check-deb
+deb:
+	@configs/debian/build.sh $(BUILD)/debian $(MAKE)
+check-deb: deb
+	@tests/check_deb.sh $(BUILD)/debian
 
 # The folders' layers: sched/ knows itself, libm and cJSON; kernels/ itself, the BLAS and OpenMP; ref/ these two.
 outside = "(\.\./)*($(1))/

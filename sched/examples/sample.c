@@ -2,7 +2,7 @@
  * Twenty steps of DPM-Solver++ with libplumb_sched, on a "model" that knows the answer: the data are all
  * 0.25, so the noise in a sample follows from the sample. Prints the timesteps and where the samples end.
  *
- *     cc sample.c $(pkg-config --cflags --libs plumb_sched) -o sample && ./sample
+ *     cc sample.c $(pkg-config --cflags --libs plumb_sched) -lm -o sample && ./sample
  */
 #include <plumb_sched.h>
 
