@@ -245,6 +245,11 @@ $(MANUAL): $(PLUMB_RUN)
 $(COMPLETION): $(PLUMB_RUN)
 	@$< help --format bash > $@
 
+# With the rest, so that `sudo make install` builds nothing; not where the program that was built cannot run here.
+ifneq ($(EMULATOR)$(filter $(MACHINE),$(shell uname -m)),)
+all: $(MANUAL) $(COMPLETION)
+endif
+
 INTO = $(DESTDIR)$(PREFIX)
 .PHONY: install uninstall
 install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(COMPLETION)

@@ -63,7 +63,7 @@ plumb ($version) unstable; urgency=medium
 END
 strip --strip-unneeded --remove-section=.comment --remove-section=.note \
     "$folder/plumb/usr/bin/plumb" "$folder/libplumb-sched0$libdir/libplumb_sched.so.$version"
-strip --strip-debug --enable-deterministic-archives "$folder/libplumb-sched-dev$libdir/libplumb_sched.a"
+strip --strip-debug --remove-section=.comment --enable-deterministic-archives "$folder/libplumb-sched-dev$libdir/libplumb_sched.a"
 find "$folder/plumb/usr/share/man" -type f -exec gzip -9n {} +
 mkdir -p "$folder/libplumb-sched0/DEBIAN"
 echo "libplumb_sched 0 libplumb-sched0 (>= $version)" > "$folder/libplumb-sched0/DEBIAN/shlibs"
