@@ -81,6 +81,17 @@ const char *step_name(char buffer[64], int step, const char *name);
 /* Whether a name is one of the globs, which spaces part. */
 bool name_matches(const char *name, const char *globs);
 
+/* One entry of suspects_layers.c's table: layers that compute something else. */
+#define MOST_RULES 3
+struct layer_suspect {
+    const char *rows;                    /* globs of the tensors that it may explain */
+    struct layer_rule rules[MOST_RULES]; /* up to the first without layers */
+    const char *text;                    /* "equals ours with ..." */
+};
+size_t layer_suspect_count(void);
+const struct layer_suspect *layer_suspect_at(size_t i);
+size_t layer_rule_count(const struct layer_suspect *suspect);
+
 /* The tables, from the cheapest to the dearest. */
 void suspects_stages(struct diagnosis *d);
 void suspects_values(struct diagnosis *d);

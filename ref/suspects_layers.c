@@ -22,14 +22,6 @@
 /* Above so many weights a model is not run again once one suspect fits. */
 #define LARGE ((size_t)100 << 20)
 
-#define MOST_RULES 3
-
-struct layer_suspect {
-    const char *rows;
-    struct layer_rule rules[MOST_RULES];
-    const char *text; /* "equals ours with ..." */
-};
-
 static const struct layer_suspect suspects[] = {
     /* The embedding of the timestep: the first thing to look at (its faults touch all that follows). */
     {UNET, {{"unet.time_proj", LAYER_SIN_COS_EXCHANGED, 0}},
@@ -191,6 +183,23 @@ static const struct layer_suspect suspects[] = {
     {TEXT, {{"text_encoder*.fc2", LAYER_NO_RESIDUAL, 0}}, "no residual round the MLP"},
 };
 
+size_t layer_suspect_count(void)
+{
+    return sizeof suspects / sizeof *suspects;
+}
+
+const struct layer_suspect *layer_suspect_at(size_t i)
+{
+    return &suspects[i];
+}
+
+size_t layer_rule_count(const struct layer_suspect *suspect)
+{
+    size_t count = 0;
+    while (count < MOST_RULES && suspect->rules[count].layers) count++;
+    return count;
+}
+
 /* --- Layers ------------------------------------------------------------------------------- */
 
 static bool try_rules(struct diagnosis *d, const struct layer_rule *rules, size_t count, const char *text)
@@ -213,14 +222,12 @@ static bool is_settled(const struct diagnosis *d)
 
 static void try_layers(struct diagnosis *d)
 {
-    for (size_t i = 0; i < sizeof suspects / sizeof *suspects && !is_settled(d); i++) {
+    for (size_t i = 0; i < layer_suspect_count() && !is_settled(d); i++) {
         const struct layer_suspect *suspect = &suspects[i];
         char text[SUSPECT_TEXT];
-        size_t count = 0;
         if (d->status != STATUS_OK || !name_matches(d->row->name, suspect->rows)) continue;
-        while (count < MOST_RULES && suspect->rules[count].layers) count++;
         snprintf(text, sizeof text, "equals ours with %s", suspect->text);
-        try_rules(d, suspect->rules, count, text);
+        try_rules(d, suspect->rules, layer_rule_count(suspect), text);
     }
 }
 
