@@ -194,7 +194,7 @@ static bool change_conv2d(struct forward *f, const struct kernel_call *call, con
         layer.pad_top -= ahead, layer.pad_left -= ahead;
         if (layer.stride == 1) layer.pad_bottom += ahead, layer.pad_right += ahead;
         break;
-    case LAYER_NO_RESIDUAL: return is(call, "conv2d_added") && conv2d_instead(f, call, &layer, false);
+    case LAYER_NO_RESIDUAL: return call->and.rank > 0 && conv2d_instead(f, call, &layer, false);
     case LAYER_LEFT_OUT:
         return is(call, "conv2d") && tensor_same_shape(&call->x, &call->y) && deliver(f, call, call->x);
     case LAYER_BILINEAR: return is(call, "upsample_conv2d") && upsample_bilinear(f, call);
