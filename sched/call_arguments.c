@@ -15,9 +15,9 @@ static enum status check_keys(
         bool known = false;
         for (size_t i = 0; i < count; i++) known = known || strcmp(item->string, names[i]) == 0;
         if (known) continue;
-        const char *nearest = nearest_name(item->string, names, count);
-        return error_input(error, "no argument %.80s%s%s%s", item->string, nearest ? " (did you mean " : "",
-            nearest ? nearest : "", nearest ? "?)" : "");
+        char meant[64];
+        return error_input(error, "no argument %.80s%s", item->string,
+            did_you_mean(nearest_name(item->string, names, count), "", meant, sizeof meant));
     }
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 #include "config.h"
 #include "known_options.h"
+#include "nearest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -331,5 +332,12 @@ bool option_is(const char *option, const char *value)
 enum status option_refuse(const char *name, const char *value, const char *choices, struct error *error)
 {
     if (!value) return error_input(error, "%s: expected %s, got null", name, choices);
-    return error_input(error, "%s: expected %s, got \"%.100s\"", name, choices, value);
+    char quoted[256], meant[96];
+    const char *names[16];
+    size_t count = 0;
+    snprintf(quoted, sizeof quoted, "%s", choices);
+    for (char *rest = quoted, *name_of_choice; count < 16 && strsep(&rest, "\"") && rest;)
+        if ((name_of_choice = strsep(&rest, "\"")) && rest) names[count++] = name_of_choice;
+    return error_input(error, "%s: expected %s, got \"%.100s\"%s", name, choices, value,
+        did_you_mean(nearest_name(value, names, count), "", meant, sizeof meant));
 }

@@ -1,5 +1,7 @@
 #include "json.h"
 
+#include "mistaken_content.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -81,14 +83,22 @@ enum status json_parse(const char *text, size_t length, const char *name, cJSON 
     memcpy(copy, text, length);
     copy[length] = '\0';
 
-    enum status status = prepare(copy, length, error);
     cJSON *value = NULL;
-    if (status == STATUS_OK && memchr(text, '\0', length))
-        status = error_input(error, "not JSON: it holds a zero byte");
+    enum status status = STATUS_OK;
+    const char *mistaken = mistaken_content(text, length);
+    if (mistaken)
+        status = error_input(error, "expected JSON, got %s", mistaken);
+    else if (memchr(text, '\0', length))
+        status = error_input(error, "expected JSON, which is text, got a binary file (it holds a zero byte)");
+    else
+        status = prepare(copy, length, error);
     if (status == STATUS_OK) {
         const char *end = copy;
+        char reason[80];
         value = cJSON_ParseWithLengthOpts(copy, length + 1, &end, true);
-        if (!value) status = error_input(error, "not valid JSON at line %zu", line_of(copy, end));
+        if (!value)
+            status = error_input(error, "not valid JSON at line %zu%s", line_of(copy, end),
+                explain_json(copy, length, end, reason, sizeof reason));
     }
     if (status == STATUS_OK) status = refuse_duplicate_keys(value, error);
     free(copy);
@@ -155,10 +165,24 @@ static const cJSON *find(const cJSON *object, const char *key, bool *found)
     return item;
 }
 
+/* "7,5", "7.5", "true": what is a value but for its comma or its quotes. */
+static const char *hint_of_text(const char *text)
+{
+    const size_t digits = strspn(text, "-0123456789"), comma = text[digits] == ',';
+    if (digits && comma && text[digits + 1] && !text[digits + 1 + strspn(text + digits + 1, "0123456789")])
+        return " (with a point, not a comma)";
+    char *end;
+    strtod(text, &end);
+    bool is_number = *text && !*end, is_word = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+    return is_number || is_word ? " (without the quotes)" : "";
+}
+
 static enum status wrong_type(const cJSON *item, const char *key, const char *expected, struct error *error)
 {
     char shown[120];
-    return error_input(error, "%s: expected %s, got %s", key, expected, json_show(item, shown, sizeof shown));
+    bool may_be_meant = cJSON_IsString(item) && strstr(expected, "string") == NULL;
+    return error_input(error, "%s: expected %s, got %s%s", key, expected,
+        json_show(item, shown, sizeof shown), may_be_meant ? hint_of_text(item->valuestring) : "");
 }
 
 enum status json_get_int(const cJSON *object, const char *key, int64_t minimum, int64_t maximum,

@@ -1,5 +1,8 @@
 #include "nearest.h"
 
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_LENGTH 64
@@ -33,19 +36,50 @@ static size_t edit_distance(const char *a, const char *b)
     return previous[length_b];
 }
 
-const char *nearest_name(const char *name, const char *const *candidates, size_t count)
+/* `name` in small letters, and '-' for '_' and spaces. Returns false where it is too long. */
+static bool fold(const char *name, char folded[MAX_LENGTH])
 {
     size_t length = strlen(name);
-    if (length >= MAX_LENGTH) return NULL;
-    const char *best = NULL;
-    size_t best_distance = (length + 2) / 3 + 1; /* at most a third of the letters, and at least one */
+    if (length >= MAX_LENGTH) return false;
+    for (size_t i = 0; i <= length; i++)
+        folded[i] = name[i] == '_' || name[i] == ' ' ? '-' : (char)tolower((unsigned char)name[i]);
+    return true;
+}
+
+/* Whether `name` is the beginning of `candidate`, or words of it. Two letters are the beginning of too much.
+ */
+static bool is_part(const char *name, const char *candidate)
+{
+    size_t length = strlen(name);
+    if (length < 3) return false;
+    if (strncmp(candidate, name, length) == 0) return true;
+    for (const char *at = candidate; (at = strstr(at, name)); at++)
+        if (at[-1] == '-' && (at[length] == '-' || !at[length])) return true;
+    return false;
+}
+
+const char *nearest_name(const char *name, const char *const *candidates, size_t count)
+{
+    char wanted[MAX_LENGTH], folded[MAX_LENGTH];
+    if (!fold(name, wanted)) return NULL;
+    const char *best = NULL, *whole = NULL;
+    size_t best_distance = (strlen(name) + 2) / 3 + 1; /* at most a third of the letters, and at least one */
     for (size_t i = 0; i < count; i++) {
-        if (strlen(candidates[i]) >= MAX_LENGTH) continue;
-        size_t distance = edit_distance(name, candidates[i]);
+        if (!fold(candidates[i], folded)) continue;
+        size_t distance = edit_distance(wanted, folded);
         if (distance < best_distance) {
             best_distance = distance;
             best = candidates[i];
         }
+        if (is_part(wanted, folded) && (!whole || strlen(candidates[i]) < strlen(whole)))
+            whole = candidates[i];
     }
-    return best;
+    return whole && best_distance > 1 ? whole : best;
+}
+
+const char *did_you_mean(const char *nearest, const char *before, char *buffer, size_t size)
+{
+    *buffer = '\0';
+    if (nearest) snprintf(buffer, size, " (did you mean %s%s?)", before, nearest);
+    return buffer;
 }

@@ -1,60 +1,12 @@
 #include "real.h"
+
+#include "custom_schedule.h"
 #include "solver.h"
-#include "uncovered_classes.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SOLVER(stem) extern const struct solver REAL_NAME(stem##_solver);
-#include "solvers.h"
-#undef SOLVER
-
-static const struct solver *const solvers[] = {
-#define SOLVER(stem) &REAL_NAME(stem##_solver),
-#include "solvers.h"
-#undef SOLVER
-    NULL};
-
-size_t scheduler_class_count(void)
-{
-    return sizeof solvers / sizeof solvers[0] - 1;
-}
-
-const char *scheduler_class_name(size_t i)
-{
-    return i < scheduler_class_count() ? solvers[i]->class_name : NULL;
-}
-
-const struct solver *scheduler_class_solver(const char *class_name)
-{
-    for (size_t i = 0; i < scheduler_class_count(); i++)
-        if (strcmp(class_name, solvers[i]->class_name) == 0) return solvers[i];
-    return NULL;
-}
-
-static enum status find_solver(const cJSON *config, const struct solver **solver, struct error *error)
-{
-    if (!cJSON_IsObject(config)) return error_input(error, "expected a scheduler config, a JSON object");
-    const char *name = NULL;
-    enum status status = json_get_string(config, "_class_name", &name, NULL, error);
-    if (status != STATUS_OK) return status;
-    if (!name) return error_input(error, "_class_name: missing; expected the name of a scheduler class");
-    *solver = scheduler_class_solver(name);
-    if (*solver) return STATUS_OK;
-    const char *reason = why_not_covered(name);
-    if (reason)
-        return error_input(
-            error, "_class_name: %s is a class of diffusers that Plumb does not have: %s", name, reason);
-    char known[800] = "";
-    for (size_t k = 0; k < scheduler_class_count(); k++) {
-        strncat(known, k ? ", " : "", sizeof known - strlen(known) - 1);
-        strncat(known, solvers[k]->class_name, sizeof known - strlen(known) - 1);
-    }
-    return error_input(error,
-        "_class_name: expected one of the scheduler classes, got \"%.100s\"; they are %s", name, known);
-}
 
 /* `_semantics`, which is no option of diffusers': "diffusers" or "documented". */
 static enum status read_semantics(const cJSON *config, enum semantics *semantics, struct error *error)
@@ -74,7 +26,7 @@ enum status scheduler_create(
 {
     *out = NULL;
     const struct solver *solver = NULL;
-    enum status status = find_solver(config, &solver, error);
+    enum status status = scheduler_class_of_config(config, &solver, error);
     if (status != STATUS_OK) return status;
 
     struct scheduler *scheduler = calloc(1, sizeof *scheduler);
@@ -202,6 +154,7 @@ enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct sc
     scheduler->timesteps_are_set = true;
     scheduler->step_index = scheduler->begin_index = -1;
     scheduler->step_order = 0;
+    warn_of_custom_schedule(scheduler, request, warnings);
     return STATUS_OK;
 }
 

@@ -141,6 +141,11 @@ void scheduler_clear_state(struct scheduler *scheduler);
 #define scheduler_class_solver(...) REAL_NAME(scheduler_class_solver)(__VA_ARGS__)
 const struct solver *scheduler_class_solver(const char *class_name);
 
+/* The class that `_class_name` of a scheduler's config names. The error of an unknown one says what it is
+ * instead, which class it may mean, or why Plumb does not have it. */
+#define scheduler_class_of_config(...) REAL_NAME(scheduler_class_of_config)(__VA_ARGS__)
+enum status scheduler_class_of_config(const cJSON *config, const struct solver **solver, struct error *error);
+
 /* The schedule becomes the allocated list `timesteps` or `sigmas`, which the scheduler frees from now on. */
 void scheduler_take_timesteps(
     struct scheduler *scheduler, double *timesteps, size_t count, enum timestep_dtype dtype);
