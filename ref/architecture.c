@@ -27,11 +27,11 @@ static enum status refuse_name(const char *name, struct error *error)
             used +=
                 (size_t)snprintf(all + used, sizeof all - used, "%s%s", count > 1 ? ", " : "", text->name);
     }
-    const char *nearest = nearest_name(name, names, count);
+    char meant[64];
     return error_input(error,
         "architecture: expected one of %s, or a file of configs/architectures' form whose name ends in "
-        ".json; got \"%.100s\"%s%s%s",
-        all, name, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+        ".json; got \"%.100s\"%s",
+        all, name, did_you_mean(nearest_name(name, names, count), "", meant, sizeof meant));
 }
 
 static enum status read_json(const char *name, cJSON **json, struct error *error)

@@ -1,9 +1,8 @@
 #include "checkpoint.h"
 
-#include "paths.h"
+#include "no_checkpoint.h"
 
 #include <errno.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,13 @@ enum status checkpoint_read_json(const struct checkpoint *checkpoint, const char
     *out = NULL;
     char *path = checkpoint_path(checkpoint, component, file);
     if (!path) return error_memory(error, strlen(checkpoint->folder));
-    enum status status = json_read_file(path, out, error);
+    struct stat info;
+    enum status status = STATUS_OK;
+    if (component && stat(path, &info) != 0 && errno == ENOENT)
+        status =
+            error_input(error, "%s: cannot be read: %s (an incomplete download?)", path, strerror(ENOENT));
+    else
+        status = json_read_file(path, out, error);
     if (status == STATUS_OK && !cJSON_IsObject(*out)) {
         cJSON_Delete(*out);
         *out = NULL;
@@ -62,102 +67,7 @@ enum status checkpoint_prefix(const struct checkpoint *checkpoint, const char *c
     return error_prefix(error, status, "%s/%s/%s: ", checkpoint->folder, component, file);
 }
 
-/* --- What a path that is no checkpoint looks like ----------------------------------------- */
-
-static bool is_there(const struct checkpoint *checkpoint, const char *component, const char *file)
-{
-    char *path = checkpoint_path(checkpoint, component, file);
-    struct stat info;
-    bool there = path && stat(path, &info) == 0;
-    free(path);
-    return there;
-}
-
-static bool is_weights_file(const char *name)
-{
-    return path_ends_with(name, ".safetensors") || path_ends_with(name, ".ckpt") ||
-           path_ends_with(name, ".gguf") || path_ends_with(name, ".bin") || path_ends_with(name, ".pt");
-}
-
-/* Copies the first (in order) weights file's name in the folder itself. */
-static bool find_weights_file(const char *folder_path, char *name, size_t size)
-{
-    *name = '\0';
-    DIR *folder = opendir(folder_path);
-    if (!folder) return false;
-    struct dirent *entry;
-    while ((entry = readdir(folder)) != NULL)
-        if (is_weights_file(entry->d_name) && (!*name || strcmp(entry->d_name, name) < 0))
-            snprintf(name, size, "%s", entry->d_name);
-    closedir(folder);
-    return *name != '\0';
-}
-
-static enum status say_what_file(const char *path, struct error *error)
-{
-    if (is_weights_file(path))
-        return error_input(error,
-            "%s: a single-file checkpoint; expected a Diffusers folder (model_index.json, unet/, vae/, ...), "
-            "which diffusers makes of it with from_single_file(...).save_pretrained(...)",
-            path);
-    if (path_ends_with(path, "model_index.json"))
-        return error_input(error, "%s: expected the checkpoint's folder, got a file in it", path);
-    return error_input(error, "%s: expected a checkpoint's folder, got a file", path);
-}
-
-static enum status say_what_folder(const struct checkpoint *checkpoint, struct error *error)
-{
-    const char *folder = checkpoint->folder;
-    char name[256];
-    if (is_there(checkpoint, NULL, "config.json"))
-        return error_input(error,
-            "%s: there is no model_index.json, but a config.json: this is one component of a checkpoint; "
-            "expected "
-            "the folder above it",
-            folder);
-    if (is_there(checkpoint, "unet", NULL) || is_there(checkpoint, "vae", NULL))
-        return error_input(error,
-            "%s: there is no model_index.json beside the components' folders (an incomplete download?)",
-            folder);
-    if (find_weights_file(folder, name, sizeof name))
-        return error_input(error,
-            "%s: there is no model_index.json, but %s: a checkpoint in the original format; expected a "
-            "Diffusers "
-            "folder, which diffusers makes of it with from_single_file(...).save_pretrained(...)",
-            folder, name);
-    return error_input(error, "%s: there is no model_index.json: this is no Diffusers folder", folder);
-}
-
 /* --- model_index.json --------------------------------------------------------------------- */
-
-static enum status refuse_pipeline(const char *name, struct error *error)
-{
-    static const struct {
-        const char *prefix, *what;
-    } families[] = {
-        {"StableDiffusion3", "Stable Diffusion 3"},
-        {"Flux", "Flux"},
-        {"StableCascade", "Stable Cascade"},
-        {"PixArt", "PixArt"},
-        {"Kandinsky", "Kandinsky"},
-        {"StableDiffusionXLImg2Img", "the SDXL refiner or another image-to-image checkpoint"},
-        {"StableDiffusionInpaint", "inpainting"},
-        {"StableDiffusionXLInpaint", "inpainting"},
-        {"StableDiffusionInstructPix2Pix", "InstructPix2Pix"},
-        {"StableDiffusionXLInstructPix2Pix", "InstructPix2Pix"},
-        {"StableDiffusionUpscale", "upscaling"},
-        {"LatentConsistencyModel", "latent consistency models"},
-        {"OnnxStableDiffusion", "ONNX files"},
-        {"FlaxStableDiffusion", "Flax files"},
-    };
-    const char *what = NULL;
-    for (size_t i = 0; i < sizeof families / sizeof families[0] && !what; i++)
-        if (strncmp(name, families[i].prefix, strlen(families[i].prefix)) == 0) what = families[i].what;
-    return error_input(error,
-        "_class_name: expected \"StableDiffusionPipeline\" or \"StableDiffusionXLPipeline\", got "
-        "\"%.100s\"%s%s%s",
-        name, what ? " (" : "", what ? what : "", what ? ", which Plumb does not implement)" : "");
-}
 
 static enum status read_class(struct checkpoint *checkpoint, struct error *error)
 {
@@ -222,8 +132,8 @@ enum status checkpoint_open(const char *folder, struct checkpoint *checkpoint, s
 {
     *checkpoint = (struct checkpoint){0};
     struct stat info;
-    if (stat(folder, &info) != 0) return error_file(error, folder, "cannot be read", errno);
-    if (!S_ISDIR(info.st_mode)) return say_what_file(folder, error);
+    if (stat(folder, &info) != 0) return refuse_absent(folder, errno, error);
+    if (!S_ISDIR(info.st_mode)) return refuse_file(folder, error);
 
     checkpoint->folder = strdup(folder);
     if (!checkpoint->folder) return error_memory(error, strlen(folder) + 1);
@@ -235,7 +145,7 @@ enum status checkpoint_open(const char *folder, struct checkpoint *checkpoint, s
     if (!path) {
         status = error_memory(error, length);
     } else if (stat(path, &info) != 0) {
-        status = say_what_folder(checkpoint, error);
+        status = refuse_folder(checkpoint->folder, error);
     } else {
         status = checkpoint_read_json(checkpoint, NULL, "model_index.json", &checkpoint->model_index, error);
         if (status == STATUS_OK) status = read_model_index(checkpoint, error);

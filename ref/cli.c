@@ -1,7 +1,9 @@
 #include "cli.h"
 
 #include "cli_help.h"
+#include "cli_refuse.h"
 #include "safe_text.h"
+#include "usual_names.h"
 
 #include "sched/nearest.h"
 
@@ -46,7 +48,7 @@ static enum status read_number(const struct cli_option *option, const char *text
 
 static enum status read_choice(const struct cli_option *option, const char *text, struct error *error)
 {
-    char expected[256] = "one of ";
+    char expected[256] = "one of ", meant[64];
     size_t count = 0;
     for (; option->choices[count]; count++) {
         if (strcmp(text, option->choices[count]) == 0) {
@@ -56,7 +58,9 @@ static enum status read_choice(const struct cli_option *option, const char *text
         size_t used = strlen(expected);
         snprintf(expected + used, sizeof expected - used, "%s%s", count ? ", " : "", option->choices[count]);
     }
-    return refuse_argument(option, expected, text, error);
+    const char *likely = likely_name(text, option->choices, count);
+    return error_input(error, "--%s: expected %s, got \"%.80s\"%s", option->name, expected, text,
+        did_you_mean(likely, "", meant, sizeof meant));
 }
 
 /* The numbers of a JSON array, or of a list with commas made into one. */
@@ -130,11 +134,14 @@ enum status cli_set(cJSON **object, const char *setting, struct error *error)
     return status;
 }
 
+/* "a,b,c", or "[a, b, c]", as which the list is read. */
 static cJSON *list_of_strings(const char *text)
 {
-    if (!strchr(text, ',')) return cJSON_CreateString(text);
+    size_t length = strlen(text);
+    bool in_brackets = length > 1 && text[0] == '[' && text[length - 1] == ']';
+    if (!strchr(text, ',') && !in_brackets) return cJSON_CreateString(text);
     cJSON *list = cJSON_CreateArray();
-    char *copy = strdup(text), *rest = copy, *item;
+    char *copy = strndup(text + in_brackets, length - 2 * in_brackets), *rest = copy, *item;
     while (list && rest && (item = strsep(&rest, ","))) {
         cJSON *string = cJSON_CreateString(item + strspn(item, " "));
         if (!string || !cJSON_AddItemToArray(list, string)) {
@@ -213,23 +220,6 @@ static struct option *long_options(const struct cli_usage *usage)
     return table;
 }
 
-static enum status refuse_option(
-    const char *word, const struct option *table, const char *command, struct error *error)
-{
-    const char *names[256];
-    size_t count = 0;
-    for (; table[count].name && count < 256; count++) names[count] = table[count].name;
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
-    const char *bare = name + strspn(name, "-");
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(bare, names[i]) == 0)
-            return error_input(error, "--%s takes no value", bare); /* --flag=value */
-    const char *nearest = nearest_name(bare, names, count);
-    return error_input(error, "unknown option %s%s%s%s; see plumb %s --help", name,
-        nearest ? " (did you mean --" : "", nearest ? nearest : "", nearest ? "?)" : "", command);
-}
-
 static void explain(struct invocation *invocation, const struct cli_usage *usage)
 {
     const char *command = invocation->argv[0];
@@ -256,7 +246,7 @@ static enum status parse(
         }
         if (found == ':')
             return error_input(error, "%s needs a value; see plumb %s --help", word, invocation->argv[0]);
-        if (found == '?') return refuse_option(word, table, invocation->argv[0], error);
+        if (found == '?') return cli_refuse_option(invocation, table);
         enum status status = read_argument(&usage->options[found - FIRST_OPTION], optarg, error);
         if (status != STATUS_OK) return status;
     }
@@ -266,13 +256,16 @@ static enum status parse(
         return error_input(
             error, "too few arguments; usage: plumb %s %s", invocation->argv[0], usage->arguments);
     if (invocation->positional_count > usage->maximum_positionals)
-        return error_input(error, "one argument too many: %.80s; usage: plumb %s %s",
-            invocation->positionals[usage->maximum_positionals], invocation->argv[0], usage->arguments);
+        return cli_refuse_argument(invocation, usage, invocation->positionals[usage->maximum_positionals]);
     return STATUS_OK;
 }
 
 enum status cli_parse(struct invocation *invocation, const struct cli_usage *usage)
 {
+    if (invocation->sought_option) {
+        cli_seek_option(invocation, usage);
+        return STATUS_OK;
+    }
     struct option *table = long_options(usage);
     if (!table) return error_memory(&invocation->error, (2 * usage->option_count + 2) * sizeof *table);
     enum status status = parse(invocation, usage, table);

@@ -29,8 +29,11 @@ struct invocation {
     struct error error;
     enum help_form help_form;
 
+    const char *sought_option; /* not NULL: cli_parse() only says whether the command has it */
+    bool sought_option_is_there;
+
     /* What cli_parse() leaves: */
-    bool helped; /* help was asked for and written; there is nothing else to do */
+    bool helped; /* help was written, or sought_option looked for; there is nothing else to do */
     char **positionals;
     size_t positional_count;
 };

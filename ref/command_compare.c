@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "comparison.h"
 #include "heatmap.h"
+#include "output_names.h"
 
 static const char description[] =
     "Two sets of tensors, tensor by tensor: the largest absolute difference, the same as a part of the "
@@ -67,7 +68,9 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     };
     const struct cli_usage usage = {
         "A B [options]", description, examples, options, sizeof options / sizeof *options, 2, 2};
-    return cli_parse(invocation, &usage);
+    enum status status = cli_parse(invocation, &usage);
+    if (status != STATUS_OK || invocation->helped) return status;
+    return check_picture_name("--heatmap", arguments->heatmap, &invocation->error);
 }
 
 static enum status compare(struct invocation *invocation, const struct arguments *arguments,

@@ -5,6 +5,7 @@
 #include "memory_report.h"
 #include "noise.h"
 #include "output_file.h"
+#include "output_names.h"
 #include "pipeline.h"
 #include "png_file.h"
 #include "range_report.h"
@@ -114,6 +115,9 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
     if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
         return error_input(
             &invocation->error, "--out, --trace: expected two files, got %s for both", arguments->out);
+    status = check_picture_name("--out", arguments->out, &invocation->error);
+    if (status == STATUS_OK) status = check_tensors_name("--trace", arguments->trace, &invocation->error);
+    if (status != STATUS_OK) return status;
     return cli_recipe_finish(&arguments->recipe, &invocation->error);
 }
 

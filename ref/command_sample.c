@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "output_names.h"
 #include "sample_plot.h"
 #include "noise.h"
 #include "sample_case.h"
@@ -81,6 +82,7 @@ enum status command_sample(struct invocation *invocation)
     static const char *const arithmetics[] = {"diffusers", "f64", NULL};
     const char *tensors = NULL, *out = NULL, *noise = NULL, *noise_log = NULL;
     int arithmetic = 0, semantics = 0;
+    bool of_plots_alone = false;
     struct sample_plot plot = {.steps = 10, .seed = "0"};
     const struct cli_option options[] = {
         {.name = "tensors",
@@ -118,6 +120,7 @@ enum status command_sample(struct invocation *invocation)
             .alias = "steps",
             .kind = CLI_INTEGER,
             .value = &plot.steps,
+            .given = &of_plots_alone,
             .argument = "N",
             .help = "with --plot: number of steps (10)",
             .minimum = 1,
@@ -130,11 +133,13 @@ enum status command_sample(struct invocation *invocation)
         {.name = "eta",
             .kind = CLI_NUMBER,
             .value = &plot.eta,
+            .given = &of_plots_alone,
             .argument = "X",
             .help = "with --plot: noise of DDIM (0) and of others that have it"},
         {.name = "seed",
             .kind = CLI_STRING,
             .value = &plot.seed,
+            .given = &of_plots_alone,
             .argument = "S",
             .help = "with --plot: of the points and the noise (0)"},
         cli_semantics_option(&semantics),
@@ -149,7 +154,13 @@ enum status command_sample(struct invocation *invocation)
     status = cli_set_semantics(&plot.settings, semantics, error);
     if (status != STATUS_OK) goto done;
     plot.f64 = arithmetic == 1;
-    if (plot.path)
+    status = check_picture_name("--plot", plot.path, error);
+    if (status == STATUS_OK) status = check_tensors_name("--out", out, error);
+    if (status != STATUS_OK) goto done;
+    if (of_plots_alone && !plot.path)
+        status = error_input(
+            error, "--steps, --eta and --seed: add --plot P.png, which they are of; a case has its own");
+    else if (plot.path)
         status = sample_plot(invocation, &plot);
     else if (!tensors || !out)
         status =

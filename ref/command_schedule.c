@@ -1,5 +1,6 @@
 #include "class_list.h"
 #include "cli.h"
+#include "output_names.h"
 #include "schedule_columns.h"
 #include "schedule_plot.h"
 #include "schedule_table.h"
@@ -142,13 +143,17 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
         return error_input(
             &invocation->error, "--steps, --timesteps and --sigmas exclude each other: give one");
     if (invocation->positional_count > 1 && !arguments->plot)
-        return error_input(&invocation->error, "several schedulers go into a plot: add --plot P.png");
+        return error_input(&invocation->error,
+            "several schedulers go into a plot: add --plot P.png, or leave out \"%.80s\"",
+            invocation->positionals[1]);
     if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
         return error_input(&invocation->error,
             "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
     if (arguments->explain && (arguments->format != SCHEDULE_AS_TABLE || arguments->arithmetic == BOTH))
         return error_input(
             &invocation->error, "--explain is a text: leave out --format, and ask for one arithmetic");
+    status = check_picture_name("--plot", arguments->plot, &invocation->error);
+    if (status != STATUS_OK) return status;
     return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
 }
 

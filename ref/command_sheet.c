@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "contact_sheet.h"
 
+#include "output_names.h"
 #include "paths.h"
 
 #include <stdlib.h>
@@ -54,6 +55,8 @@ enum status command_sheet(struct invocation *invocation)
     struct error *error = &invocation->error;
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) return status;
+    status = check_picture_name("OUT", invocation->positionals[0], error);
+    if (status != STATUS_OK) return status;
     size_t count = invocation->positional_count - 1;
     struct sheet_item *items = calloc(count, sizeof *items);
     if (!items) return error_memory(error, count * sizeof *items);

@@ -1,8 +1,11 @@
 #include "commands.h"
+#include "usual_names.h"
 
 #include "sched/nearest.h"
 
+#include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command commands[] = {
     {"run", "CHECKPOINT", "text to image", command_run},
@@ -31,8 +34,23 @@ const struct command *command_find(const char *name, struct error *error)
         if (strcmp(name, command->name) == 0) return command;
         names[count++] = command->name;
     }
-    const char *nearest = nearest_name(name, names, count);
-    error_input(error, "no command \"%.60s\"%s%s%s; see plumb --help", name, nearest ? " (did you mean " : "",
-        nearest ? nearest : "", nearest ? "?)" : "");
+    char meant[64];
+    if (*name == '-' || access(name, F_OK) == 0)
+        error_input(error, "a command comes first, as in plumb run, got \"%.60s\"; see plumb --help", name);
+    else
+        error_input(error, "no command \"%.60s\"%s; see plumb --help", name,
+            did_you_mean(likely_name(name, names, count), "", meant, sizeof meant));
+    return NULL;
+}
+
+const char *command_with_option(const char *option)
+{
+    for (const struct command *command = commands; command->name; command++) {
+        char *argv[] = {(char *)(uintptr_t)command->name, NULL};
+        struct invocation asked = {.argc = 1, .argv = argv, .sought_option = option};
+        command->run(&asked);
+        warnings_free(&asked.warnings);
+        if (asked.sought_option_is_there) return command->name;
+    }
     return NULL;
 }

@@ -18,4 +18,7 @@ extern const struct command commands[];
 /* NULL, with an error that says which one is meant, where there is none of that name. */
 const struct command *command_find(const char *name, struct error *error);
 
+/* The first command that has an option of this name (without hyphens); NULL where none has. */
+const char *command_with_option(const char *option);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,14 +59,22 @@ enum status npy_folder_read(struct tensor_set *set, const char *path, struct err
     DIR *folder = opendir(path);
     if (!folder) return error_file(error, path, "cannot be read", errno);
     enum status status = STATUS_OK;
+    char other[NAME_MAX + 1] = ""; /* the first set of tensors, in order, that is a file of its own */
     struct dirent *entry;
     while (status == STATUS_OK && (errno = 0, entry = readdir(folder)) != NULL)
-        if (entry->d_name[0] != '.') status = read_one(set, path, entry->d_name, error);
+        if (entry->d_name[0] != '.') {
+            status = read_one(set, path, entry->d_name, error);
+            bool is_other =
+                path_ends_with(entry->d_name, ".safetensors") || path_ends_with(entry->d_name, ".npz");
+            if (is_other && (!*other || strcmp(entry->d_name, other) < 0))
+                snprintf(other, sizeof other, "%s", entry->d_name);
+        }
     if (status == STATUS_OK && errno != 0) status = error_file(error, path, "cannot be read", errno);
     closedir(folder);
     if (status == STATUS_OK && set->count == 0)
         status =
-            error_input(error, "%s: the folder holds no .npy file and no raw one (.f32 with .json)", path);
+            error_input(error, "%s: the folder holds no .npy file and no raw one (.f32 with .json)%s%.200s%s",
+                path, *other ? "; " : "", other, *other ? " is a file to name" : "");
     return status;
 }
 

@@ -72,10 +72,21 @@ static void warn_of_ignored(const struct run *run)
             run->warnings, "guidance_rescale: ignored without guidance (guidance_scale at or below 1)");
     bool negative_sizes = r->negative_original_size.given || r->negative_crops_coords_top_left.given ||
                           r->negative_target_size.given;
-    bool sizes = r->original_size.given || r->crops_coords_top_left.given || r->target_size.given;
-    if (!run->pipeline->is_xl && (sizes || negative_sizes || r->denoising_end > 0))
-        warnings_add(run->warnings,
-            "sizes, crops_coords_top_left and denoising_end: ignored, they are arguments of SDXL");
+    const struct {
+        const char *name;
+        bool given;
+    } of_sdxl[] = {
+        {"original_size", r->original_size.given},
+        {"crops_coords_top_left", r->crops_coords_top_left.given},
+        {"target_size", r->target_size.given},
+        {"negative_original_size", r->negative_original_size.given},
+        {"negative_crops_coords_top_left", r->negative_crops_coords_top_left.given},
+        {"negative_target_size", r->negative_target_size.given},
+        {"denoising_end", r->denoising_end > 0},
+    };
+    for (size_t i = 0; !run->pipeline->is_xl && i < sizeof of_sdxl / sizeof *of_sdxl; i++)
+        if (of_sdxl[i].given)
+            warnings_add(run->warnings, "%s: ignored, it is an argument of SDXL", of_sdxl[i].name);
     if (run->pipeline->is_xl && negative_sizes &&
         !(r->negative_original_size.given && r->negative_target_size.given))
         warnings_add(run->warnings, "negative sizes: ignored unless both negative_original_size and "
@@ -97,7 +108,7 @@ void check_inputs(struct run *run)
     if (run->f.status == STATUS_OK) run->f.status = check_sizes(run, run->f.error);
     if (run->f.status == STATUS_OK && r->num_seeds != 1 && (int64_t)r->num_seeds != run->batch)
         run->f.status = error_input(run->f.error,
-            "seed: %zu seeds for %lld pictures; expected one for all, or one a picture", r->num_seeds,
-            (long long)run->batch);
+            "seed: %zu seeds for %lld picture%s; expected one for all, or one a picture", r->num_seeds,
+            (long long)run->batch, run->batch == 1 ? "" : "s");
     if (run->f.status == STATUS_OK) warn_of_ignored(run);
 }

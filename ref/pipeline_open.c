@@ -3,6 +3,7 @@
 #include "pipeline.h"
 
 #include "sched/known_options.h"
+#include "sched/nearest.h"
 #include "sched/scheduler.h"
 
 #include <stdio.h>
@@ -215,8 +216,10 @@ static enum status check_overrides(const cJSON *overrides, struct error *error)
     {
         const char *nearest = NULL;
         if (item->string[0] == '_' || scheduler_option_is_known(item->string, &nearest)) continue;
-        return error_input(error, "scheduler: %.80s: no scheduler has this option%s%s%s", item->string,
-            nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+        char meant[64];
+        if (strcmp(item->string, "class_name") == 0) nearest = "_class_name";
+        return error_input(error, "scheduler: %.80s: no scheduler has this option%s", item->string,
+            did_you_mean(nearest, "", meant, sizeof meant));
     }
     return STATUS_OK;
 }
@@ -225,6 +228,15 @@ static enum status check_overrides(const cJSON *overrides, struct error *error)
  * where the checkpoint's file is wrong. */
 static void warn_of_prediction_type(const cJSON *file, const cJSON *overrides, struct warnings *warnings)
 {
+    const char *their_class = "", *our_class = "";
+    json_get_string(file, "_class_name", &their_class, NULL, NULL);
+    json_get_string(overrides, "_class_name", &our_class, NULL, NULL);
+    bool is_theirs_flow = strncmp(their_class, "FlowMatch", strlen("FlowMatch")) == 0;
+    if (strncmp(our_class, "FlowMatch", strlen("FlowMatch")) == 0 && !is_theirs_flow)
+        warnings_add(warnings,
+            "scheduler: %.80s: right only for a model that was trained by flow matching; the "
+            "checkpoint's scheduler is a %.80s",
+            our_class, their_class);
     const char *theirs = "epsilon", *ours = NULL; /* the default of every class */
     json_get_string(file, "prediction_type", &theirs, NULL, NULL);
     json_get_string(overrides, "prediction_type", &ours, NULL, NULL);
@@ -233,6 +245,21 @@ static void warn_of_prediction_type(const cJSON *file, const cJSON *overrides, s
             "scheduler: prediction_type: \"%.40s\", but the checkpoint's scheduler has "
             "\"%.40s\": right only for a model that was trained so",
             ours, theirs);
+}
+
+/* Lin et al. 2023 (arXiv 2305.08891), section 3.1: where no signal is left, the noise says nothing of the
+ * picture. */
+static void warn_of_zero_snr(const cJSON *config, struct warnings *warnings)
+{
+    const char *type = "epsilon";
+    bool zero_snr = false;
+    json_get_string(config, "prediction_type", &type, NULL, NULL);
+    json_get_bool(config, "rescale_betas_zero_snr", &zero_snr, NULL, NULL);
+    if (zero_snr && strcmp(type, "epsilon") == 0)
+        warnings_add(warnings,
+            "scheduler: rescale_betas_zero_snr: expected a model with prediction_type "
+            "\"v_prediction\", got \"epsilon\": the last timestep is noise alone, which the noise "
+            "says nothing of");
 }
 
 /* Published files carry a handful of options of other classes (SD 1.5's PNDM has clip_sample). Those that
@@ -273,6 +300,7 @@ enum status pipeline_scheduler_config(const struct pipeline *pipeline, const str
         if (status == STATUS_OK) status = set_key(*config, item->string, cJSON_Duplicate(item, true), error);
     }
     warn_of_prediction_type(pipeline->scheduler_config, overrides, warnings);
+    warn_of_zero_snr(*config, warnings);
     drop_leftovers(*config, pipeline->scheduler_config, overrides);
     if (status != STATUS_OK) {
         cJSON_Delete(*config);

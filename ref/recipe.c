@@ -1,5 +1,7 @@
 #include "recipe.h"
 
+#include "usual_names.h"
+
 #include "sched/nearest.h"
 
 #include <math.h>
@@ -43,9 +45,12 @@ static enum status check_keys(const cJSON *json, struct error *error)
         if (is_among(key, known_keys, COUNT(known_keys))) continue;
         if (is_among(key, refused_keys, COUNT(refused_keys)))
             return error_input(error, "%s: an argument of the Diffusers call that a recipe cannot have", key);
-        const char *nearest = nearest_name(key, known_keys, COUNT(known_keys));
-        return error_input(error, "%.80s: no such argument%s%s%s", key, nearest ? " (did you mean " : "",
-            nearest ? nearest : "", nearest ? "?)" : "");
+        char meant[64];
+        const char *reason = why_there_is_none(key),
+                   *likely = likely_name(key, known_keys, COUNT(known_keys));
+        if (reason) return error_input(error, "%.80s: no such argument: %s", key, reason);
+        return error_input(
+            error, "%.80s: no such argument%s", key, did_you_mean(likely, "", meant, sizeof meant));
     }
     return STATUS_OK;
 }
@@ -160,8 +165,13 @@ static enum status read_generator(const cJSON *json, struct recipe *recipe, stru
     enum status status = json_get_string(json, "generator", &name, NULL, error);
     if (status != STATUS_OK) return status;
     recipe->generator = generator_kind_of(name);
-    if (recipe->generator == GENERATOR_KINDS)
-        return error_input(error, "generator: expected " GENERATOR_NAMES ", got \"%.60s\"", name);
+    if (recipe->generator == GENERATOR_KINDS) {
+        const char *names[GENERATOR_KINDS];
+        char meant[64];
+        for (int i = 0; i < GENERATOR_KINDS; i++) names[i] = generator_name((enum generator_kind)i);
+        return error_input(error, "generator: expected " GENERATOR_NAMES ", got \"%.60s\"%s", name,
+            did_you_mean(likely_name(name, names, GENERATOR_KINDS), "", meant, sizeof meant));
+    }
     return STATUS_OK;
 }
 
@@ -181,7 +191,9 @@ static enum status read_scheduler(const cJSON *json, struct recipe *recipe, stru
     if (!scheduler || cJSON_IsNull(scheduler)) return STATUS_OK;
     char shown[80];
     if (!cJSON_IsObject(scheduler))
-        return error_input(error, "scheduler: expected an object with _class_name and options, got %s",
+        return error_input(error,
+            "scheduler: expected an object with _class_name and options, as {\"_class_name\": "
+            "\"DDIMScheduler\"}, got %s",
             json_show(scheduler, shown, sizeof shown));
     recipe->scheduler = cJSON_Duplicate(scheduler, true);
     return recipe->scheduler ? STATUS_OK : error_memory(error, 0);

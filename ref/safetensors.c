@@ -118,8 +118,8 @@ static enum status read_tensor(
     if (offsets[0] > offsets[1] || (uint64_t)offsets[1] > data.size)
         return error_input(error,
             "data_offsets: expected begin <= end <= %zu, the size of the data, got [%" PRId64 ", %" PRId64
-            "]",
-            data.size, offsets[0], offsets[1]);
+            "]%s",
+            data.size, offsets[0], offsets[1], offsets[0] <= offsets[1] ? " (a truncated file?)" : "");
     if ((size_t)(offsets[1] - offsets[0]) != count * dtype_size(tensor->dtype))
         return error_input(error, "data_offsets: %" PRId64 " bytes, but %s of %s takes %zu",
             offsets[1] - offsets[0], shape, dtype_name(tensor->dtype), count * dtype_size(tensor->dtype));

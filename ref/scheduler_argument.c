@@ -2,13 +2,16 @@
  * A scheduler as it is named on a command line.
  */
 #include "cli.h"
+#include "no_checkpoint.h"
 #include "paths.h"
+#include "scheduler_nicknames.h"
 
 #include "sched/nearest.h"
 #include "sched/scheduler.h"
 #include "sched/uncovered_classes.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +29,7 @@ static void shorten(const char *name, char *buffer, size_t size)
     for (char *c = buffer; *c; c++) *c = (char)tolower((unsigned char)*c);
 }
 
-/* The class that a misspelt name may mean: the nearest, or the shortest that begins so (Euler:
- * EulerDiscreteScheduler); NULL where there is none. */
+/* The class that a misspelt name may mean; NULL where there is none. */
 static const char *guess_class(const char *name)
 {
     char wanted[64], shorts[MOST_CLASSES][64];
@@ -40,11 +42,6 @@ static const char *guess_class(const char *name)
         if (strcmp(wanted, candidates[count]) == 0) return scheduler_class_name(count);
     }
     const char *guess = nearest_name(wanted, candidates, count);
-    const bool near = guess != NULL;
-    for (size_t i = 0; !near && *wanted && i < count; i++)
-        if (strncmp(candidates[i], wanted, strlen(wanted)) == 0 &&
-            (!guess || strlen(candidates[i]) < strlen(guess)))
-            guess = candidates[i];
     for (size_t i = 0; i < count; i++)
         if (candidates[i] == guess) return scheduler_class_name(i);
     return NULL;
@@ -59,11 +56,14 @@ enum status cli_scheduler_class(const char *name, const char **class_name, struc
         if (strcmp(full, *class_name) == 0) return STATUS_OK;
     }
     const char *reason = why_not_covered(full), *guess = guess_class(name);
+    char settings[160] = "", meant[192];
     if (reason)
         return error_input(error, "%s: a class of diffusers that Plumb does not have: %s", full, reason);
+    if (!scheduler_of_nickname(name, settings, sizeof settings) && guess)
+        snprintf(settings, sizeof settings, "%s", guess);
     return error_input(error,
-        "%.100s: neither a file nor a scheduler class%s%s%s; plumb schedule --list names the classes", name,
-        guess ? " (did you mean " : "", guess ? guess : "", guess ? "?)" : "");
+        "%.100s: neither a file nor a scheduler class%s; plumb schedule --list names the classes", name,
+        did_you_mean(*settings ? settings : NULL, "", meant, sizeof meant));
 }
 
 /* A class by its name; the config then has the class's defaults throughout. */
@@ -96,14 +96,20 @@ enum status cli_set_semantics(cJSON **settings, int semantics, struct error *err
     return semantics ? cli_set(settings, "_semantics=documented", error) : STATUS_OK;
 }
 
+/* A checkpoint's folder, or its scheduler/ itself. */
 static enum status config_of_folder(const char *folder, cJSON **config, struct error *error)
 {
-    char *path = NULL;
-    if (asprintf(&path, "%s/scheduler/scheduler_config.json", folder) < 0)
-        return error_memory(error, strlen(folder));
-    enum status status = json_read_file(path, config, error);
-    free(path);
-    return status;
+    static const char *const places[] = {"scheduler/scheduler_config.json", "scheduler_config.json"};
+    for (size_t i = 0; i < 2; i++) {
+        char *path = NULL;
+        if (asprintf(&path, "%s/%s", folder, places[i]) < 0) return error_memory(error, strlen(folder));
+        bool is_there = access(path, F_OK) == 0;
+        enum status status = is_there ? json_read_file(path, config, error) : STATUS_OK;
+        free(path);
+        if (is_there) return status;
+    }
+    return error_input(
+        error, "%s: the folder has no %s, as a checkpoint has, and no %s", folder, places[0], places[1]);
 }
 
 enum status cli_merge(cJSON *onto, const cJSON *from, struct error *error)
@@ -130,8 +136,10 @@ enum status cli_scheduler_config(
     enum status status;
     if (exists && S_ISDIR(info.st_mode))
         status = config_of_folder(argument, config, error);
-    else if (exists || strchr(argument, '/') || path_ends_with(argument, ".json"))
+    else if (exists)
         status = json_read_file(argument, config, error);
+    else if (strchr(argument, '/') || path_ends_with(argument, ".json"))
+        status = refuse_absent(argument, errno, error);
     else
         status = config_of_class(argument, config, error);
     if (status == STATUS_OK && !cJSON_IsObject(*config))

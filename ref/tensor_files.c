@@ -7,6 +7,8 @@
 #include "paths.h"
 #include "output_file.h"
 
+#include "sched/mistaken_content.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -97,6 +99,15 @@ static enum status read_single_npy(
     return tensor_set_append(set, name, length, &tensor, owned, error);
 }
 
+/* The ending of what torch.save() writes and no one else; NULL where the path has none. */
+static const char *pickle_ending(const char *path)
+{
+    static const char *const endings[] = {".pt", ".pth", ".ckpt", ".pkl", ".bin"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (path_ends_with(path, endings[i])) return endings[i];
+    return NULL;
+}
+
 static enum status read_file(struct tensor_set *set, const char *path, struct error *error)
 {
     struct bytes file;
@@ -105,11 +116,17 @@ static enum status read_file(struct tensor_set *set, const char *path, struct er
     enum status status = tensor_set_map(set, path, &file, error);
     if (status != STATUS_OK) return status;
     /* By its first bytes; where they say nothing, by its name, whose reader then says what is wrong. */
-    if (starts_with(file, "version https://git-lfs", 23))
-        status = error_input(error, "a Git LFS pointer, not the file that it stands for (git lfs pull)");
+    const char *mistaken = mistaken_content(file.at, file.size), *pickle = pickle_ending(path);
+    bool is_zip = starts_with(file, "PK\x03\x04", 4) || starts_with(file, "PK\x05\x06", 4);
+    if (mistaken)
+        status = error_input(error, "expected tensors, got %s", mistaken);
     else if (starts_with(file, "\x93NUMPY", 6))
         status = read_single_npy(set, file, path, error);
-    else if (starts_with(file, "PK\x03\x04", 4) || starts_with(file, "PK\x05\x06", 4))
+    else if (pickle || (is_zip && path_ends_with(path, ".safetensors")))
+        status = error_input(error,
+            "%s, which Plumb does not read: save it with safetensors.torch.save_file() or numpy.savez()",
+            pickle ? "a pickle" : "a zip archive, as torch.save() writes it");
+    else if (is_zip)
         status = npz_read(set, file, error);
     else if (path_ends_with(path, ".npy"))
         status = read_single_npy(set, file, path, error);

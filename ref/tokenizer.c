@@ -89,7 +89,7 @@ enum status tokenizer_open(const char *folder, struct tokenizer **out, struct er
     *out = NULL;
     char *vocab_path = path_in(folder, "vocab.json");
     char *merges_path = path_in(folder, "merges.txt");
-    char *config_path = path_in(folder, "tokenizer_config.json");
+    char *config_path = path_in(folder, "tokenizer_config.json"), *fast_path = NULL;
     cJSON *config = NULL;
     enum status status = STATUS_OK;
     struct tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
@@ -104,11 +104,21 @@ enum status tokenizer_open(const char *folder, struct tokenizer **out, struct er
         status = error_prefix(error, read_config(config, tokenizer, error), "%s: ", config_path);
         if (status != STATUS_OK) goto done;
     }
+    fast_path = path_in(folder, "tokenizer.json");
+    if (access(vocab_path, F_OK) != 0 && fast_path && access(fast_path, F_OK) == 0) {
+        status = error_input(error,
+            "%s: cannot be read: there is only tokenizer.json, the fast tokenizer's; CLIPTokenizer's "
+            "save_pretrained() "
+            "writes vocab.json and merges.txt",
+            vocab_path);
+        goto done;
+    }
     status = vocabulary_open(vocab_path, merges_path, &tokenizer->vocabulary, error);
     if (status == STATUS_OK)
         status = added_tokens_open(folder, config, &tokenizer->vocabulary, &tokenizer->added, error);
 done:
     cJSON_Delete(config);
+    free(fast_path);
     free(config_path);
     free(merges_path);
     free(vocab_path);

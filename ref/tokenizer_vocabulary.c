@@ -4,6 +4,7 @@
  */
 #include "tokenizer_vocabulary.h"
 #include "sched/json.h"
+#include "sched/mistaken_content.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -256,8 +257,8 @@ static enum status read_merge(const struct vocabulary *vocabulary, const char *t
     merge->result = vocabulary_find(vocabulary, joined, left + right);
     free(joined);
     if (merge->left < 0 || merge->right < 0)
-        return error_input(error, "\"%.*s\": the %s piece is not in vocab.json", shown, text,
-            merge->left < 0 ? "first" : "second");
+        return error_input(error, "\"%.*s\": the %s piece is not in vocab.json (of another model?)", shown,
+            text, merge->left < 0 ? "first" : "second");
     if (merge->result < 0)
         return error_input(error, "\"%.*s\": the two joined are not in vocab.json", shown, text);
     return STATUS_OK;
@@ -284,6 +285,8 @@ static enum status parse_merges(
     const char *end = text + length;
     const char *line_end = memchr(text, '\n', length);
     if (!line_end) line_end = end;
+    const char *mistaken = mistaken_content(text, length);
+    if (mistaken) return error_input(error, "expected merges, got %s", mistaken);
     if (!memmem(text, (size_t)(line_end - text), "#version", 8))
         return error_input(error, "line 1: expected \"#version: 0.2\"");
 

@@ -64,9 +64,9 @@ static size_t candidate_names(const char *component, const char *variant, char n
 
 /* What a folder holds instead of what was looked for. */
 struct found {
-    bool plain;
+    bool plain, shards; /* of no variant; `shards` are plain, too */
     /* Of each kind the first one, in order; empty where there is none. */
-    char variant[64], safetensors[FILE_NAME_SIZE], pickle[FILE_NAME_SIZE];
+    char variant[64], safetensors[FILE_NAME_SIZE], pickle[FILE_NAME_SIZE], foreign[FILE_NAME_SIZE];
 };
 
 static void keep_first(char *kept, const char *name, size_t size)
@@ -77,6 +77,8 @@ static void keep_first(char *kept, const char *name, size_t size)
 static void note_file(struct found *found, const char *name, const char *stem)
 {
     if (path_ends_with(name, ".bin")) keep_first(found->pickle, name, sizeof found->pickle);
+    if (path_ends_with(name, ".onnx") || path_ends_with(name, ".msgpack") || path_ends_with(name, ".gguf"))
+        keep_first(found->foreign, name, sizeof found->foreign);
     if (!path_ends_with(name, ".safetensors")) return;
     keep_first(found->safetensors, name, sizeof found->safetensors);
     size_t stem_length = strlen(stem);
@@ -85,6 +87,7 @@ static void note_file(struct found *found, const char *name, const char *stem)
      * "<stem>.fp16-00001-of-00002.safetensors" */
     const char *rest = name + stem_length;
     if (strcmp(rest, ".safetensors") == 0 || *rest == '-') found->plain = true;
+    if (*rest == '-') found->shards = true;
     if (*rest != '.' || strcmp(rest, ".safetensors") == 0) return;
     char variant[sizeof found->variant];
     snprintf(variant, sizeof variant, "%.*s", (int)strcspn(rest + 1, "-."), rest + 1);
@@ -104,10 +107,7 @@ static enum status say_what_is_there(
     char wanted[FILE_NAME_SIZE];
     snprintf(wanted, sizeof wanted, "%s%s%s.safetensors", weights_stem(component), variant ? "." : "",
         variant ? variant : "");
-    if (*found.variant && !variant)
-        return error_input(error, "%s: there is no %s, but the variant %s: ask for it with --variant %s",
-            folder_path, wanted, found.variant, found.variant);
-    if (found.plain && *found.variant)
+    if (found.plain && *found.variant && variant)
         return error_input(error,
             "%s: there is no %s, but the variant %s, and the plain weights: leave --variant out", folder_path,
             wanted, found.variant);
@@ -115,13 +115,19 @@ static enum status say_what_is_there(
         return error_input(
             error, "%s: there is no %s, but the plain weights: leave --variant out", folder_path, wanted);
     if (*found.variant)
-        return error_input(
-            error, "%s: there is no %s, but the variant %s", folder_path, wanted, found.variant);
+        return error_input(error, "%s: there is no %s, but the variant %s: ask for it with --variant %s",
+            folder_path, wanted, found.variant, found.variant);
+    if (found.shards && !variant)
+        return error_input(error, "%s: there are shards, but no %s.index.json that says what is in which",
+            folder_path, wanted);
     if (*found.pickle)
         return error_input(error,
             "%s: there is no %s, but %s, a pickle, which Plumb does not read: save it with "
             "safe_serialization=True",
             folder_path, wanted, found.pickle);
+    if (*found.foreign)
+        return error_input(error, "%s: there is no %s, but %s, which Plumb does not read", folder_path,
+            wanted, found.foreign);
     return error_input(error, "%s: there is no %s%s%s", folder_path, wanted,
         *found.safetensors ? ", only " : "", found.safetensors);
 }
@@ -208,8 +214,18 @@ static enum status open_shards(const struct checkpoint *checkpoint, const char *
         files->items = calloc(count, sizeof *files->items);
         if (!files->items) status = error_memory(error, count * sizeof *files->items);
     }
-    for (size_t i = 0; i < count && status == STATUS_OK; i++)
-        status = open_file(files, checkpoint_path(checkpoint, component, names[i]), error);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        char *path = checkpoint_path(checkpoint, component, names[i]);
+        struct stat info;
+        if (path && stat(path, &info) != 0 && errno == ENOENT) {
+            status =
+                error_input(error, "%s: cannot be read: %s, and the index names it (an incomplete download?)",
+                    path, strerror(ENOENT));
+            free(path);
+        } else {
+            status = open_file(files, path, error);
+        }
+    }
     free(names);
     return status;
 }

@@ -50,7 +50,7 @@ START_TEST(a_file_in_place_of_a_folder)
     const char *folder = path_in(test_folder, "sd"), *weights = path_in(folder, "v1-5-pruned.ckpt");
     ck_assert_int_eq(unlink(file), 0);
     copy_folder(golden_path("models/tiny-sd/scheduler"), folder);
-    expect_refused(folder, "", "there is no model_index.json: this is no Diffusers folder");
+    expect_refused(folder, "", "one component of a checkpoint; expected the folder above it");
     write_bytes(weights, "", 0);
     expect_refused(folder, "", "v1-5-pruned.ckpt: a checkpoint in the original format");
 }
@@ -116,7 +116,7 @@ static const struct {
     {"model_index.json", "vae", "[\"diffusers\", \"AutoencoderTiny\"]", "vae: expected"},
     {"model_index.json", "force_zeros_for_empty_prompt", "1", "expected true or false, got 1"},
 
-    {"unet/config.json", NULL, "", "not valid JSON"},
+    {"unet/config.json", NULL, "", "expected JSON, got an empty file"},
     {"unet/config.json", NULL, "{\"sample_size\": 16", "not valid JSON at line 1"},
     {"unet/config.json", NULL, "{\"sample_size\": 16, \"sample_size\": 16}", "stands twice"},
     {"unet/config.json", NULL, "[16]", "expected a JSON object"},

@@ -84,7 +84,7 @@ static const struct {
     {"tiny-sd", "--prompt a --height 65536 --width 65536",
         "height, width: expected at most 2147483647 pixels, got 65536 x 65536"},
 
-    {"tiny-sd", "--prompt a --seed 1,2", "seed: 2 seeds for 1 pictures; expected one for all, or one a"},
+    {"tiny-sd", "--prompt a --seed 1,2", "seed: 2 seeds for 1 picture; expected one for all, or one a"},
     {"tiny-sd", "--prompt a --images 2 --seed 1,2,3", "seed: 3 seeds for 2 pictures"},
     {"tiny-sd", "--prompt a --seed -1", "seed: expected a non-negative integer, decimal or"},
     {"tiny-sd", "--prompt a --seed ''", "seed: expected a non-negative integer"},
@@ -129,7 +129,7 @@ END_TEST
 static const struct {
     const char *text, *options, *words;
 } recipes[] = {
-    {"", "", "not valid JSON"},
+    {"", "", "expected JSON, got an empty file"},
     {"{\"prompt\": \"a\"", "", "not valid JSON at line 1"},
     {"{\"prompt\": \"a\"} x", "", "not valid JSON"},
     {"{\"prompt\": \"a\", \"eta\": NaN}", "", "not valid JSON"},

@@ -28,7 +28,7 @@ START_TEST(what_a_path_looks_like)
     const char *model = copy_model("tiny-sd");
     expect_no_checkpoint(path_in(test_folder, "nothing"), "No such file");
     expect_no_checkpoint(
-        path_in(model, "unet/diffusion_pytorch_model.safetensors"), "single-file checkpoint");
+        path_in(model, "unet/diffusion_pytorch_model.safetensors"), "the weights of one component");
     expect_no_checkpoint(path_in(model, "model_index.json"), "expected the checkpoint's folder");
     expect_no_checkpoint(path_in(model, "tokenizer/vocab.json"), "got a file");
     expect_no_checkpoint(path_in(model, "unet"), "one component of a checkpoint");

@@ -15,7 +15,7 @@ static const struct bad_file {
     const char *file, *content, *message[2];
 } BAD_FILES[] = {
     {"vocab.json", NULL, {"vocab.json: cannot be read", ""}},
-    {"vocab.json", "", {"vocab.json: ", "not valid JSON"}},
+    {"vocab.json", "", {"vocab.json: ", "got an empty file"}},
     {"vocab.json", "[]", {"vocab.json: ", "expected an object"}},
     {"vocab.json", "{}", {"vocab.json: ", "expected 1 to"}},
     {"vocab.json", "{\"a\": 0, \"b\": 2}", {"\"b\": expected an id from 0 to 1", "got 2"}},
@@ -28,7 +28,7 @@ static const struct bad_file {
     {"vocab.json", "{\"a\": 0, \"b\": Infinity}", {"\"b\": expected an id", "got Infinity"}},
     {"vocab.json", "{\"a\": 0, \"b\": [1]}", {"\"b\": expected an id", "got [1]"}},
     {"merges.txt", NULL, {"merges.txt: cannot be read", ""}},
-    {"merges.txt", "", {"merges.txt: line 1: expected \"#version", ""}},
+    {"merges.txt", "", {"merges.txt: ", "got an empty file"}},
     {"merges.txt", "a b\n", {"merges.txt: line 1: expected \"#version", ""}},
     {"merges.txt", "#version: 0.2\na b\na d\n",
         {"merges.txt: line 3: \"a d\"", "second piece is not in vocab"}},
