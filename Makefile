@@ -11,6 +11,7 @@
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
+#   make mistakes          what the program says to the likeliest mistakes, written into tests/mistakes.txt
 #   make lint              formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
 #   make format            clang-format over the tree
 #   make clean
@@ -182,6 +183,11 @@ check: $(PLUMB_RUN) $(TESTS) $(EXAMPLES)
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
 	echo "Every test of $(words $(TESTS)) suites passed."
 	@$(if $(EMULATOR),:,tests/check_install.sh $(BUILD)/check-install $(MAKE) '$(CC) $(SANITIZE)')
+
+# What is said to each mistake of tests/mistakes.txt, written into it anew: to be read with git diff.
+.PHONY: mistakes
+mistakes: $(PLUMB_RUN) $(BUILD)/tests/test_mistakes
+	@PLUMB=$(PLUMB_RUN) PLUMB_GOLDEN=golden $(EMULATOR) $(BUILD)/tests/test_mistakes --write
 
 # The kernels' cases once more, as a program with a line a kernel; CHECK="--kernel 'linear*' --seed 7 --bench".
 CHECK ?=
