@@ -54,27 +54,38 @@ static enum status read_one(
     return status;
 }
 
+/* A folder with nothing to read: what lies in it instead. `other` is the first set of tensors that is a file
+ * of its own, or "". */
+static enum status refuse_empty(const char *path, bool is_checkpoint, const char *other, struct error *error)
+{
+    char hint[NAME_MAX + 32] = "";
+    if (is_checkpoint)
+        snprintf(hint, sizeof hint, "; it is a checkpoint");
+    else if (*other)
+        snprintf(hint, sizeof hint, "; %s is a file to name", other);
+    return error_input(
+        error, "%s: the folder holds no .npy file and no raw one (.f32 with .json)%s", path, hint);
+}
+
 enum status npy_folder_read(struct tensor_set *set, const char *path, struct error *error)
 {
     DIR *folder = opendir(path);
     if (!folder) return error_file(error, path, "cannot be read", errno);
     enum status status = STATUS_OK;
-    char other[NAME_MAX + 1] = ""; /* the first set of tensors, in order, that is a file of its own */
+    bool is_checkpoint = false;
+    char other[NAME_MAX + 1] = "";
     struct dirent *entry;
-    while (status == STATUS_OK && (errno = 0, entry = readdir(folder)) != NULL)
-        if (entry->d_name[0] != '.') {
-            status = read_one(set, path, entry->d_name, error);
-            bool is_other =
-                path_ends_with(entry->d_name, ".safetensors") || path_ends_with(entry->d_name, ".npz");
-            if (is_other && (!*other || strcmp(entry->d_name, other) < 0))
-                snprintf(other, sizeof other, "%s", entry->d_name);
-        }
+    while (status == STATUS_OK && (errno = 0, entry = readdir(folder)) != NULL) {
+        const char *name = entry->d_name;
+        if (*name == '.') continue;
+        status = read_one(set, path, name, error);
+        is_checkpoint = is_checkpoint || strcmp(name, "model_index.json") == 0;
+        bool is_set = path_ends_with(name, ".safetensors") || path_ends_with(name, ".npz");
+        if (is_set && (!*other || strcmp(name, other) < 0)) snprintf(other, sizeof other, "%s", name);
+    }
     if (status == STATUS_OK && errno != 0) status = error_file(error, path, "cannot be read", errno);
     closedir(folder);
-    if (status == STATUS_OK && set->count == 0)
-        status =
-            error_input(error, "%s: the folder holds no .npy file and no raw one (.f32 with .json)%s%.200s%s",
-                path, *other ? "; " : "", other, *other ? " is a file to name" : "");
+    if (status == STATUS_OK && set->count == 0) status = refuse_empty(path, is_checkpoint, other, error);
     return status;
 }
 
