@@ -15,7 +15,7 @@
 /* y[.. i_p[0], i_p[1] ..] = x[i_0, i_1, ..]: x with its axes in the order `axes` */
 static void permute(const struct values *x, const int *axes, double *y)
 {
-    size_t strides[TENSOR_MAX_RANK];
+    size_t strides[TENSOR_MAX_RANK] = {0};
     size_t stride = 1;
     for (int k = x->rank - 1; k >= 0; k--) strides[k] = stride, stride *= (size_t)x->shape[k];
     int64_t at[TENSOR_MAX_RANK] = {0};

@@ -65,7 +65,7 @@ static uint32_t normals_seed(uint64_t seed, const struct node *halving)
         if (halving->key >> 32) words[count++] = (uint32_t)(halving->key >> 32);
         words[count++] = halving->depth;
     }
-    struct seed_sequence sequence;
+    struct seed_sequence sequence = {0};
     seed_sequence_mix(&sequence, LARGEST_SEED_POOL, words, count);
     seed_sequence_generate(&sequence, &state, 1);
     return state;
