@@ -22,7 +22,8 @@ void values_free(struct values *values); /* accepts an empty one */
 /* A suspect that explains what they recorded. */
 struct fit {
     char text[SUSPECT_TEXT];
-    double distance; /* root mean square, of theirs from what the fault gives */
+    double distance;  /* root mean square, of theirs from what the fault gives */
+    bool far_fetched; /* of what fits equally well, named last */
 };
 
 /* One wrong tensor. Once `status` is not STATUS_OK, nothing is tried any more. */
@@ -46,6 +47,7 @@ struct diagnosis {
 
     struct fit fits[MOST_FITS];
     size_t fit_count;
+    bool is_far_fetched; /* what is put forward now is: another scheduler class, where an option may do */
 };
 
 /* Puts forward what the tensor would be with a fault, `count` elements. Kept where it fits. The sentence goes
@@ -76,6 +78,9 @@ const struct layer_names *diagnosis_names(struct diagnosis *d);
 /* Whether a layer of these (a glob) may have a part in the tensor: it is run after the last of the recorded
  * values that all that follows starts from. */
 bool diagnosis_reaches(struct diagnosis *d, const char *layers);
+/* Writes `value` into the call `json` under `key`, where "scheduler.x" is an option of the scheduler; null
+ * takes the key out. False where memory is out. */
+bool put_argument(cJSON *json, const char *key, const cJSON *value);
 /* "step.<step, two digits>.<name>" */
 const char *step_name(char buffer[64], int step, const char *name);
 /* Whether a name is one of the globs, which spaces part. */
@@ -97,6 +102,8 @@ void suspects_stages(struct diagnosis *d);
 void suspects_values(struct diagnosis *d);
 void suspects_call(struct diagnosis *d);
 void suspects_layers(struct diagnosis *d);
+/* Ours times nearly 1, or with a bias: what a layer may do as well (suspects_values.c). */
+void suspects_small_scales(struct diagnosis *d);
 /* Where nothing fitted: what is known all the same. */
 void suspects_none(struct diagnosis *d);
 

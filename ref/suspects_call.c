@@ -79,9 +79,7 @@ static const struct argument arguments[] = {
 
 /* --- A changed call ----------------------------------------------------------------------- */
 
-/* `json` with `value` under `key`, where "scheduler.x" is an option of the scheduler; null takes the key out.
- * False where memory is out. */
-static bool put(cJSON *json, const char *key, const cJSON *value)
+bool put_argument(cJSON *json, const char *key, const cJSON *value)
 {
     static const char prefix[] = "scheduler.";
     cJSON *object = json;
@@ -94,7 +92,9 @@ static bool put(cJSON *json, const char *key, const cJSON *value)
     cJSON_DeleteItemFromObjectCaseSensitive(object, key);
     if (cJSON_IsNull(value)) return true;
     cJSON *copy = cJSON_Duplicate(value, true);
-    return copy && cJSON_AddItemToObject(object, key, copy);
+    if (copy && cJSON_AddItemToObject(object, key, copy)) return true;
+    cJSON_Delete(copy);
+    return false;
 }
 
 /* What the call has under a key now, of the scheduler what its whole config says; NULL for nothing. */
@@ -123,6 +123,22 @@ static const char *show_value(const cJSON *value, const char *key, char *buffer,
     return buffer;
 }
 
+/* ": v-prediction taken as epsilon", or nothing where the values speak for themselves */
+static const char *mistaken(const char *key, const cJSON *own, const cJSON *value, char *buffer, size_t size)
+{
+    static const char *const names[][2] = {
+        {"epsilon", "epsilon"}, {"v_prediction", "v-prediction"}, {"sample", "the sample"}};
+    const char *was = NULL, *is = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && strcmp(key, "scheduler.prediction_type") == 0;
+         i++) {
+        if (cJSON_IsString(own) && strcmp(own->valuestring, names[i][0]) == 0) was = names[i][1];
+        if (cJSON_IsString(value) && strcmp(value->valuestring, names[i][0]) == 0) is = names[i][1];
+    }
+    if (!was || !is) return "";
+    snprintf(buffer, size, ": %s taken as %s", was, is);
+    return buffer;
+}
+
 /* The run of `json`, the changed call, as a suspect. True where it fits. */
 static bool try_call(struct diagnosis *d, const cJSON *json, const char *text)
 {
@@ -142,13 +158,14 @@ static void try_argument(struct diagnosis *d, const cJSON *config, const struct 
     const cJSON *own = present(d, config, argument->key), *value;
     cJSON_ArrayForEach(value, values)
     {
-        char text[SUSPECT_TEXT], was[80], is[80];
+        char text[SUSPECT_TEXT], was[80], is[80], meaning[64];
         if (own ? cJSON_Compare(own, value, true) : cJSON_IsNull(value)) continue;
         cJSON *json = cJSON_Duplicate(d->recipe->source, true);
-        if (json && put(json, argument->key, value)) {
-            snprintf(text, sizeof text, "equals ours with %s %s, not %s", option_name(argument->key),
+        if (json && put_argument(json, argument->key, value)) {
+            snprintf(text, sizeof text, "equals ours with %s %s, not %s%s", option_name(argument->key),
                 show_value(value, argument->key, is, sizeof is),
-                show_value(own, argument->key, was, sizeof was));
+                show_value(own, argument->key, was, sizeof was),
+                mistaken(argument->key, own, value, meaning, sizeof meaning));
             try_call(d, json, text);
         }
         cJSON_Delete(json);
@@ -178,7 +195,7 @@ static void try_schedules(struct diagnosis *d)
         for (const cJSON *change = changes ? changes->child : NULL; change && whole; change = change->next) {
             char key[80];
             snprintf(key, sizeof key, "scheduler.%s", change->string);
-            whole = put(json, key, change);
+            whole = put_argument(json, key, change);
         }
         snprintf(text, sizeof text,
             "equals ours with timestep_spacing %s, steps_offset %d, final_sigmas_type \"%s\" and %s", spacing,
@@ -201,10 +218,19 @@ static void try_seeds(struct diagnosis *d, const cJSON *seeds, const char *what)
         bool own = (enum generator_kind)kind == d->recipe->generator;
         snprintf(
             text, sizeof text, "equals ours with %s%s%s", what, own ? "" : " from ", own ? "" : generator);
-        if (json && name && put(json, "seed", seeds) && put(json, "generator", name)) try_call(d, json, text);
+        if (json && name && put_argument(json, "seed", seeds) && put_argument(json, "generator", name))
+            try_call(d, json, text);
         cJSON_Delete(name);
         cJSON_Delete(json);
     }
+}
+
+/* Takes the item over; false where memory is out, as where there is no item or no array. */
+static bool append(cJSON *array, cJSON *item)
+{
+    if (item && cJSON_AddItemToArray(array, item)) return true;
+    cJSON_Delete(item);
+    return false;
 }
 
 /* One seed for all, one a picture, the next seed: for seeds below 2^53, which a double counts. */
@@ -215,17 +241,18 @@ static void try_other_seeds(struct diagnosis *d)
     int64_t pictures = (int64_t)recipe->prompt.count * recipe->num_images_per_prompt;
     if (first < 0 || first > 0x1p53) return;
     cJSON *same = cJSON_CreateArray(), *counted = cJSON_CreateArray(), *turned = cJSON_CreateArray();
-    for (int64_t i = 0; i < pictures; i++) {
+    bool whole = true;
+    for (int64_t i = 0; i < pictures && whole; i++) {
         size_t last = recipe->num_seeds - 1 - ((size_t)i < recipe->num_seeds ? (size_t)i : 0);
-        cJSON_AddItemToArray(same, cJSON_CreateNumber(first));
-        cJSON_AddItemToArray(counted, cJSON_CreateNumber(first + (double)i));
-        cJSON_AddItemToArray(turned, cJSON_CreateString(recipe->seeds[last]));
+        whole = append(same, cJSON_CreateNumber(first)) &&
+                append(counted, cJSON_CreateNumber(first + (double)i)) &&
+                append(turned, cJSON_CreateString(recipe->seeds[last]));
     }
-    if (pictures > 1) {
+    if (pictures > 1 && whole) {
         try_seeds(d, counted, "a generator for each picture, of the seed and those after it");
         try_seeds(d, same, "a generator for each picture, all of one seed");
     }
-    if (recipe->num_seeds > 1) try_seeds(d, turned, "the seeds in the reverse order");
+    if (recipe->num_seeds > 1 && whole) try_seeds(d, turned, "the seeds in the reverse order");
     const double others[] = {first + 1, first - 1, 0, 42};
     for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
         char text[64];
@@ -252,8 +279,11 @@ void suspects_call(struct diagnosis *d)
     if (!d->recipe->source || d->wrong.count != d->exact.count) return;
     d->status = pipeline_scheduler_config(d->pipeline, d->recipe, &config, NULL, d->error);
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
-        if (d->status == STATUS_OK && name_matches(d->row->name, arguments[i].rows))
+        if (d->status == STATUS_OK && name_matches(d->row->name, arguments[i].rows)) {
+            d->is_far_fetched = strcmp(arguments[i].key, "scheduler._class_name") == 0;
             try_argument(d, config, &arguments[i]);
+        }
+    d->is_far_fetched = false;
     if (d->fit_count == 0 && name_matches(d->row->name, SCHEDULE)) try_schedules(d);
     if (d->fit_count == 0 && name_matches(d->row->name, NOISE)) try_other_seeds(d);
     cJSON_Delete(config);

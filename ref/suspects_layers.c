@@ -291,13 +291,10 @@ static void add_spacings(struct diagnosis *d, struct other_timesteps *others, do
         struct values timesteps = {0};
         char why[96];
         cJSON *json = cJSON_Duplicate(d->recipe->source, true);
-        cJSON *scheduler = json ? cJSON_GetObjectItemCaseSensitive(json, "scheduler") : NULL;
-        if (json && !scheduler) scheduler = cJSON_AddObjectToObject(json, "scheduler");
-        cJSON_DeleteItemFromObjectCaseSensitive(scheduler, "timestep_spacing");
-        cJSON_DeleteItemFromObjectCaseSensitive(scheduler, "steps_offset");
-        cJSON_AddStringToObject(scheduler, "timestep_spacing", spacings[k % 3]);
-        cJSON_AddNumberToObject(scheduler, "steps_offset", k / 3);
-        if (json && recipe_read(json, &recipe, NULL) == STATUS_OK) {
+        cJSON *spacing = cJSON_CreateString(spacings[k % 3]), *offset = cJSON_CreateNumber(k / 3);
+        bool whole = json && spacing && offset && put_argument(json, "scheduler.timestep_spacing", spacing) &&
+                     put_argument(json, "scheduler.steps_offset", offset);
+        if (whole && recipe_read(json, &recipe, NULL) == STATUS_OK) {
             struct variation variation = {.recipe = &recipe};
             snprintf(why, sizeof why, "timestep_spacing \"%s\" with steps_offset %d", spacings[k % 3], k / 3);
             if (diagnosis_recompute(d, "timesteps", &variation, false, &timesteps) &&
@@ -306,6 +303,8 @@ static void add_spacings(struct diagnosis *d, struct other_timesteps *others, do
             values_free(&timesteps);
             recipe_free(&recipe);
         }
+        cJSON_Delete(offset);
+        cJSON_Delete(spacing);
         cJSON_Delete(json);
     }
 }
@@ -366,7 +365,6 @@ struct spoiled_input {
     const char *name; /* a glob */
     enum { INPUT_ZERO, INPUT_WIDTHS_FIRST, INPUT_HALVES, INPUT_UNSCALED } how;
     struct values latents; /* the last that were seen */
-    bool failed;
 };
 
 static void set_element(const struct tensor *tensor, size_t i, double value)

@@ -329,7 +329,8 @@ static void stage_model_input(struct diagnosis *d, double *room)
     const char *before = d->row->step > 0 ? step_name(name, d->row->step - 1, "latents") : "latents.init";
     if (!diagnosis_input(d, before, &latents)) return;
     bool same = latents.count == d->exact.count;
-    if (same)
+    bool scaled = same && values_distance(latents.items, d->exact.items, latents.count) > 0;
+    if (scaled)
         suspect_values(
             d, latents.items, latents.count, "is the latents themselves: scale_model_input is missing");
     if (same && d->fit_count == 0 && diagnosis_input(d, "sigmas", &sigmas))

@@ -73,7 +73,8 @@ static void try_layouts(struct diagnosis *d, double *room)
     if (d->exact.count != d->wrong.count || d->exact.rank < 1 || d->exact.rank > 4) return;
     bool same_shape = d->exact.rank == d->wrong.rank &&
                       memcmp(d->exact.shape, d->wrong.shape, (size_t)d->exact.rank * sizeof(int64_t)) == 0;
-    if (!same_shape) suspect_values(d, d->exact.items, d->exact.count, "has our numbers under another shape");
+    if (!same_shape && d->error_rms <= diagnosis_tolerance(d, d->exact.items))
+        suspect_found(d, d->error_rms, "has our numbers under another shape");
     while (d->fit_count == 0 && next_permutation(axes, d->exact.rank)) {
         permute(&d->exact, axes, room);
         suspect_values(d, room, d->exact.count, "is ours in another layout: %s",
@@ -261,25 +262,58 @@ static const char *name_of_scale(const struct diagnosis *d, double scale, char *
     return fabs(scale + 1) < 1e-6 ? ": the sign is the other one" : "";
 }
 
-static void try_affine(struct diagnosis *d, double *room)
+/* A norm's epsilon or an activation may change what comes out of it by nearly one factor: so little is a
+ * scale only where no layer explains it. */
+#define PLAIN_SCALE 1e-3
+
+static bool try_scale(struct diagnosis *d, double least, double *room)
 {
     double scale, bias;
     char name[96];
     size_t n = d->exact.count;
-    if (n != d->wrong.count || n < 8) return;
     fit_line(d, false, &scale, &bias);
+    if (fabs(scale - 1) <= least) return false;
     for (size_t i = 0; i < n; i++) room[i] = scale * d->exact.items[i];
-    if (suspect_values(d, room, n, "is ours times %.7g%s", scale, name_of_scale(d, scale, name, sizeof name)))
-        return;
+    return suspect_values(
+        d, room, n, "is ours times %.7g%s", scale, name_of_scale(d, scale, name, sizeof name));
+}
+
+static bool try_bias(struct diagnosis *d, double *room)
+{
     double sum = 0;
+    size_t n = d->exact.count;
     for (size_t i = 0; i < n; i++) sum += d->wrong.items[i] - d->exact.items[i];
     for (size_t i = 0; i < n; i++) room[i] = d->exact.items[i] + sum / (double)n;
-    if (suspect_values(d, room, n, "is ours with the constant bias %.6g", sum / (double)n)) return;
+    return suspect_values(d, room, n, "is ours with the constant bias %.6g", sum / (double)n);
+}
+
+static bool try_line(struct diagnosis *d, double least, double *room)
+{
+    double scale, bias;
+    size_t n = d->exact.count;
     fit_line(d, true, &scale, &bias);
+    if (fabs(scale - 1) <= least) return false;
     for (size_t i = 0; i < n; i++) room[i] = scale * d->exact.items[i] + bias;
     bool halved = fabs(scale - 0.5) < 1e-5 && fabs(bias - 0.5) < 1e-5;
-    suspect_values(d, room, n, "is ours times %.7g plus %.6g%s", scale, bias,
+    return suspect_values(d, room, n, "is ours times %.7g plus %.6g%s", scale, bias,
         halved ? ": 0..1 where -1..1 is expected" : "");
+}
+
+/* Too few elements lie on a line by accident. */
+static bool has_line(const struct diagnosis *d)
+{
+    return d->exact.count == d->wrong.count && d->exact.count >= 8;
+}
+
+void suspects_small_scales(struct diagnosis *d)
+{
+    if (!has_line(d)) return;
+    double *room = malloc((d->exact.count + 1) * sizeof *room);
+    if (!room)
+        d->status = error_memory(d->error, d->exact.count * sizeof *room);
+    else if (!try_scale(d, 0, room) && !try_bias(d, room))
+        try_line(d, 0, room);
+    free(room);
 }
 
 static void try_constants(struct diagnosis *d)
@@ -367,6 +401,13 @@ static void try_nonfinite(struct diagnosis *d)
             nonfinite, n);
 }
 
+static bool all_finite(const struct values *x)
+{
+    for (size_t i = 0; i < x->count; i++)
+        if (!isfinite(x->items[i])) return false;
+    return true;
+}
+
 void suspects_values(struct diagnosis *d)
 {
     size_t most = d->wrong.count > d->exact.count ? d->wrong.count : d->exact.count;
@@ -376,6 +417,7 @@ void suspects_values(struct diagnosis *d)
         return;
     }
     try_overflow(d);
+    if (d->fit_count == 0 && !all_finite(&d->wrong)) suspects_call(d); /* zero terminal SNR divides by zero */
     if (d->fit_count == 0) try_nonfinite(d);
     if (d->fit_count == 0) try_constants(d);
     if (d->fit_count == 0) try_parts(d);
@@ -385,6 +427,6 @@ void suspects_values(struct diagnosis *d)
     if (d->fit_count == 0) try_neighbours(d);
     if (d->fit_count == 0) try_siblings(d, room);
     if (d->fit_count == 0) try_storage(d, room);
-    if (d->fit_count == 0) try_affine(d, room);
+    if (d->fit_count == 0 && has_line(d) && !try_scale(d, PLAIN_SCALE, room)) try_line(d, PLAIN_SCALE, room);
     free(room);
 }

@@ -191,6 +191,7 @@ static void keep(struct diagnosis *d, double distance, const char *format, va_li
     if (d->fit_count == MOST_FITS) return;
     struct fit *fit = &d->fits[d->fit_count++];
     fit->distance = distance;
+    fit->far_fetched = d->is_far_fetched;
     vsnprintf(fit->text, sizeof fit->text, format, arguments);
 }
 
@@ -202,10 +203,12 @@ void suspect_found(struct diagnosis *d, double distance, const char *format, ...
     va_end(arguments);
 }
 
-/* Whether `candidate` explains them, within `tolerance`. */
+/* Whether `candidate` explains them, within `tolerance`. Where nothing is wrong but the shape, no value
+ * does. */
 static bool explains(const struct diagnosis *d, const double *candidate, double tolerance, double *distance)
 {
     if (!finite_alike(d->wrong.items, candidate, d->wrong.count)) return false;
+    if (d->error_rms == 0 && finite_alike(d->wrong.items, d->exact.items, d->wrong.count)) return false;
     *distance = values_distance(d->wrong.items, candidate, d->wrong.count);
     return *distance <= tolerance && *distance * EXPLAINED <= d->error_rms;
 }
@@ -275,6 +278,13 @@ static int compare_fits(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The far-fetched ones last. */
+static int compare_tied(const void *a, const void *b)
+{
+    int x = ((const struct fit *)a)->far_fetched, y = ((const struct fit *)b)->far_fetched;
+    return x != y ? x - y : compare_fits(a, b);
+}
+
 /* The fits that are equally good, as one text: "a; or b"; NULL where memory is out. */
 static char *tell(struct diagnosis *d)
 {
@@ -283,6 +293,7 @@ static char *tell(struct diagnosis *d)
     size_t told = 1, length = strlen(d->fits[0].text) + 1;
     while (told < d->fit_count && d->fits[told].distance <= limit)
         length += strlen(d->fits[told++].text) + strlen("; or ");
+    qsort(d->fits, told, sizeof *d->fits, compare_tied);
     char *text = malloc(length);
     if (!text) {
         d->status = error_memory(d->error, length);
@@ -298,8 +309,8 @@ static char *tell(struct diagnosis *d)
 
 static void try_all(struct diagnosis *d)
 {
-    void (*const tables[])(struct diagnosis *) = {
-        suspects_stages, suspects_values, suspects_call, suspects_layers, suspects_none};
+    void (*const tables[])(struct diagnosis *) = {suspects_stages, suspects_values, suspects_call,
+        suspects_layers, suspects_small_scales, suspects_none};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (d->status == STATUS_OK && d->fit_count == 0) tables[i](d);
 }
