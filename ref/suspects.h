@@ -64,6 +64,8 @@ void suspect_found(struct diagnosis *d, double distance, const char *format, ...
 /* Root mean square of a - b over the elements where both are finite. */
 double values_distance(const double *a, const double *b, size_t count);
 double values_rms(const double *x, size_t count);
+/* Whether both are finite, or neither, everywhere. */
+bool values_finite_alike(const double *a, const double *b, size_t count);
 /* How far from a candidate the rounding of their precision may leave them. */
 double diagnosis_tolerance(const struct diagnosis *d, const double *candidate);
 
@@ -104,6 +106,8 @@ void suspects_call(struct diagnosis *d);
 void suspects_layers(struct diagnosis *d);
 /* Ours times nearly 1, or with a bias: what a layer may do as well (suspects_values.c). */
 void suspects_small_scales(struct diagnosis *d);
+/* Where all but a corner is right, which no layer leaves so (suspects_none.c). */
+void suspects_corner(struct diagnosis *d);
 /* Where nothing fitted: what is known all the same. */
 void suspects_none(struct diagnosis *d);
 

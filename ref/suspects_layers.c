@@ -434,6 +434,8 @@ static void try_inputs(struct diagnosis *d)
 void suspects_layers(struct diagnosis *d)
 {
     if (d->wrong.count != d->exact.count) return;
+    /* None of these leaves a number that is not finite, in double. */
+    if (!values_finite_alike(d->wrong.items, d->exact.items, d->wrong.count)) return;
     if (name_matches(d->row->name, UNET)) {
         try_timesteps(d);
         if (d->fit_count == 0) try_inputs(d);

@@ -94,7 +94,23 @@ static bool only_border(const struct diagnosis *d, double limit)
     return true;
 }
 
-static void try_place(struct diagnosis *d)
+/* Whether all elements that are within `limit` are so by far, and the others are not near it: a small error
+ * of all elements leaves a few beyond any limit. */
+static bool is_patch(const struct diagnosis *d, double limit)
+{
+    double squares = 0;
+    for (size_t i = 0; i < d->exact.count; i++) {
+        double error = fabs(d->wrong.items[i] - d->exact.items[i]);
+        if (error <= limit) squares += error * error;
+    }
+    double rest = sqrt(squares / (double)d->exact.count);
+    bool apart = d->error_rms > limit || !values_finite_alike(d->wrong.items, d->exact.items, d->exact.count);
+    return apart && rest <= d->options->rounding * d->floor;
+}
+
+/* Says where the wrong elements lie, where a box of at most 1 / `share` of all holds them; for 1, whatever
+ * part of the tensor it is. */
+static void try_place(struct diagnosis *d, size_t share)
 {
     /* What rounding may do to a single element: eight times a root mean square is next to impossible. */
     double limit = 8 * diagnosis_tolerance(d, d->exact.items);
@@ -103,6 +119,7 @@ static void try_place(struct diagnosis *d)
     if (box.wrong == 0 || box.wrong * 2 > d->exact.count) return;
     size_t inside = 1;
     for (int k = 0; k < d->exact.rank; k++) inside *= (size_t)(box.last[k] - box.first[k] + 1);
+    if (share > 1 && (inside * share > d->exact.count || !is_patch(d, limit))) return;
     show_box(&d->exact, &box, where, sizeof where);
     const char *what = box.nonfinite == box.wrong ? ", not a number," : "";
     if (inside * 2 <= d->exact.count)
@@ -112,6 +129,11 @@ static void try_place(struct diagnosis *d)
         suspect_found(d, d->error_rms, "is right but at the border, in %zu elements: padding", box.wrong);
     else
         suspect_found(d, d->error_rms, "is right but for %zu of %zu elements", box.wrong, d->exact.count);
+}
+
+void suspects_corner(struct diagnosis *d)
+{
+    if (d->wrong.count == d->exact.count && dtype_is_float(d->row->theirs->dtype)) try_place(d, 4);
 }
 
 /* A constant for each channel: a bias that is missing, or there twice. */
@@ -279,7 +301,7 @@ void suspects_none(struct diagnosis *d)
         return;
     }
     try_weights(d);
-    if (d->fit_count == 0) try_place(d);
+    if (d->fit_count == 0) try_place(d, 1);
     if (d->fit_count == 0) try_channels(d);
     if (d->fit_count == 0) try_formats(d);
     if (d->fit_count == 0 && d->status == STATUS_OK) tell_likeness(d);

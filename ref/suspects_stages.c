@@ -447,6 +447,20 @@ static void try_scales(struct diagnosis *d, const double *uncond, const double *
         suspect_values(d, room, n, "is guided with the scale %.7g, not %g", scale, asked);
 }
 
+/* Rescaling takes each picture times a number of its own: theirs = a uncond + b text in the first picture is
+ * guidance by b / (a + b). */
+static double fit_rescaled_scale(const struct diagnosis *d, const double *uncond, const double *text)
+{
+    size_t size = d->wrong.count / (size_t)d->exact.shape[0];
+    double uu = 0, ut = 0, tt = 0, uw = 0, tw = 0;
+    for (size_t i = 0; i < size; i++) {
+        double u = uncond[i], t = text[i], w = d->wrong.items[i];
+        uu += u * u, ut += u * t, tt += t * t, uw += u * w, tw += t * w;
+    }
+    double a = tt * uw - ut * tw, b = uu * tw - ut * uw; /* both times the determinant */
+    return b / (a + b);
+}
+
 static void try_rescales(struct diagnosis *d, const double *uncond, const double *text, double *room)
 {
     static const char *const texts[RESCALE_FAULTS] = {
@@ -467,13 +481,19 @@ static void try_rescales(struct diagnosis *d, const double *uncond, const double
             rescale_wrongly(room, uncond, text, batch, size, share, (enum rescale_fault)fault);
         suspect_values(d, room, n, "%s", texts[fault]);
     }
+    double scale = share > 0 ? fit_rescaled_scale(d, uncond, text) : (double)NAN;
+    if (isfinite(scale)) {
+        combine(uncond, text, n, scale, room);
+        rescale_parts(room, text, batch, size, share);
+        suspect_values(d, room, n, "is guided with the scale %.7g, not %g, and rescaled", scale, asked);
+    }
     /* theirs = guided * (share * ratio + 1 - share) in the first picture gives the share. */
     combine(uncond, text, n, asked, room);
     double ratio = spread(text, size, 1) / spread(room, size, 1);
     double products = 0, squares = 0;
     for (size_t i = 0; i < size; i++) products += room[i] * d->wrong.items[i], squares += room[i] * room[i];
     double found = (products / squares - 1) / (ratio - 1);
-    if (!isfinite(found)) return;
+    if (!(found >= 0 && found <= 1)) return;
     rescale_parts(room, text, batch, size, found);
     suspect_values(d, room, n, "is guided with guidance_rescale %.6g, not %g", found, share);
 }

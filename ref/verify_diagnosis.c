@@ -65,8 +65,7 @@ double values_rms(const double *x, size_t count)
     return finite > 0 ? (double)sqrtl(squares / (long double)finite) : 0;
 }
 
-/* Whether both are finite, or neither, everywhere. */
-static bool finite_alike(const double *a, const double *b, size_t count)
+bool values_finite_alike(const double *a, const double *b, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!isfinite(a[i]) != !isfinite(b[i])) return false;
@@ -207,8 +206,9 @@ void suspect_found(struct diagnosis *d, double distance, const char *format, ...
  * does. */
 static bool explains(const struct diagnosis *d, const double *candidate, double tolerance, double *distance)
 {
-    if (!finite_alike(d->wrong.items, candidate, d->wrong.count)) return false;
-    if (d->error_rms == 0 && finite_alike(d->wrong.items, d->exact.items, d->wrong.count)) return false;
+    if (!values_finite_alike(d->wrong.items, candidate, d->wrong.count)) return false;
+    if (d->error_rms == 0 && values_finite_alike(d->wrong.items, d->exact.items, d->wrong.count))
+        return false;
     *distance = values_distance(d->wrong.items, candidate, d->wrong.count);
     return *distance <= tolerance && *distance * EXPLAINED <= d->error_rms;
 }
@@ -310,7 +310,7 @@ static char *tell(struct diagnosis *d)
 static void try_all(struct diagnosis *d)
 {
     void (*const tables[])(struct diagnosis *) = {suspects_stages, suspects_values, suspects_call,
-        suspects_layers, suspects_small_scales, suspects_none};
+        suspects_corner, suspects_layers, suspects_small_scales, suspects_none};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (d->status == STATUS_OK && d->fit_count == 0) tables[i](d);
 }

@@ -213,6 +213,7 @@ START_TEST(faults_of_diffusers)
     }
     printf("%zu faults: %zu first wrong tensors, %zu of %zu suspects\n", score.faults, score.stages,
         score.named, score.suspects);
+    fflush(stdout); /* a failed test's buffer is lost */
     cJSON_Delete(index);
     ck_assert_uint_eq(score.stages, score.faults);
     ck_assert_uint_ge(score.named * 10, score.suspects * 9);
