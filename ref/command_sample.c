@@ -156,6 +156,8 @@ enum status command_sample(struct invocation *invocation)
     plot.f64 = arithmetic == 1;
     status = check_picture_name("--plot", plot.path, error);
     if (status == STATUS_OK) status = check_tensors_name("--out", out, error);
+    if (status == STATUS_OK) status = check_input_is_kept("--out", out, "--tensors", tensors, error);
+    if (status == STATUS_OK) status = check_input_is_kept("--out", out, "--noise", noise, error);
     if (status != STATUS_OK) goto done;
     if (of_plots_alone && !plot.path)
         status = error_input(

@@ -3,6 +3,7 @@
 #include "paths.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -30,4 +31,15 @@ enum status check_tensors_name(const char *option, const char *path, struct erro
 {
     return check_ending(option, path, other_tensors, COUNT(other_tensors),
         "a name that ends in .safetensors or .npz, or a folder's with a '/' at the end", error);
+}
+
+enum status check_input_is_kept(const char *output_option, const char *output, const char *input_option,
+    const char *input, struct error *error)
+{
+    struct stat written, read;
+    if (!output || !input || stat(output, &written) != 0 || stat(input, &read) != 0) return STATUS_OK;
+    if (written.st_dev != read.st_dev || written.st_ino != read.st_ino) return STATUS_OK;
+    return error_input(error,
+        "%s: expected another file than that of %s, which would be lost, got \"%.200s\"", output_option,
+        input_option, output);
 }

@@ -1,5 +1,5 @@
 /*
- * Names of outputs that promise another format than the one that is written.
+ * Names of outputs that promise another format than the one that is written, or that would cost an input.
  */
 #ifndef REF_OUTPUT_NAMES_H
 #define REF_OUTPUT_NAMES_H
@@ -11,5 +11,10 @@
  * NULL. `option` ("--out") is for the message. */
 enum status check_picture_name(const char *option, const char *path, struct error *error);
 enum status check_tensors_name(const char *option, const char *path, struct error *error);
+
+/* Refuses to write over what the same command reads: `output` and `input` (either may be NULL) are one file.
+ */
+enum status check_input_is_kept(const char *output_option, const char *output, const char *input_option,
+    const char *input, struct error *error);
 
 #endif
