@@ -171,6 +171,11 @@ static double error_ratio(const struct tensor_set *f32, const struct tensor_set 
     return exp(sum_log / count);
 }
 
+double truth_tolerance(double pytorch)
+{
+    return kernels_gemm_in_use() == GEMM_PORTABLE ? 2 * pytorch : FLOAT_TOLERANCE;
+}
+
 void check_truth(const struct passes *ours, const char *output, const struct tensor *truth, double pytorch,
     double float_tolerance, const char *where)
 {

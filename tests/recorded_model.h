@@ -86,6 +86,9 @@ void check_passes_close(const struct passes *ours, const struct tensor_set *reco
     const char *where, struct worst *worst);
 /* The recorded distance of PyTorch's float32 run from its float64 run, of the peak. */
 double pytorch_error(const cJSON *errors, const char *name);
+/* How far a float pass may be from the truth: twice as far as PyTorch's with our own products; with
+ * OpenBLAS's, whose rounding is that of the processor's kernels, the project's gate. */
+double truth_tolerance(double pytorch);
 /* Checks `output` of both passes against the float64 truth: double to DOUBLE_TOLERANCE, float to
  * `float_tolerance`. `pytorch`, the distance of PyTorch's float32 run, is printed beside them. */
 void check_truth(const struct passes *ours, const char *output, const struct tensor *truth, double pytorch,

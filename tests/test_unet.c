@@ -77,7 +77,7 @@ START_TEST(truth)
     for (int i = 0; i < 2; i++) {
         const struct tensor *exact = need_tensor(recorded.tensors, "f64.%s", outputs[i]);
         double pytorch = pytorch_error(errors, outputs[i]);
-        check_truth(&ours, outputs[i], exact, pytorch, 2 * pytorch, name);
+        check_truth(&ours, outputs[i], exact, pytorch, truth_tolerance(pytorch), name);
     }
     check_module_errors(&ours, errors, "act.unet.", name);
     passes_free(&ours);

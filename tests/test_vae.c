@@ -41,7 +41,8 @@ START_TEST(every_module_and_the_truth)
     struct worst worst = {0, 0};
     check_passes_close(&ours, recorded.tensors, "act.vae.", name, &worst);
     double pytorch = pytorch_error(errors, "image");
-    check_truth(&ours, "image", need_tensor(recorded.tensors, "f64.image"), pytorch, 2 * pytorch, name);
+    check_truth(
+        &ours, "image", need_tensor(recorded.tensors, "f64.image"), pytorch, truth_tolerance(pytorch), name);
     check_module_errors(&ours, errors, "act.vae.", name);
     passes_free(&ours);
     cJSON_Delete(errors);
