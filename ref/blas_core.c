@@ -20,14 +20,6 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-void blas_without_threads(char **argv)
-{
-    static const char THREADS[] = "OPENBLAS_NUM_THREADS";
-    const char *before = environment(THREADS);
-    if ((before && strcmp(before, "1") == 0) || setenv(THREADS, "1", 1) != 0) return;
-    execv("/proc/self/exe", argv);
-}
-
 static enum status refuse(const char *core, const char *what, struct error *error)
 {
     const char *names[16];

@@ -8,12 +8,6 @@
 
 #include "sched/error.h"
 
-/* Sees to it that OpenBLAS has no threads of its own: where OPENBLAS_NUM_THREADS is not 1, the program is
- * replaced by itself with it set. Otherwise it starts one a processor when it is loaded, which never work,
- * since each product is computed by the thread that asks for it, and which wait for ever where the system has
- * no memory for them. Returns, and nothing has changed, where the program cannot be started anew. */
-void blas_without_threads(char **argv);
-
 /* Sees to it that OpenBLAS uses the kernels of `core`, in capitals or not. Where it does not, the program is
  * replaced by itself with `argv` and this does not return: call it before anything else is done. An error
  * names the cores that this processor can run. */

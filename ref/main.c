@@ -7,6 +7,7 @@
 #include "cli_help.h"
 #include "commands.h"
 #include "faults.h"
+#include "library_threads.h"
 #include "version.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static enum status finish_output(struct invocation *invocation, enum status stat
 
 int main(int argc, char **argv)
 {
-    blas_without_threads(argv);
+    library_threads_settle(argv);
     struct invocation invocation = {
         .argc = argc - 1,
         .argv = argv + 1,
