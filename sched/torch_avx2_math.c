@@ -25,9 +25,6 @@ enum { PAIRS = TORCH_AVX2_BLOCK / 2 };
  * log m = r - r^2/2 + r^3 P(r). */
 static inline float log_of(float x)
 {
-    static const float polynomial[] = {7.0376836292E-2f, -1.1514610310E-1f, 1.1676998740E-1f,
-        -1.2420140846E-1f, 1.4249322787E-1f, -1.6668057665E-1f, 2.0000714765E-1f, -2.4999993993E-1f,
-        3.3333331174E-1f};
     const float sqrt_half = 0.707106781186547524f;
     /* log 2 in two parts, the larger with few bits, so that its product with e is exact. */
     const float log2_high = 0.693359375f, log2_low = -2.12194440e-4f;
@@ -43,8 +40,16 @@ static inline float log_of(float x)
     const float r = mantissa - 1 + (low ? mantissa : 0);
 
     float r2 = r * r;
-    float y = polynomial[0];
-    for (int i = 1; i < 9; i++) y = fmaf(y, r, polynomial[i]);
+    /* P, written out: a loop over its coefficients would be in the way of a loop over x. */
+    float y = 7.0376836292E-2f;
+    y = fmaf(y, r, -1.1514610310E-1f);
+    y = fmaf(y, r, 1.1676998740E-1f);
+    y = fmaf(y, r, -1.2420140846E-1f);
+    y = fmaf(y, r, 1.4249322787E-1f);
+    y = fmaf(y, r, -1.6668057665E-1f);
+    y = fmaf(y, r, 2.0000714765E-1f);
+    y = fmaf(y, r, -2.4999993993E-1f);
+    y = fmaf(y, r, 3.3333331174E-1f);
     y *= r;
     y = fmaf(y, r2, exponent * log2_low);
     y = fmaf(-r2, 0.5f, y);

@@ -22,14 +22,26 @@ void torch_mt19937_seed(struct torch_mt19937 *generator, uint32_t seed)
     generator->cached_normal = 0;
 }
 
-/* The next 624 words from the last 624. */
+/* The word after `shifted`, which lies SHIFT_SIZE ahead of `word`, with `after` next to it. */
+static inline uint32_t twisted(uint32_t word, uint32_t after, uint32_t shifted)
+{
+    const uint32_t joined = (word & UPPER_BIT) | (after & ~UPPER_BIT);
+    return shifted ^ joined >> 1 ^ (MATRIX_A & (0 - (joined & 1)));
+}
+
+/* The next 624 words from the last 624: the first 227 from old words alone, then those that have new ones as
+ * their second parents, at last the one whose neighbour is new. The loops are cut so that eight words, and
+ * more, can be made at once. */
 static void refresh(struct torch_mt19937 *generator)
 {
+    enum { OLD = MT19937_WORDS - SHIFT_SIZE };
     uint32_t *words = generator->words;
-    for (int i = 0; i < MT19937_WORDS; i++) {
-        uint32_t joined = (words[i] & UPPER_BIT) | (words[(i + 1) % MT19937_WORDS] & ~UPPER_BIT);
-        words[i] = words[(i + SHIFT_SIZE) % MT19937_WORDS] ^ joined >> 1 ^ (joined & 1 ? MATRIX_A : 0);
+    for (int i = 0; i < OLD; i++) words[i] = twisted(words[i], words[i + 1], words[i + SHIFT_SIZE]);
+    for (int begin = OLD; begin < MT19937_WORDS - 1; begin += OLD) {
+        const int end = begin + OLD < MT19937_WORDS - 1 ? begin + OLD : MT19937_WORDS - 1;
+        for (int i = begin; i < end; i++) words[i] = twisted(words[i], words[i + 1], words[i - OLD]);
     }
+    words[MT19937_WORDS - 1] = twisted(words[MT19937_WORDS - 1], words[0], words[SHIFT_SIZE - 1]);
     generator->next = 0;
 }
 
