@@ -1,10 +1,11 @@
 """The timesteps of every scheduler class x spacing x kind of sigmas, from diffusers itself.
 
-    python3 generate_timesteps.py > timesteps.txt          (diffusers 0.35.1, PyTorch 1.13, NumPy 1.24, SciPy 1.10)
+    python3 generate_timesteps.py timesteps.txt          (diffusers 0.35.1, PyTorch 1.13, NumPy 1.24, SciPy 1.10)
 
 The format is in README.md. Blocks that are the same for several schedules stand once.
 """
 import inspect
+import sys
 import warnings
 
 import diffusers.schedulers as schedulers
@@ -59,7 +60,7 @@ def line(scheduler, n):
     return " ".join(words)
 
 
-def main():
+def main(path):
     warnings.simplefilter("ignore")
     blocks = {}
     for name in sorted(CLASSES):
@@ -77,9 +78,10 @@ def main():
                 scheduler = cls(**config)
                 block = tuple("%d: %s" % (n, line(scheduler, n)) for n in COUNTS)
                 blocks.setdefault(block, []).append("%s %s %s" % (name, spacing or "-", kind))
-    for block, names in blocks.items():
-        print("\n".join("= " + name for name in names))
-        print("\n".join(block))
+    with open(path, "w", encoding="ascii") as file:
+        for block, names in blocks.items():
+            print("\n".join("= " + name for name in names), file=file)
+            print("\n".join(block), file=file)
 
 
-main()
+main(sys.argv[1])
