@@ -17,8 +17,8 @@ struct churn {
     real noise_scale; /* sqrt(sigma_hat^2 - sigma^2) */
 };
 
-/* gamma = s_churn spread over the scheduler's steps, at most sqrt(2) - 1, where s_tmin <= sigma <= s_tmax;
- * else 0. */
+/* Algorithm 2, its first lines: gamma = s_churn spread over the scheduler's steps, at most sqrt(2) - 1, where
+ * s_tmin <= sigma <= s_tmax; else 0. */
 struct churn churn_at(const struct scheduler *scheduler, real sigma, const struct step_options *options);
 
 /* The needs_noise hook of the classes with churn: whether the step that `timestep` finds has any. */

@@ -17,8 +17,7 @@
  *
  * Known deviation: t' is t - T // N and not the next entry of `timesteps`, as the paper has it and documented
  * semantics do. They agree for `leading` spacing, and for `trailing` only where N divides T (golden cases
- * ddim_*). With rescale_betas_zero_snr the last alpha
- * is exactly 0, and predicting epsilon divides by it.
+ * ddim_*). With rescale_betas_zero_snr the last alpha is exactly 0, and predicting epsilon divides by it.
  */
 #include "real.h"
 #include "integer_steps.h"
@@ -36,15 +35,20 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
     return step_options->eta > 0;
 }
 
+/* Eq. 16 at eta = 1, squared (diffusers: _get_variance): also the variance of DDPM's posterior. */
+static real variance_of(const struct step_alphas *alphas)
+{
+    return (alphas->beta_prod_t_prev / alphas->beta_prod_t) *
+           (1 - alphas->alpha_prod_t / alphas->alpha_prod_t_prev);
+}
+
 /* Eq. 12. x0 [n], as clipped, may be prev_sample itself. */
 static void take_step(enum prediction prediction, struct level level, const struct step_alphas *alphas,
     const struct step_input *input, const real *x0, real *prev_sample)
 {
     const real *sample = input->sample;
     const size_t n = input->batch * input->sample_size;
-    const real variance = (alphas->beta_prod_t_prev / alphas->beta_prod_t) *
-                          (1 - alphas->alpha_prod_t / alphas->alpha_prod_t_prev);
-    const real std_dev_t = (real)input->options.eta * real_sqrt(variance);
+    const real std_dev_t = (real)input->options.eta * real_sqrt(variance_of(alphas));
     const real direction = real_sqrt(alphas->beta_prod_t_prev - std_dev_t * std_dev_t);
     const real sqrt_alpha_prod_t_prev = real_sqrt(alphas->alpha_prod_t_prev);
 

@@ -93,6 +93,22 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
     return timestep > 0;
 }
 
+/* The mean of q(x_t' | x_t, x_0), eq. 7: c_0 x_0 + c_t x_t. */
+struct posterior_mean {
+    real pred_original_sample_coeff; /* c_0 */
+    real current_sample_coeff;       /* c_t */
+};
+
+static struct posterior_mean posterior_mean_of(
+    const struct step_alphas *alphas, real current_alpha_t, real current_beta_t)
+{
+    return (struct posterior_mean){
+        .pred_original_sample_coeff =
+            real_sqrt(alphas->alpha_prod_t_prev) * current_beta_t / alphas->beta_prod_t,
+        .current_sample_coeff = real_sqrt(current_alpha_t) * alphas->beta_prod_t_prev / alphas->beta_prod_t,
+    };
+}
+
 /* What the noise of a step is multiplied by: the same for every element, or as the model says. */
 struct deviation {
     real fixed;
@@ -100,6 +116,7 @@ struct deviation {
     real min_log, max_log; /* of learned_range */
 };
 
+/* The two ends of section 3.2, eq. 7 below and beta above, and their logarithms. */
 static struct deviation deviation_of(
     const struct scheduler *scheduler, const struct step_alphas *alphas, real current_beta_t)
 {
@@ -123,6 +140,8 @@ static struct deviation deviation_of(
     return deviation;
 }
 
+/* For one element; of a model that predicts a variance by eq. 15 of Nichol and Dhariwal, whose v is `frac`.
+ */
 static real deviation_at(const struct deviation *deviation, real predicted_variance)
 {
     if (deviation->learned) return real_sqrt(predicted_variance);
@@ -171,13 +190,10 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
     const real current_alpha_t = alphas.alpha_prod_t / alphas.alpha_prod_t_prev;
     const real current_beta_t = 1 - current_alpha_t;
-    const real pred_original_sample_coeff =
-        real_sqrt(alphas.alpha_prod_t_prev) * current_beta_t / alphas.beta_prod_t;
-    const real current_sample_coeff =
-        real_sqrt(current_alpha_t) * alphas.beta_prod_t_prev / alphas.beta_prod_t;
+    const struct posterior_mean mean = posterior_mean_of(&alphas, current_alpha_t, current_beta_t);
+    const real c_0 = mean.pred_original_sample_coeff, c_t = mean.current_sample_coeff;
     const struct deviation deviation = deviation_of(scheduler, &alphas, current_beta_t);
-    for (size_t i = 0; i < input->batch * size; i++)
-        prev_sample[i] = pred_original_sample_coeff * x0[i] + current_sample_coeff * input->sample[i];
+    for (size_t i = 0; i < input->batch * size; i++) prev_sample[i] = c_0 * x0[i] + c_t * input->sample[i];
     for (size_t b = 0; input->timestep > 0 && b < input->batch; b++) {
         /* A variance, where there is one, lies behind the picture's mean. */
         const real *variance = input->model_output + b * stride + stride - size;

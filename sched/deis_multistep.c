@@ -113,9 +113,9 @@ static real quadratic_integral(real t, real b, real c, real d)
     return numerator / ((log_b - log_c) * (log_b - log_d));
 }
 
-/* The weights of the predictions, for a step of order 2 or 3 from rho[0] to rho_t; rho[1], rho[2] are those
- * of the steps before. */
-static void weigh(int order, real rho_t, const real *rho, real *weights)
+/* C_ij: the weights of the predictions, each the integral of its Lagrange polynomial in log rho, for a step
+ * of order 2 or 3 from rho[0] to rho_t; rho[1], rho[2] are those of the steps before. */
+static void deis_weights(int order, real rho_t, const real *rho, real *weights)
 {
     for (int i = 0; i < order; i++) {
         const real own = rho[i], next = rho[(i + 1) % order], after = rho[(i + 2) % order];
@@ -138,7 +138,7 @@ static void update(int order, struct level t, const struct level *s, const real 
     }
     real rho[MAX_ORDER], weights[MAX_ORDER];
     for (int j = 0; j < order; j++) rho[j] = s[j].sigma / s[j].alpha;
-    weigh(order, t.sigma / t.alpha, rho, weights);
+    deis_weights(order, t.sigma / t.alpha, rho, weights);
     for (size_t from = 0; from < n; from += SUM_BLOCK) {
         const size_t size = sum_block(from, n);
         real sums[SUM_BLOCK];

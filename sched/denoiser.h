@@ -32,6 +32,8 @@ enum status denoiser_choose(
 /* Sets the level of the sample. */
 void denoiser_at(struct denoiser *denoiser, real sigma);
 
+/* The data of one element of a sample at the level that is set: D = c_skip x + c_out F, Table 1 of Karras et
+ * al., where F is epsilon (column VP) or -v (column EDM with sigma_data 1). */
 static inline real denoise(const struct denoiser *denoiser, real sample, real model_output)
 {
     if (denoiser->prediction == PREDICTS_EPSILON) return sample - denoiser->sigma * model_output;

@@ -134,8 +134,10 @@ struct update {
     size_t n;
 };
 
-/* The divided differences and the sum, for one step from x_s = `sample`. */
-static void update(const struct update *u, real *x_t)
+/* One step from x_s = `sample`: the divided differences D1, D2 of this prediction and the ones before, and
+ * the sum. Order 2 with dpmsolver++ is Algorithm 2 of arXiv:2211.01095, "2M". In diffusers these are
+ * dpm_solver_first_order_update, multistep_dpm_solver_second_order_update and ..._third_order_update. */
+static void multistep_update(const struct update *u, real *x_t)
 {
     const struct dpm_coefficients c =
         dpm_coefficients_of(u->algorithm, u->t, u->s[0], u->midpoint && u->order < 3, u->documented);
@@ -232,7 +234,7 @@ enum status dpm_multistep_step_of(const struct dpm_multistep_terms *terms, struc
     history_push(&state->model_outputs);
 
     const struct update u = update_of(terms, scheduler, input, index, order);
-    update(&u, prev_sample);
+    multistep_update(&u, prev_sample);
     if (state->lower_order_nums < config->solver_order) state->lower_order_nums++;
     scheduler->step_index = (int)index + 1;
     scheduler->step_order = order;

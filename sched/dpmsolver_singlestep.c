@@ -149,9 +149,10 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
 }
 
 /* One step of `order` from the block's start x_s = `sample` [n]. s[0] and m[0] are the level and the
- * prediction [n] of this timestep; those of the block's start are s[order - 1] and m[order - 1]. */
-static void update(struct dpm_coefficients c, int order, bool midpoint, struct level t, const struct level *s,
-    const real *const *m, const real *sample, const real *noise, size_t n, real *x_t)
+ * prediction [n] of this timestep; those of the block's start are s[order - 1] and m[order - 1]. In diffusers
+ * these are singlestep_dpm_solver_second_order_update and ..._third_order_update. */
+static void singlestep_update(struct dpm_coefficients c, int order, bool midpoint, struct level t,
+    const struct level *s, const real *const *m, const real *sample, const real *noise, size_t n, real *x_t)
 {
     const struct level start = s[order - 1];
     const real h = t.lambda - start.lambda;
@@ -214,7 +215,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
     }
     const struct dpm_coefficients c = dpm_coefficients_of(state->algorithm, t, s[order - 1],
         midpoint && order < 3, scheduler->semantics == SEMANTICS_DOCUMENTED);
-    update(c, order, midpoint, t, s, m, history_at(&state->block_start, 0),
+    singlestep_update(c, order, midpoint, t, s, m, history_at(&state->block_start, 0),
         dpm_is_stochastic(state->algorithm) ? input->noise : NULL, n, prev_sample);
     scheduler->step_index = (int)index + 1;
     scheduler->step_order = order;

@@ -57,7 +57,7 @@ double edm_karras_sigma(const struct edm_karras *karras, double ramp);
 #define edm_sigmas_exponential REAL_NAME(edm_sigmas_exponential)
 void edm_sigmas_exponential(const struct edm_config *config, size_t n, real *sigmas);
 
-/* c_noise = log(sigma) / 4, which the network is told as its timestep. */
+/* c_noise = log(sigma) / 4 (Table 1), which the network is told as its timestep. sigma > 0 */
 #define edm_noise_label REAL_NAME(edm_noise_label)
 real edm_noise_label(real sigma);
 
@@ -74,8 +74,9 @@ struct edm_skip {
     real c_skip, c_out;
 };
 
-/* c_skip and c_out at `sigma`, with c_out negated where the network predicts v. Refuses a prediction_type
- * that is neither epsilon nor v_prediction; the documentation's `sample` is taken with its semantics. */
+/* Table 1, column EDM: c_skip and c_out at `sigma`, with c_out negated where the network predicts v. Refuses
+ * a prediction_type that is neither epsilon nor v_prediction; the documentation's `sample` is taken with its
+ * semantics. */
 #define edm_skip_at REAL_NAME(edm_skip_at)
 enum status edm_skip_at(
     const struct scheduler *scheduler, real sigma, struct edm_skip *skip, struct error *error);

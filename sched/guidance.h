@@ -1,6 +1,6 @@
 /*
- * Classifier-free guidance (Ho and Salimans 2022, eq. 6) and its rescaling (Lin et al. 2023, section 3.4, eq.
- * 15-16).
+ * Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598, eq. 6, whose w is scale - 1) and its
+ * rescaling (Lin et al. 2023, arXiv:2305.08891, section 3.4, eqs. 15 and 16, whose phi is rescale).
  */
 #ifndef SCHED_GUIDANCE_H
 #define SCHED_GUIDANCE_H
@@ -8,11 +8,12 @@
 #include "real.h"
 #include <stddef.h>
 
-/* out = uncond + scale * (text - uncond), [n]; `out` may be either input. */
+/* Eq. 6: out = uncond + scale * (text - uncond), [n]; `out` may be either input. scale 1 is no guidance. */
 void guidance_combine(const real *uncond, const real *text, size_t n, double scale, real *out);
 
-/* Per picture: guided * (rescale * std(text)/std(guided) + 1 - rescale), with the unbiased standard deviation
- * over the picture's `size` elements. In place on `guided` [batch, size]. */
+/* Eq. 15 and eq. 16, per picture: guided * (rescale * std(text)/std(guided) + 1 - rescale), with the unbiased
+ * standard deviation over the picture's `size` >= 2 elements. In place on `guided` [batch, size]; `rescale`
+ * is 0 (nothing) to 1. */
 void guidance_rescale(real *guided, const real *text, size_t batch, size_t size, double rescale);
 
 /* The same where tensors are of a narrower dtype: every operation's result is kept by `keep`. */

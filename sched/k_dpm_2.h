@@ -40,7 +40,8 @@ enum status k_dpm_2_create(
 enum status k_dpm_2_set_timesteps(
     struct scheduler *scheduler, bool ancestral, const struct schedule_request *request, struct error *error);
 
-/* Hooks of both classes. A step that has noise in its input adds it in the second call. */
+/* Hooks of both classes; k_dpm_2_step() is Algorithm 1, one of its two calls of the model. A step that has
+ * noise in its input adds it in the second call. */
 enum status k_dpm_2_scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
     size_t n, real *model_input, struct error *error);
 enum status k_dpm_2_step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,

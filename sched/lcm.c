@@ -37,7 +37,8 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
            !distilled_is_last(scheduler, index);
 }
 
-/* c_skip and c_out; torch divides a Python number by a tensor as the number times the reciprocal. */
+/* c_skip and c_out of Algorithm 3's f; torch divides a Python number by a tensor as the number times the
+ * reciprocal. */
 static void boundary_condition(const struct scheduler *scheduler, double timestep, real *c_skip, real *c_out)
 {
     const double scaling = ((const struct distilled_config *)scheduler->config)->timestep_scaling;

@@ -51,6 +51,14 @@ static void fill_from_alpha_bar(double (*alpha_bar)(double), real *betas, size_t
     }
 }
 
+/* Equal steps of beta: Ho et al. 2020, section 4. */
+static void fill_linear(const struct scheduler_config *config, real *betas, size_t n)
+{
+    torch_linspace(config->beta_start, config->beta_end, n, betas);
+}
+
+/* Equal steps of sqrt(beta): the schedule that latent diffusion models are trained on (Rombach et al. 2022,
+ * arXiv:2112.10752; in their code it is "linear"). */
 static enum status fill_scaled_linear(
     const struct scheduler_config *config, real *betas, size_t n, struct error *error)
 {
@@ -79,7 +87,7 @@ static enum status fill_betas(const struct scheduler *scheduler, real *betas, si
     if (config->trained_betas.values) {
         for (size_t i = 0; i < n; i++) betas[i] = (real)config->trained_betas.values[i];
     } else if (option_is(name, "linear")) {
-        torch_linspace(config->beta_start, config->beta_end, n, betas);
+        fill_linear(config, betas, n);
     } else if (option_is(name, "scaled_linear")) {
         return fill_scaled_linear(config, betas, n, error);
     } else if (option_is(name, "squaredcos_cap_v2")) {
@@ -97,7 +105,8 @@ static enum status fill_betas(const struct scheduler *scheduler, real *betas, si
     return STATUS_OK;
 }
 
-/* torch.cumprod: accumulates in double, every output rounded. */
+/* alphas_cumprod[t] = alphas[0] alphas[1] ... alphas[t], Ho et al. 2020, eq. 4: bar(alpha)_t. As
+ * torch.cumprod it accumulates in double, and every output is rounded. */
 static void cumulative_product(const real *alphas, size_t n, real *alphas_cumprod)
 {
     double product = 1;

@@ -24,13 +24,15 @@ void noise_schedule_avoid_zero(struct scheduler *scheduler);
 enum status alphas_cumprod_at(
     const struct scheduler *scheduler, double timestep, real *alpha_cumprod, struct error *error);
 
-/* sqrt(alphas_cumprod[t]) original + sqrt(1 - alphas_cumprod[t]) noise: the add_noise hook of the classes
- * without sigmas. */
+/* sqrt(alphas_cumprod[t]) original + sqrt(1 - alphas_cumprod[t]) noise, Ho et al. 2020, eq. 4: [batch,
+ * sample_size], of inputs of that shape and a timestep for each picture. The add_noise hook of the classes
+ * without sigmas; refuses a timestep that alphas_cumprod_at() does. */
 enum status noise_schedule_add_noise(struct scheduler *scheduler, const real *original_samples,
     const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *noisy_samples,
     struct error *error);
 
-/* sqrt(alphas_cumprod[t]) noise - sqrt(1 - alphas_cumprod[t]) original: their get_velocity hook. */
+/* sqrt(alphas_cumprod[t]) noise - sqrt(1 - alphas_cumprod[t]) original: v, Salimans and Ho 2022
+ * (arXiv:2202.00512), appendix D. Their get_velocity hook; shapes and errors as above. */
 enum status noise_schedule_get_velocity(struct scheduler *scheduler, const real *original_samples,
     const real *noise, const double *timesteps, size_t batch, size_t sample_size, real *velocity,
     struct error *error);

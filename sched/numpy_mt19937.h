@@ -15,9 +15,11 @@ struct numpy_mt19937 {
     double second;
 };
 
+/* RandomState(seed) */
 void numpy_mt19937_seed(struct numpy_mt19937 *generator, uint32_t seed);
 
 double numpy_mt19937_uniform(struct numpy_mt19937 *generator); /* random_sample(): 53 bits of two words */
-double numpy_mt19937_normal(struct numpy_mt19937 *generator);  /* one of randn() */
+double numpy_mt19937_normal(
+    struct numpy_mt19937 *generator); /* one of randn(), by Marsaglia and Bray's polar method */
 
 #endif

@@ -29,7 +29,8 @@ enum prediction { PREDICTS_EPSILON, PREDICTS_SAMPLE, PREDICTS_V, PREDICTS_FLOW }
 enum status prediction_of(
     const char *prediction_type, bool takes_flow, enum prediction *prediction, struct error *error);
 
-/* The data and the noise of one element: what predict_data() and predict_noise() below do with lists. */
+/* The data and the noise of one element, for v by appendix D of Salimans and Ho: what predict_data() and
+ * predict_noise() below do with lists. */
 static inline real data_of(enum prediction prediction, struct level level, real model_output, real sample)
 {
     switch (prediction) {
@@ -39,6 +40,7 @@ static inline real data_of(enum prediction prediction, struct level level, real 
     default: return model_output;
     }
 }
+/* The noise of one element (appendix D); not of a flow. */
 static inline real noise_of(enum prediction prediction, struct level level, real model_output, real sample)
 {
     switch (prediction) {

@@ -149,7 +149,8 @@ static real second_order_term(const struct update *u, real h)
     return growth * (h * h / 2 - rest / (k * k)) / (u->nodes[0] - u->nodes[1]);
 }
 
-static void take_update(const struct update *u, real *x_t)
+/* Eq. 14 for predicted data, eq. 10 for predicted noise, with the weights b_i integrated. x_t: [n] */
+static void sasolver_update(const struct update *u, real *x_t)
 {
     const struct level t = u->t, s = u->s;
     const real tau = (real)u->tau, tau2 = tau * tau, k = 1 + tau2, h = t.lambda - s.lambda;
@@ -217,7 +218,7 @@ static void correct(const struct scheduler *scheduler, size_t index, const real 
         .n = n,
     };
     gather(scheduler, index, converted, &u);
-    take_update(&u, corrected);
+    sasolver_update(&u, corrected);
 }
 
 /* The predictor's step, from `sample` [n]. */
@@ -236,7 +237,7 @@ static void predict(const struct scheduler *scheduler, size_t index, int order, 
         .n = input->batch * input->sample_size,
     };
     gather(scheduler, index, converted, &u);
-    take_update(&u, prev_sample);
+    sasolver_update(&u, prev_sample);
 }
 
 /* The orders of the step at `index`: as configured, less where there is no history yet, or near the end. The

@@ -1,5 +1,6 @@
 /*
- * The weights of SA-Solver's model outputs: integrals of Lagrange polynomials times an exponential.
+ * The weights of SA-Solver's model outputs: integrals of Lagrange polynomials times an exponential (Xue et
+ * al. 2023, arXiv:2309.05019, eqs. 10 and 14; sasolver.c).
  */
 #ifndef SCHED_SASOLVER_COEFFICIENTS_H
 #define SCHED_SASOLVER_COEFFICIENTS_H

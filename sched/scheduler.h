@@ -96,6 +96,8 @@ void scheduler_free(struct scheduler *scheduler); /* accepts NULL and what was h
 /* Bytes of what its solver keeps from step to step: earlier predictions, samples, tables of its own. */
 size_t scheduler_memory(const struct scheduler *scheduler);
 
+/* Makes timesteps and sigmas of a run, and forgets the run before. Refuses what the class refuses, with the
+ * request's or the option's name; the schedule is then not to be used. */
 enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
     struct warnings *warnings, struct error *error);
 

@@ -1,13 +1,14 @@
 /*
  * sigma, the noise level of a sample that is scaled so that the data keep their size: a noisy sample is
- * x_0 + sigma noise, with sigma = sqrt((1 - alphas_cumprod) / alphas_cumprod).
+ * x_0 + sigma noise, with sigma = sqrt((1 - alphas_cumprod) / alphas_cumprod) (Karras et al. 2022,
+ * arXiv:2206.00364; Song et al. 2021, arXiv:2010.02502, eq. 14). README.md calls it rho.
  */
 #ifndef SCHED_SIGMAS_H
 #define SCHED_SIGMAS_H
 
 #include "scheduler.h"
 
-/* sigma at a value of alphas_cumprod. */
+/* sigma at a value of alphas_cumprod above 0: Karras et al. 2022, Table 1, column VP; infinity at 0. */
 real sigma_of(real alpha_cumprod);
 
 /* The sigmas of all training timesteps, and their logarithms: [count]. They rise with the timestep unless
@@ -18,6 +19,7 @@ struct sigma_table {
     bool rising;
 };
 
+/* The table of a scheduler whose alphas_cumprod are there; to be freed. On failure it is empty. */
 enum status sigma_table_create(
     const struct scheduler *scheduler, struct sigma_table *table, struct error *error);
 void sigma_table_free(struct sigma_table *table); /* accepts an empty one */
@@ -29,7 +31,8 @@ double sigma_table_interpolate(const struct sigma_table *table, double timestep)
 #define sigma_table_interpolate_log REAL_NAME(sigma_table_interpolate_log)
 double sigma_table_interpolate_log(const struct sigma_table *table, double timestep);
 
-/* The timestep at which the training schedule has this sigma, by linear interpolation in its logarithm. */
+/* The timestep at which the training schedule has this sigma, by linear interpolation in its logarithm, from
+ * 0 to count - 1 (k-diffusion, sigma_to_t). */
 double sigma_to_t(const struct sigma_table *table, double sigma);
 
 /* The same for a sigma that is a tensor: the indices too are weighed in the table's type. */
@@ -40,8 +43,10 @@ real sigma_to_t_rounded(const struct sigma_table *table, real sigma);
 enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct error *error);
 
 /* An ancestral step from `sigma` to `sigma_next`: deterministic to sigma_down, then up again with fresh noise
- * of size sigma_up, sigma_down^2 + sigma_up^2 = sigma_next^2. From 0, sigma_up is no number; where sigma_next
- * is much less than `sigma`, sigma_down may be none with the semantics of diffusers. */
+ * of size sigma_up, sigma_down^2 + sigma_up^2 = sigma_next^2: DDPM's posterior (Ho et al. 2020,
+ * arXiv:2006.11239, eq. 7) in this scale, as k-diffusion's get_ancestral_step has it. From 0, sigma_up is no
+ * number; where sigma_next is much less than `sigma`, sigma_down may be none with the semantics of diffusers.
+ */
 struct ancestral_step {
     real sigma_down, sigma_up;
 };

@@ -37,10 +37,6 @@ struct solver {
      * predicted data, z the noise; behind it in brackets where it is from. */
     const char *equation;
 
-    /* Samples are (1 - sigma) x_0 + sigma noise (a rectified flow). Other classes may be told so by an
-     * option. */
-    bool is_flow;
-
     /* The options (config.h), and the size of the struct that holds them: sizeof(struct scheduler_config), or
      * of a struct that begins with one. */
     struct option_table options[MAX_OPTION_TABLES];
@@ -59,7 +55,8 @@ struct solver {
     const char *second_output;
     /* A beta_schedule beside those that every class has: "sigmoid" (DDPM), "exp" (Heun). */
     const char *extra_beta_schedule;
-    /* Samples are (1 - sigma) x_0 + sigma noise (flow matching). */
+    /* Samples are (1 - sigma) x_0 + sigma noise (a rectified flow). Other classes may be told so by an
+     * option. */
     bool flow;
     /* A timestep may be no number, as it may be in diffusers (DPM2 ancestral). */
     bool undefined_timesteps;

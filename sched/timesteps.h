@@ -22,7 +22,7 @@ struct spacing {
     bool no_extra_step;      /* `trailing` has its N points, whatever np.arange counts */
 };
 
-/* The grid from the noisiest timestep down (or up to it), allocated. The values are integers unless
+/* Table 2: the grid from the noisiest timestep down (or up to it), allocated. The values are integers unless
  * `fractional`. `trailing` can have one entry more than N, which is -1 (in front where ascending): the step
  * T/N is inexact, and np.arange counts one more, unless `no_extra_step`. Refuses an unknown spacing, and
  * N = 0 where T/N enters. */

@@ -18,6 +18,7 @@ struct torch_mt19937 {
     double cached_normal;
 };
 
+/* manual_seed(seed) of its low 32 bits: Matsumoto and Nishimura's init_genrand. */
 void torch_mt19937_seed(struct torch_mt19937 *generator, uint32_t seed);
 
 uint32_t torch_mt19937_next(struct torch_mt19937 *generator); /* one 32-bit word */

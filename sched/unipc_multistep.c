@@ -11,12 +11,12 @@
  *
  * over p - 1 earlier predictions m_i; the corrector, once the model has been asked at t, takes D = m_t - m_s
  * with r = 1 as the p-th and makes the step again, of order p + 1. The weights rho solve a Vandermonde
- * system: sum over i of rho_i r_i^(k-1) = k! phi_(k+1)(hh) / B(h) for k = 1 .. p, with phi_1(z) = (e^z - 1)/z
- * and phi_(k+1)(z) = (phi_k(z) - 1/k!) / z. B(h) is hh (`bh1`) or e^hh - 1 (`bh2`).
+ * system: sum over i of rho_i r_i^(k-1) = k! hh phi_(k+1)(hh) / B(h) for k = 1 .. p, with phi_1(z) =
+ * (e^z - 1)/z and phi_(k+1)(z) = (phi_k(z) - 1/k!) / z. B(h) is hh (`bh1`) or e^hh - 1 (`bh2`).
  *
  *     paper          diffusers
  *     h phi_1(h)     h_phi_1
- *     h phi_k(h)     h_phi_k
+ *     h phi_k(h)     h_phi_k, which begins with k = 2
  *     UniP, UniC     multistep_uni_p_bh_update, multistep_uni_c_bh_update
  *
  * As the paper proposes, the predictor of order 2 and the corrector of order 1 take 1/2 for their one weight.
@@ -133,8 +133,8 @@ static real power(real x, int n)
     }
 }
 
-/* The weights of the first `unknowns` of r from as many equations: all of r, or all but the last, which makes
- * the matrix a part of a larger one. */
+/* B(h) and the weights: the Vandermonde system above (eqs. 3 and 9) for the first `unknowns` of r from as
+ * many equations: all of r, or all but the last, which makes the matrix a part of a larger one. */
 static enum status solve_weights(struct update *u, real hh, real B_h, int unknowns, struct error *error)
 {
     real R[MAX_ORDER * MAX_ORDER];
@@ -183,10 +183,11 @@ static void add_term(
         for (size_t i = 0; i < size; i++) sums[i] += rho * ((m_k[i] - m_0[i]) / r);
 }
 
-/* The sum of an update, from x_s = `sample` [n]. m[0] [n] is the prediction at s, m[1] .. m[order - 1] are
- * those before; model_t [n] is the corrector's prediction at t, NULL for the predictor. */
-static void take_update(const struct update *u, const real *const *m, const real *model_t, const real *sample,
-    size_t n, real *x_t)
+/* The sum of an update, UniP or UniC (eqs. 3 and 9), from x_s = `sample` [n]. m[0] [n] is the prediction at
+ * s, m[1] .. m[order - 1] are those before; model_t [n] is the corrector's prediction at t, NULL for the
+ * predictor. */
+static void unipc_update(const struct update *u, const real *const *m, const real *model_t,
+    const real *sample, size_t n, real *x_t)
 {
     const bool fused = !PLUMB_REAL_IS_DOUBLE && (size_t)(u->order - 1) * n >= 400;
     const real last_rho = u->rho[u->order - 1], keep = u->sample, first = u->first, rest = u->rest;
@@ -239,7 +240,7 @@ static enum status correct(const struct scheduler *scheduler, size_t index, cons
     gather(scheduler, index - 1, state->last_order, NULL, s, m);
     const struct level t = dpm_level(dpm_config_of(scheduler), scheduler->sigmas[index]);
     enum status status = prepare_update(config_of(scheduler), state->last_order, true, t, s, &u, error);
-    if (status == STATUS_OK) take_update(&u, m, converted, history_at(&state->last_sample, 0), n, corrected);
+    if (status == STATUS_OK) unipc_update(&u, m, converted, history_at(&state->last_sample, 0), n, corrected);
     return status;
 }
 
@@ -268,7 +269,7 @@ static enum status predict(const struct scheduler *scheduler, size_t index, int 
     gather(scheduler, index, order, converted, s, m);
     const struct level t = dpm_level(dpm_config_of(scheduler), scheduler->sigmas[index + 1]);
     enum status status = prepare_update(config_of(scheduler), order, false, t, s, &u, error);
-    if (status == STATUS_OK) take_update(&u, m, NULL, sample, n, prev_sample);
+    if (status == STATUS_OK) unipc_update(&u, m, NULL, sample, n, prev_sample);
     return status;
 }
 

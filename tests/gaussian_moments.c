@@ -86,7 +86,7 @@ static struct gaussian_moments moments_of(const struct run *run)
     moments.deviation = sqrt(variance);
     if (scheduler->sigmas) {
         moments.sigma = (double)scheduler->sigmas[scheduler->num_sigmas - 1];
-        if (scheduler->solver->is_flow) moments.alpha = 1 - moments.sigma;
+        if (scheduler->solver->flow) moments.alpha = 1 - moments.sigma;
     } else {
         const double a = (double)scheduler->final_alpha_cumprod;
         moments.alpha = sqrt(a);
