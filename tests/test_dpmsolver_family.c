@@ -175,6 +175,9 @@ static const struct {
         TO_SIGMA_MIN ", \"solver_order\": 1, \"algorithm_type\": \"dpmsolver\""},
     {"DEISMultistepScheduler", "\"solver_order\": 2", "DPMSolverMultistepScheduler",
         TO_SIGMA_MIN ", \"solver_order\": 2, \"algorithm_type\": \"dpmsolver\", \"solver_type\": \"heun\""},
+    {"DEISMultistepScheduler", "\"solver_order\": 3", "DPMSolverMultistepScheduler",
+        DOCUMENTED TO_SIGMA_MIN
+        ", \"solver_order\": 3, \"algorithm_type\": \"dpmsolver\", \"solver_type\": \"heun\""},
     {"DPMSolverSinglestepScheduler", TO_SIGMA_MIN ", \"solver_order\": 1", "DPMSolverMultistepScheduler",
         TO_SIGMA_MIN ", \"solver_order\": 1"},
 };

@@ -386,6 +386,44 @@ START_TEST(first_order_classes_agree)
 }
 END_TEST
 
+/* With noise: DDPM's posterior, DDIM of eta 1, Euler's ancestral step and the stochastic DPM-Solver++ of
+ * order 1 (Song, Meng and Ermon 2021, arXiv:2010.02502, section 4.1; sched/README.md derives it). Each class
+ * draws the same noise here; the last step draws for Euler alone, and multiplies it with 0. */
+START_TEST(first_order_classes_agree_with_noise)
+{
+    static const double timesteps[] = {999, 899, 799, 699, 599, 499, 399, 299, 199, 99};
+    double z[RUN_SIZE], noise[10 * RUN_SIZE], ends[4][RUN_SIZE];
+    fill_normals("43", z, RUN_SIZE);
+    fill_normals("44", noise, 10 * RUN_SIZE);
+    cJSON *configs[4] = {
+        config_of("DDIMScheduler", "\"clip_sample\": false, \"timestep_spacing\": \"trailing\""),
+        config_of("DDPMScheduler", "\"clip_sample\": false, \"timestep_spacing\": \"trailing\""),
+        config_of("EulerAncestralDiscreteScheduler",
+            "\"timestep_spacing\": \"trailing\", \"_semantics\": \"documented\""),
+        config_of(
+            "DPMSolverMultistepScheduler", "\"solver_order\": 1, \"algorithm_type\": \"sde-dpmsolver++\""),
+    };
+    for (int i = 0; i < 4; i++) {
+        struct sampler_run run = {
+            .config = configs[i],
+            .request = {.has_num_inference_steps = true, .num_inference_steps = 10},
+            .options = STEP_OPTIONS_DEFAULT,
+            .batch = 1,
+            .size = RUN_SIZE,
+            .noise = noise,
+            .model = bells_model,
+            .solution = bells_start,
+        };
+        if (i == 0) run.options.eta = 1;
+        if (i == 3) run.request = (struct schedule_request){.timesteps = timesteps, .num_timesteps = 10};
+        run_sampler_f64(&run, z, ends[i]);
+        for (int j = 0; j < RUN_SIZE; j++) /* DDPM's last step adds noise of the root of 1e-20 */
+            ck_assert_double_eq_tol(ends[i][j], ends[0][j], i == 1 ? 1e-9 : 1e-12);
+        cJSON_Delete(configs[i]);
+    }
+}
+END_TEST
+
 /* --- Guidance ----------------------------------------------------------------------------- */
 
 START_TEST(guidance)
@@ -410,6 +448,7 @@ int main(void)
     tcase_add_loop_test(runs, arithmetics_agree, 0, sizeof run_cases / sizeof *run_cases);
     tcase_add_loop_test(runs, batch_invariance, 0, sizeof run_cases / sizeof *run_cases);
     tcase_add_test(runs, first_order_classes_agree);
+    tcase_add_test(runs, first_order_classes_agree_with_noise);
     suite_add_tcase(suite, tables);
     suite_add_tcase(suite, steps);
     suite_add_tcase(suite, runs);
