@@ -1,5 +1,7 @@
 #include "program.h"
 
+#include "ref/png_file.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,4 +59,17 @@ void expect_failure(int status, enum status expected, size_t inputs, ...)
     const size_t outputs = 2; /* out and err */
     ck_assert_msg(count_entries(test_folder) == inputs + outputs, "%zu files were left behind",
         count_entries(test_folder) - inputs - outputs);
+}
+
+void expect_picture(const char *path, int width, int height)
+{
+    struct picture picture;
+    struct error error;
+    ck_assert_msg(png_read(path, &picture, &error) == STATUS_OK, "%s", error.message);
+    ck_assert_int_eq(picture.width, width);
+    ck_assert_int_eq(picture.height, height);
+    size_t marked = 0;
+    for (size_t i = 0; i < (size_t)width * (size_t)height * 3; i++) marked += picture.pixels[i] < 128;
+    ck_assert_uint_gt(marked, 1000);
+    picture_free(&picture);
 }

@@ -25,4 +25,7 @@ void expect_in(const char *text, const char *part);
  * folder holds the `inputs` entries that the test put there and nothing more. */
 void expect_failure(int status, enum status expected, size_t inputs, ...) __attribute__((sentinel));
 
+/* Fails the test unless there is a picture of that size at `path` with something drawn in it. */
+void expect_picture(const char *path, int width, int height);
+
 #endif
