@@ -209,3 +209,46 @@ size_t expect_well_formed(const char *page)
     ck_assert_msg(parser.depth == 0, "<%s> is not closed", parser.open[parser.depth ? parser.depth - 1 : 0]);
     return parser.elements;
 }
+
+const char hostile_name[] = "</title><script src='http://a'>\"&\x1b[31m\xff\x01\\\n\xe2\x80\xae.x";
+
+void add_many_rows(struct made_report *made)
+{
+    static const char *const outside[] = {"input_ids.text_encoder", "last_hidden_state.text_encoder",
+        "act.text_encoder.text_model.encoder.layers.0", "act.text_encoder.text_model.encoder.layers.1",
+        "act.text_encoder.text_model.encoder.layers.2", "act.text_encoder.text_model.final_layer_norm"};
+    char name[64];
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        add_report_row(made, outside[i], VERIFY_ROUNDING, 0.5 + 0.25 * (double)i);
+    for (int step = 0; step < 10; step++) {
+        const bool wrong = step == 3;
+        snprintf(name, sizeof name, "step.%02d.model_input", step);
+        add_report_row(made, name, VERIFY_ROUNDING, 0);
+        snprintf(name, sizeof name, "step.%02d.noise_pred_uncond", step);
+        add_report_row(made, name, VERIFY_ROUNDING, 1.5);
+        snprintf(name, sizeof name, "step.%02d.noise_pred_text", step);
+        struct verify_row *row =
+            add_report_row(made, name, wrong ? VERIFY_WRONG : VERIFY_ROUNDING, wrong ? 41 : 2.5);
+        if (wrong) row->diagnosis = strdup("equals ours at timestep 980, not 981");
+        snprintf(name, sizeof name, "step.%02d.latents", step);
+        add_report_row(made, name, step == 5 ? VERIFY_SUSPECT : VERIFY_ROUNDING, step == 5 ? 6 : 1);
+    }
+    add_report_row(made, "latents.final", VERIFY_UNCHECKED, 0)->reason = strdup("step.09.x is not recorded");
+    add_report_row(made, "vae_input", VERIFY_UNCHECKED, 0)->reason = strdup("step.09.x is not recorded");
+    add_report_row(made, "image", VERIFY_NONFINITE, 1);
+    add_report_row(made, "image_u8", VERIFY_SHAPE, 0)->reason = strdup("[1, 8, 8, 3] for [1, 16, 16, 3]");
+    add_report_row(made, hostile_name, VERIFY_SUSPECT, 7);
+    finish_report(made);
+}
+
+void expect_self_contained(const char *page)
+{
+    ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "<link"));
+    ck_assert_ptr_null(strstr(page, "href="));
+    ck_assert_ptr_null(strstr(page, "@import"));
+    ck_assert_ptr_null(strstr(page, "url("));
+    ck_assert_ptr_null(strstr(page, " on"
+                                    "load="));
+    ck_assert_uint_eq(count_in(page, " src=\""), count_in(page, " src=\"data:image/png;base64,"));
+}

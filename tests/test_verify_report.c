@@ -1,11 +1,10 @@
 /*
- * What is shown of a verification: the table, JSON and the page, from verifications made by hand and from a
- * run of the program.
+ * What is shown of a verification: texts, the table, JSON, from verifications made by hand;
+ * test_verify_page.c has the page.
  */
 #include "program.h"
 #include "report_support.h"
 
-#include "ref/png_file.h"
 #include "ref/safe_text.h"
 
 #include <math.h>
@@ -25,39 +24,6 @@ static void tear_down(void)
 {
     free_report(&made);
     drop_program_folder();
-}
-
-/* A name that would do harm on a terminal, in a page, in JSON. */
-static const char hostile[] = "</title><script src='http://a'>\"&\x1b[31m\xff\x01\\\n\xe2\x80\xae.x";
-
-/* Ten steps, the fourth with a UNet that is wrong; what is not recorded; another shape; a bad name. */
-static void add_many_rows(void)
-{
-    static const char *const outside[] = {"input_ids.text_encoder", "last_hidden_state.text_encoder",
-        "act.text_encoder.text_model.encoder.layers.0", "act.text_encoder.text_model.encoder.layers.1",
-        "act.text_encoder.text_model.encoder.layers.2", "act.text_encoder.text_model.final_layer_norm"};
-    char name[64];
-    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
-        add_report_row(&made, outside[i], VERIFY_ROUNDING, 0.5 + 0.25 * (double)i);
-    for (int step = 0; step < 10; step++) {
-        const bool wrong = step == 3;
-        snprintf(name, sizeof name, "step.%02d.model_input", step);
-        add_report_row(&made, name, VERIFY_ROUNDING, 0);
-        snprintf(name, sizeof name, "step.%02d.noise_pred_uncond", step);
-        add_report_row(&made, name, VERIFY_ROUNDING, 1.5);
-        snprintf(name, sizeof name, "step.%02d.noise_pred_text", step);
-        struct verify_row *row =
-            add_report_row(&made, name, wrong ? VERIFY_WRONG : VERIFY_ROUNDING, wrong ? 41 : 2.5);
-        if (wrong) row->diagnosis = strdup("equals ours at timestep 980, not 981");
-        snprintf(name, sizeof name, "step.%02d.latents", step);
-        add_report_row(&made, name, step == 5 ? VERIFY_SUSPECT : VERIFY_ROUNDING, step == 5 ? 6 : 1);
-    }
-    add_report_row(&made, "latents.final", VERIFY_UNCHECKED, 0)->reason = strdup("step.09.x is not recorded");
-    add_report_row(&made, "vae_input", VERIFY_UNCHECKED, 0)->reason = strdup("step.09.x is not recorded");
-    add_report_row(&made, "image", VERIFY_NONFINITE, 1);
-    add_report_row(&made, "image_u8", VERIFY_SHAPE, 0)->reason = strdup("[1, 8, 8, 3] for [1, 16, 16, 3]");
-    add_report_row(&made, hostile, VERIFY_SUSPECT, 7);
-    finish_report(&made);
 }
 
 /* --- Texts -------------------------------------------------------------------------------- */
@@ -106,7 +72,7 @@ static void expect_aligned(const char *table)
 
 START_TEST(tables_fold_what_is_rounding)
 {
-    add_many_rows();
+    add_many_rows(&made);
     char *table = written_table(&made, false, false);
     expect_aligned(table);
     ck_assert_ptr_null(strchr(table, '\033'));
@@ -128,7 +94,7 @@ END_TEST
 
 START_TEST(conclusions_are_in_words)
 {
-    add_many_rows();
+    add_many_rows(&made);
     char *table = written_table(&made, false, false);
     for (char *c = table; *c; c++)
         if (*c == '\n') *c = ' '; /* paragraphs are broken into lines */
@@ -257,7 +223,7 @@ static void take_colours_out(char *text)
 
 START_TEST(colour_changes_no_place)
 {
-    add_many_rows();
+    add_many_rows(&made);
     char *plain = written_table(&made, false, false), *coloured = written_table(&made, false, true);
     ck_assert_uint_gt(count_in(coloured, "\033["), 10);
     ck_assert_uint_eq(count_in(coloured, "\033[0m") * 2, count_in(coloured, "\033["));
@@ -290,7 +256,7 @@ static const char *string(const cJSON *object, const char *key)
 
 START_TEST(json_has_all)
 {
-    add_many_rows();
+    add_many_rows(&made);
     char *text = written_json(&made);
     cJSON *json;
     struct error error;
@@ -333,175 +299,7 @@ START_TEST(json_has_all)
 }
 END_TEST
 
-/* --- The page ----------------------------------------------------------------------------- */
-
-/* Nothing is loaded and nothing is run. */
-static void expect_self_contained(const char *page)
-{
-    ck_assert_ptr_null(strstr(page, "<script"));
-    ck_assert_ptr_null(strstr(page, "<link"));
-    ck_assert_ptr_null(strstr(page, "href="));
-    ck_assert_ptr_null(strstr(page, "@import"));
-    ck_assert_ptr_null(strstr(page, "url("));
-    ck_assert_ptr_null(strstr(page, " on"
-                                    "load="));
-    ck_assert_uint_eq(count_in(page, " src=\""), count_in(page, " src=\"data:image/png;base64,"));
-}
-
-START_TEST(pages_are_whole_and_alone)
-{
-    add_many_rows();
-    char *page = written_page(&made), *again = written_page(&made);
-    ck_assert_str_eq(page, again);
-    ck_assert_uint_gt(expect_well_formed(page), 500);
-    expect_self_contained(page);
-    ck_assert_uint_eq(count_in(page, "http"), count_in(page, "src=&#39;http"));
-    ck_assert_uint_gt(
-        count_in(page, "&lt;/title&gt;&lt;script src=&#39;http://a&#39;&gt;&quot;&amp;\\x1b[31m\\xff"), 0);
-    ck_assert_ptr_null(strstr(page, "\xe2\x80\xae"));
-    expect_in(page, "<title>step.03.noise_pred_text is wrong: 41 floors");
-    ck_assert_uint_eq(count_in(page, "<tr class=\""), made.verification.count);
-    ck_assert_uint_eq(count_in(page, "<svg class=\"wide\""), 1);
-    ck_assert_uint_eq(count_in(page, "<svg class=\"narrow\""), 1);
-    for (enum verify_stage stage = 0; stage < VERIFY_STAGES; stage++) {
-        struct verify_stage_summary summary = verify_summarise(&made.verification, stage);
-        char heading[80];
-        snprintf(heading, sizeof heading, "<span class=\"stage\">%s</span>", verify_stage_names[stage]);
-        ck_assert_uint_eq(count_in(page, heading), summary.rows > 0);
-    }
-    free(page);
-    free(again);
-}
-END_TEST
-
-/* The bytes of the `index`-th picture of a page; the caller frees them. */
-static unsigned char *picture_bytes(const char *page, size_t index, size_t *size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = page;
-    for (size_t i = 0; i <= index; i++) {
-        at = strstr(at, "base64,");
-        ck_assert_ptr_nonnull(at);
-        at += strlen("base64,");
-    }
-    size_t length = strcspn(at, "\"");
-    ck_assert_uint_eq(length % 4, 0);
-    unsigned char *bytes = malloc(length);
-    ck_assert_ptr_nonnull(bytes);
-    *size = 0;
-    for (size_t i = 0; i < length; i += 4) {
-        uint32_t bits = 0;
-        int padding = 0;
-        for (size_t k = 0; k < 4; k++) {
-            const char *digit = strchr(digits, at[i + k]);
-            padding += at[i + k] == '=';
-            ck_assert(digit || at[i + k] == '=');
-            bits = bits << 6 | (uint32_t)(digit && at[i + k] != '=' ? digit - digits : 0);
-        }
-        for (int k = 0; k < 3 - padding; k++) bytes[(*size)++] = (unsigned char)(bits >> (16 - 8 * k));
-    }
-    return bytes;
-}
-
-START_TEST(heat_maps_are_pictures)
-{
-    add_many_rows();
-    char *page = written_page(&made);
-    size_t size, maps = count_in(page, "<figure>");
-    ck_assert_uint_eq(maps, 3); /* what is not rounding and has an exact value */
-    for (size_t i = 0; i < maps; i++) {
-        unsigned char *bytes = picture_bytes(page, i, &size);
-        const char *path = path_in(test_folder, "map.png");
-        struct picture picture = {0};
-        struct error error = {""};
-        write_bytes(path, bytes, size);
-        ck_assert_msg(png_read(path, &picture, &error) == STATUS_OK, "%s", error.message);
-        ck_assert_int_gt(picture.width, 100);
-        picture_free(&picture);
-        free(bytes);
-    }
-    /* Without exact values there are none, and the rest is the same page. */
-    made.report.exact = NULL;
-    char *without = written_page(&made);
-    ck_assert_uint_eq(count_in(without, "<figure>"), 0);
-    expect_well_formed(without);
-    free(page);
-    free(without);
-}
-END_TEST
-
-/* Bytes [B, H, W, 3]: one panel for each picture and colour, and one of 2 * 4 * 5 * 3 elements differs. */
-START_TEST(bytes_are_drawn_as_planes)
-{
-    uint8_t bytes[2 * 4 * 5 * 3] = {0};
-    struct tensor t = {.dtype = DTYPE_U8, .rank = 4, .shape = {2, 4, 5, 3}, .data = bytes};
-    struct verify_row *row = add_report_row(&made, "image_u8", VERIFY_WRONG, 9);
-    tensor_set_free(made.exact);
-    made.exact = empty_set();
-    add_tensor(made.exact, "image_u8", &t);
-    const struct tensor *exact = tensor_set_find(made.exact, "image_u8");
-    bytes[((1 * 4 + 2) * 5 + 3) * 3 + 1] = 1;
-    row->error = tensor_difference(&t, exact);
-    finish_report(&made);
-    row->theirs = &t;
-    char *page = written_page(&made);
-    expect_in(page, "largest 1 at [1, 2, 3, 1]");
-    size_t size, lit = 0;
-    unsigned char *png = picture_bytes(page, 0, &size);
-    const char *path = path_in(test_folder, "map.png");
-    struct picture picture = {0};
-    write_bytes(path, png, size);
-    ck_assert_int_eq(png_read(path, &picture, NULL), STATUS_OK);
-    /* 3 panels across and 2 down, or another number of them: sides of whole pixels an element. */
-    double across = 0, down = 0;
-    for (int y = 0; y < picture.height; y++)
-        for (int x = 0; x < picture.width; x++) {
-            const uint8_t *pixel = picture.pixels + 3 * ((size_t)y * (size_t)picture.width + (size_t)x);
-            if (pixel[0] != 253) continue;
-            lit++, across += x, down += y;
-        }
-    ck_assert_uint_gt(lit, 100);
-    /* Panel 4 of 6: in the middle of the lower row; column 3 of 5, row 2 of 4. */
-    ck_assert_double_eq_tol(across / (double)lit / picture.width, (1 + 3.5 / 5) / 3, 0.02);
-    ck_assert_double_eq_tol(down / (double)lit / picture.height, (1 + 2.5 / 4) / 2, 0.02);
-    picture_free(&picture);
-    free(png);
-    free(page);
-}
-END_TEST
-
-START_TEST(the_worst_rows_are_drawn_first)
-{
-    add_many_rows();
-    const struct verify_row *rows[VERIFY_HEATMAPS];
-    size_t count = verify_rows_to_draw(&made.verification, VERIFY_HEATMAPS, rows);
-    ck_assert_uint_eq(count, 4); /* no rounding tensor, since these are more than half */
-    ck_assert_str_eq(rows[0]->name, "step.03.noise_pred_text");
-    bool nonfinite = false, suspect = false;
-    for (size_t i = 0; i < count; i++) {
-        nonfinite |= strcmp(rows[i]->name, "image") == 0;
-        suspect |= strcmp(rows[i]->name, "step.05.latents") == 0;
-        for (size_t k = 0; k < i; k++) ck_assert_ptr_ne(rows[i], rows[k]);
-    }
-    ck_assert(nonfinite && suspect);
-    ck_assert_uint_eq(verify_rows_to_draw(&made.verification, 1, rows), 1);
-}
-END_TEST
-
-/* One error beside an exact answer of zeros does not press all others together. */
-START_TEST(what_is_beyond_the_axis_is_at_its_end)
-{
-    add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1);
-    add_report_row(&made, "act.unet.mid_block", VERIFY_WRONG, 1)->multiple = 1.8e45;
-    finish_report(&made);
-    char *page = written_page(&made);
-    expect_well_formed(page);
-    expect_in(page, ">1e8</text>");
-    ck_assert_ptr_null(strstr(page, ">1e9</text>"));
-    expect_in(page, "1.80e45 floors");
-    free(page);
-}
-END_TEST
+/* --- All three ---------------------------------------------------------------------------- */
 
 START_TEST(nothing_at_all_is_a_report_too)
 {
@@ -518,34 +316,13 @@ START_TEST(nothing_at_all_is_a_report_too)
 }
 END_TEST
 
-START_TEST(thousands_of_rows)
-{
-    for (int step = 0; step < 100; step++)
-        for (int module = 0; module < 30; module++) {
-            char name[80];
-            snprintf(name, sizeof name, "step.%02d.act.unet.mid_block.resnets.%d", step, module);
-            bool bad = step > 50 && module > 20;
-            add_report_row(
-                &made, name, bad ? VERIFY_WRONG : VERIFY_ROUNDING, bad ? 1e3 * step : 1 + 0.01 * module);
-        }
-    finish_report(&made);
-    char *page = written_page(&made), *table = written_table(&made, false, false);
-    expect_well_formed(page);
-    ck_assert_uint_eq(count_in(page, "<tr class=\""), 3000);
-    ck_assert_uint_lt(strlen(page), 4000000);
-    ck_assert_uint_lt(count_in(table, "\n"), 40); /* a screen */
-    expect_in(table, "more, most step.99.act.unet.mid_block.resnets.21");
-    free(page);
-    free(table);
-}
-END_TEST
-
 START_TEST(names_that_are_none_of_ours)
 {
     add_report_row(&made, "act.unet.conv_in", VERIFY_ROUNDING, 1);
     finish_report(&made);
     char mapped[] = "step.xx";
-    struct unknown_name unknown[] = {{.their_name = hostile, .nearest = {"latents.init", "latents.final"}},
+    struct unknown_name unknown[] = {
+        {.their_name = hostile_name, .nearest = {"latents.init", "latents.final"}},
         {.their_name = "out.1", .mapped = mapped}};
     struct name_twice twice = {.name = "image", .their_name = "a", .left_out = "b<c>"};
     struct their_tensors theirs = {.unknown = unknown, .unknown_count = 2, .twice = &twice, .twice_count = 1};
@@ -573,29 +350,6 @@ START_TEST(names_that_are_none_of_ours)
 }
 END_TEST
 
-/* --- The program -------------------------------------------------------------------------- */
-
-START_TEST(the_program_writes_a_page)
-{
-    const char *page_path = path_in(test_folder, "page.html");
-    const char *model = golden_path("models/tiny-sd"),
-               *trace = golden_path("models/traces/sd-pndm6.safetensors");
-    ck_assert_int_eq(plumb("verify %s %s --html %s", model, trace, page_path), 0);
-    ck_assert_ptr_null(strchr(out, '\033'));
-    expect_in(out, "rounding");
-    char *page = read_whole_text(page_path);
-    expect_well_formed(page);
-    expect_self_contained(page);
-    ck_assert_uint_ge(count_in(page, "<figure>"), 3);
-    expect_in(page, "Step by step");
-    free(page);
-    /* No page where there is no place for one, and then no other file either. */
-    int status = plumb("verify %s %s --html %s", model, trace, path_in(test_folder, "none/page.html"));
-    ck_assert_int_eq(status, STATUS_BAD_INPUT);
-    expect_in(err, "none/page.html");
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("verify_report");
@@ -612,19 +366,8 @@ int main(void)
     tcase_add_test(hand, nothing_wrong_is_said_so);
     tcase_add_test(hand, colour_changes_no_place);
     tcase_add_test(hand, json_has_all);
-    tcase_add_test(hand, pages_are_whole_and_alone);
-    tcase_add_test(hand, heat_maps_are_pictures);
-    tcase_add_test(hand, bytes_are_drawn_as_planes);
-    tcase_add_test(hand, the_worst_rows_are_drawn_first);
-    tcase_add_test(hand, what_is_beyond_the_axis_is_at_its_end);
     tcase_add_test(hand, nothing_at_all_is_a_report_too);
-    tcase_add_test(hand, thousands_of_rows);
     tcase_add_test(hand, names_that_are_none_of_ours);
     suite_add_tcase(suite, hand);
-    TCase *program = tcase_create("the program");
-    tcase_add_checked_fixture(program, make_test_folder, drop_program_folder);
-    tcase_set_timeout(program, 60);
-    tcase_add_test(program, the_program_writes_a_page);
-    suite_add_tcase(suite, program);
     return run_suite(suite);
 }
