@@ -29,6 +29,18 @@ START_TEST(double_layers)
 }
 END_TEST
 
+START_TEST(float_blocks)
+{
+    BLOCK_CHECKS_f32[_i].run();
+}
+END_TEST
+
+START_TEST(double_blocks)
+{
+    BLOCK_CHECKS_f64[_i].run();
+}
+END_TEST
+
 /* Distance from the exact value in units of the float's last place. */
 static double ulps(float got, double exact)
 {
@@ -82,12 +94,15 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("layers");
-    int count = 0;
+    int count = 0, blocks = 0;
     while (LAYER_CHECKS_f32[count].name) count++;
+    while (BLOCK_CHECKS_f32[blocks].name) blocks++;
     TCase *layers = tcase_create("layers");
     tcase_set_timeout(layers, 60);
     tcase_add_loop_test(layers, float_layers, 0, count);
     tcase_add_loop_test(layers, double_layers, 0, count);
+    tcase_add_loop_test(layers, float_blocks, 0, blocks);
+    tcase_add_loop_test(layers, double_blocks, 0, blocks);
     suite_add_tcase(suite, layers);
     TCase *functions = tcase_create("elementary functions");
     tcase_add_test(functions, elementary_functions);
