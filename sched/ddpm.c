@@ -78,13 +78,14 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
     return STATUS_OK;
 }
 
-/* The next entry of the list; before set_timesteps, and on a schedule of no steps, the timestep below. */
+/* The next entry of the list; before set_timesteps, and on a schedule of no steps, the timestep below. Given
+ * timesteps are cut to integers, which can make neighbours equal: then every one of them is the first. */
 static enum status previous_timestep(
     const struct scheduler *scheduler, double timestep, double *prev_timestep, struct error *error)
 {
     *prev_timestep = timestep - 1;
     if (!scheduler->timesteps_are_set || scheduler->num_timesteps == 0) return STATUS_OK;
-    return integer_steps_after(scheduler, timestep, prev_timestep, error);
+    return integer_steps_after_first(scheduler, timestep, prev_timestep, error);
 }
 
 static bool needs_noise(struct scheduler *scheduler, double timestep, const struct step_options *step_options)

@@ -114,12 +114,29 @@ enum status integer_steps_in_front(
     return refuse_off_list(scheduler, timestep, error);
 }
 
+/* The entry behind the one at `index`, or -1. */
+static double entry_behind(const struct scheduler *scheduler, size_t index)
+{
+    return index + 1 < scheduler->num_timesteps ? scheduler->timesteps[index + 1] : -1;
+}
+
 enum status integer_steps_after(
     const struct scheduler *scheduler, double timestep, double *after, struct error *error)
 {
-    for (size_t i = scheduler->num_timesteps; i > 0; i--) {
-        if (scheduler->timesteps[i - 1] != timestep) continue;
-        *after = i < scheduler->num_timesteps ? scheduler->timesteps[i] : -1;
+    for (size_t i = scheduler->num_timesteps; i-- > 0;) {
+        if (scheduler->timesteps[i] != timestep) continue;
+        *after = entry_behind(scheduler, i);
+        return STATUS_OK;
+    }
+    return refuse_off_list(scheduler, timestep, error);
+}
+
+enum status integer_steps_after_first(
+    const struct scheduler *scheduler, double timestep, double *after, struct error *error)
+{
+    for (size_t i = 0; i < scheduler->num_timesteps; i++) {
+        if (scheduler->timesteps[i] != timestep) continue;
+        *after = entry_behind(scheduler, i);
         return STATUS_OK;
     }
     return refuse_off_list(scheduler, timestep, error);

@@ -18,6 +18,7 @@
 #define integer_steps_next REAL_NAME(integer_steps_next)
 #define integer_steps_in_front REAL_NAME(integer_steps_in_front)
 #define integer_steps_after REAL_NAME(integer_steps_after)
+#define integer_steps_after_first REAL_NAME(integer_steps_after_first)
 #define integer_steps_alphas REAL_NAME(integer_steps_alphas)
 #define integer_steps_final_alpha REAL_NAME(integer_steps_final_alpha)
 #define integer_steps_original REAL_NAME(integer_steps_original)
@@ -51,11 +52,13 @@ enum status integer_steps_set(struct scheduler *scheduler, const struct schedule
 /* T // N, which is 0 where N is more than T. Refuses a step on a schedule of no steps. */
 enum status integer_steps_stride(const struct scheduler *scheduler, int *stride, struct error *error);
 
-/* The entry of `timesteps` in front of the first, or after the last, that equals `timestep`; -1 where there
- * is none. Refuses a timestep that is not on the list. */
+/* The entry of `timesteps` in front of the first, after the last, or after the first, that equals `timestep`;
+ * -1 where there is none. Refuses a timestep that is not on the list. */
 enum status integer_steps_in_front(
     const struct scheduler *scheduler, double timestep, double *in_front, struct error *error);
 enum status integer_steps_after(
+    const struct scheduler *scheduler, double timestep, double *after, struct error *error);
+enum status integer_steps_after_first(
     const struct scheduler *scheduler, double timestep, double *after, struct error *error);
 
 /* The timestep that a step from `timestep` leads to, -1 for the end: diffusers steps back by T // N;

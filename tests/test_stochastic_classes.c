@@ -447,6 +447,39 @@ START_TEST(last_of_a_cut_list)
 }
 END_TEST
 
+/* DDPM with timesteps that are equal once they are cut to integers: a step leads from the first of them to
+ * the second, whichever it is called for, and so nowhere. */
+START_TEST(ddpm_given_timesteps_made_equal)
+{
+    static const double timesteps[] = {18.4, 18.0, 17.1};
+    struct scheduler *scheduler = need_scheduler(
+        "{\"_class_name\": \"DDPMScheduler\", \"clip_sample\": false, \"prediction_type\": \"sample\"}", 3,
+        SEMANTICS_DIFFUSERS);
+    const struct schedule_request request = {.timesteps = timesteps, .num_timesteps = 3};
+    ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, NULL), STATUS_OK);
+    ck_assert_double_eq(scheduler->timesteps[1], 18);
+    ck_assert_double_eq(scheduler->timesteps[2], 17);
+    const float zeros[SIZE] = {0};
+    for (int k = 0; k < 3; k++) {
+        float stepped[SIZE];
+        const struct step_input input = {.timestep = scheduler->timesteps[k],
+            .model_output = zeros,
+            .model_output_size = SIZE,
+            .sample = quantiles,
+            .batch = 1,
+            .sample_size = SIZE,
+            .noise = zeros,
+            .options = STEP_OPTIONS_DEFAULT};
+        take_step(scheduler, &input, stepped);
+        /* By eq. 7 of DDPM, with a model that sees no data: all of x_t from t to t, nothing of it at the end.
+         */
+        for (int j = 0; j < SIZE; j++)
+            ck_assert_double_eq_tol((double)stepped[j], k < 2 ? (double)quantiles[j] : 0, 1e-6);
+    }
+    scheduler_free(scheduler);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stochastic classes");
@@ -457,6 +490,7 @@ int main(void)
     tcase_add_test(tcase, one_step_too_many);
     tcase_add_test(tcase, root_of_a_logarithm);
     tcase_add_test(tcase, last_of_a_cut_list);
+    tcase_add_test(tcase, ddpm_given_timesteps_made_equal);
     tcase_add_loop_test(tcase, stepping_along_the_list, 0, sizeof departures / sizeof *departures);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
