@@ -172,6 +172,10 @@ static enum status make_sigmas(const struct scheduler *scheduler, const struct s
     if (n == 0 && (stretches || kind))
         return error_input(error, "num_inference_steps: expected at least 1 step with %s, got 0",
             kind ? kind : "shift_terminal");
+    if (stretches && sigmas[n - 1] == 1) /* 0 / 0 in diffusers: one step, from pure noise */
+        return error_input(error,
+            "shift_terminal: the last sigma of %zu is 1, which nothing stretches to %g; expected more steps",
+            n, config->shift_terminal.value);
     if (stretches) stretch_to_terminal(config->shift_terminal.value, sigmas, n, narrow);
     if (!kind) return STATUS_OK;
     const struct scheduler_config *common = &config->common;

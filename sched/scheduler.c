@@ -129,16 +129,17 @@ static enum status check_request(
     return STATUS_OK;
 }
 
-/* Betas that are no variances (below 0, above 1) end in sigmas, and so in timesteps, that are no numbers. */
+/* Betas that are no variances (below 0, above 1) end in sigmas, and so in timesteps, that are no numbers; so
+ * do shifts of a flow that divide by 0. */
 static enum status check_timesteps(const struct scheduler *scheduler, struct error *error)
 {
     const bool undefined = scheduler->solver->undefined_timesteps;
     for (size_t i = 0; i < scheduler->num_timesteps; i++)
         if (isinf(scheduler->timesteps[i]) || (isnan(scheduler->timesteps[i]) && !undefined))
             return error_input(error,
-                "timesteps[%zu]: expected a number, got %g from this noise schedule; are its betas between 0 "
-                "and 1?",
-                i, scheduler->timesteps[i]);
+                "timesteps[%zu]: expected a number, got %s from this noise schedule; %s?", i,
+                isnan(scheduler->timesteps[i]) ? "NaN" : "infinity",
+                scheduler->solver->flow ? "are shift and mu above 0" : "are its betas between 0 and 1");
     return STATUS_OK;
 }
 
