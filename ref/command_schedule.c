@@ -50,6 +50,37 @@ struct arguments {
     bool list;
 };
 
+/* What the options ask for together; --semantics is an option of the config as well. */
+static enum status check_together(struct invocation *invocation, struct arguments *arguments)
+{
+    if (arguments->list && arguments->format != SCHEDULE_AS_TABLE && arguments->format != SCHEDULE_AS_JSON)
+        return error_input(&invocation->error, "--list is written as a table or as json");
+    if (arguments->tables && invocation->positional_count > 0)
+        return error_input(
+            &invocation->error, "--tables is about all classes: leave out %s", invocation->positionals[0]);
+    if (arguments->list || arguments->tables) return STATUS_OK;
+    if (invocation->positional_count == 0)
+        return error_input(
+            &invocation->error, "too few arguments: SCHEDULER is missing; see plumb schedule --help");
+    int ways = arguments->has_steps + (arguments->timesteps.count > 0) + (arguments->sigmas.count > 0);
+    if (ways > 1)
+        return error_input(
+            &invocation->error, "--steps, --timesteps and --sigmas exclude each other: give one");
+    if (invocation->positional_count > 1 && !arguments->plot)
+        return error_input(&invocation->error,
+            "several schedulers go into a plot: add --plot P.png, or leave out \"%.80s\"",
+            invocation->positionals[1]);
+    if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
+        return error_input(&invocation->error,
+            "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
+    if (arguments->explain && (arguments->format != SCHEDULE_AS_TABLE || arguments->arithmetic == BOTH))
+        return error_input(
+            &invocation->error, "--explain is a text: leave out --format, and ask for one arithmetic");
+    enum status status = check_picture_name("--plot", arguments->plot, &invocation->error);
+    if (status != STATUS_OK) return status;
+    return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
+}
+
 static enum status parse(struct invocation *invocation, struct arguments *arguments)
 {
     static const char *const formats[] = {"table", "json", "csv", NULL};
@@ -128,33 +159,8 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
     const struct cli_usage usage = {
         "SCHEDULER... [options]", description, examples, options, sizeof options / sizeof *options, 0, 32};
     enum status status = cli_parse(invocation, &usage);
-    if (status != STATUS_OK || invocation->helped) return status;
-    if (arguments->list && arguments->format != SCHEDULE_AS_TABLE && arguments->format != SCHEDULE_AS_JSON)
-        return error_input(&invocation->error, "--list is written as a table or as json");
-    if (arguments->tables && invocation->positional_count > 0)
-        return error_input(
-            &invocation->error, "--tables is about all classes: leave out %s", invocation->positionals[0]);
-    if (arguments->list || arguments->tables) return STATUS_OK;
-    if (invocation->positional_count == 0)
-        return error_input(
-            &invocation->error, "too few arguments: SCHEDULER is missing; see plumb schedule --help");
-    int ways = arguments->has_steps + (arguments->timesteps.count > 0) + (arguments->sigmas.count > 0);
-    if (ways > 1)
-        return error_input(
-            &invocation->error, "--steps, --timesteps and --sigmas exclude each other: give one");
-    if (invocation->positional_count > 1 && !arguments->plot)
-        return error_input(&invocation->error,
-            "several schedulers go into a plot: add --plot P.png, or leave out \"%.80s\"",
-            invocation->positionals[1]);
-    if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
-        return error_input(&invocation->error,
-            "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
-    if (arguments->explain && (arguments->format != SCHEDULE_AS_TABLE || arguments->arithmetic == BOTH))
-        return error_input(
-            &invocation->error, "--explain is a text: leave out --format, and ask for one arithmetic");
-    status = check_picture_name("--plot", arguments->plot, &invocation->error);
-    if (status != STATUS_OK) return status;
-    return cli_set_semantics(&arguments->settings, arguments->semantics, &invocation->error);
+    if (status == STATUS_OK && !invocation->helped) status = check_together(invocation, arguments);
+    return status;
 }
 
 static struct schedule_request request_of(const struct arguments *arguments)

@@ -1,6 +1,7 @@
 #include "verify_judge.h"
 
 #include <math.h>
+#include <string.h>
 
 enum dtype verify_result_type(const struct tensor *theirs, enum number_format format)
 {
@@ -16,6 +17,21 @@ static void describe_type(enum dtype type, int *precision, int *min_exponent)
     *min_exponent = type == DTYPE_F16 ? -14 : -126;
 }
 
+/* A unit of the last place of `value` in a type of that precision: 2^(e + 1 - precision) for 2^e <= |value| <
+ * 2^(e + 1), e no less than the type's least. Written with a double's bits, as it is asked of every element;
+ * the powers are far inside of a double's range. */
+static double last_place(double value, int precision, int min_exponent)
+{
+    enum { FRACTION = 52, BIAS = 1023 };
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    int exponent = (int)(bits >> FRACTION & 0x7ff) - BIAS;
+    if (exponent < min_exponent) exponent = min_exponent;
+    bits = (uint64_t)(exponent + 1 - precision + BIAS) << FRACTION;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* No correct implementation can be asked for less than a unit of the last place, though ours may be exact (a
  * copy) or nearly (a norm, whose arithmetic is double here and rounded once, where another's has a rounding
  * for each of its operations). Uniform up to a unit, its root mean square is that over sqrt(3). */
@@ -27,13 +43,10 @@ static void raise_to_last_place(struct difference *floor, const struct tensor *e
     size_t count = tensor_count(exact);
     for (size_t i = 0; i < count; i++) {
         double value = tensor_get_double(exact, i);
-        int exponent = min_exponent + 1;
         if (!isfinite(value)) continue;
-        if (value != 0) frexp(value, &exponent); /* |value| in [2^(exponent - 1), 2^exponent) */
-        if (exponent - 1 < min_exponent) exponent = min_exponent + 1;
-        double unit = ldexp(1, exponent - precision);
+        double unit = last_place(value, precision, min_exponent);
         squares += unit * unit / 3;
-        largest = fmax(largest, unit);
+        if (unit > largest) largest = unit;
     }
     floor->rms = fmax(floor->rms, count ? sqrt(squares / (double)count) : 0);
     floor->max_abs = fmax(floor->max_abs, largest);
