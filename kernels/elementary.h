@@ -1,6 +1,7 @@
 /*
  * The elementary functions of the float build: exp and the four activations, as one sequence of float
- * operations that is the same for one lane, four, eight and sixteen. The includer provides the lanes
+ * operations that is the same for one lane, four, eight and sixteen (SiLU, GELU and its two approximations:
+ * Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2). The includer provides the lanes
  * (kernels/lanes.h, x86/lanes.h, x86_512/lanes.h, arm/lanes.h); a fused multiply-add is written vec_fma and
  * nothing else is fused, so every instruction set computes the same bits. No tables and no branches.
  *

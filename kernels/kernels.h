@@ -87,6 +87,7 @@ struct attention_shape {
     bool causal;
     double scale;
 };
+/* The scratch of one call, and the call. */
 size_t kernel_attention_scratch(const struct attention_shape *shape);
 void kernel_attention(
     const struct attention_shape *shape, const real *q, const real *k, const real *v, real *y, real *scratch);
@@ -97,18 +98,20 @@ void kernel_attention(
 void kernel_group_norm(const real *x, size_t batch, size_t channels, size_t size, size_t groups, double eps,
     const real *weight, const real *bias, bool silu, real *y);
 
-/* LayerNorm over the last dimension. x, y: [rows, channels]. May be in place. */
+/* LayerNorm (Ba et al. 2016) over the last dimension: mean and biased variance of each row, in double. x, y:
+ * [rows, channels]; weight, bias: [channels]. May be in place. */
 void kernel_layer_norm(
     const real *x, size_t rows, size_t channels, double eps, const real *weight, const real *bias, real *y);
 
-/* Activations, [n]; may be in place. */
+/* Activations (Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2), [n]; may be in place. elementary.h
+ * has their errors. */
 void kernel_silu(const real *x, size_t n, real *y);      /* x sigmoid(x) */
 void kernel_gelu(const real *x, size_t n, real *y);      /* x (1 + erf(x / sqrt 2)) / 2 */
 void kernel_gelu_tanh(const real *x, size_t n, real *y); /* x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 */
 void kernel_quick_gelu(const real *x, size_t n, real *y); /* x sigmoid(1.702 x) */
 
-/* GEGLU (Shazeer 2020): x: [rows, 2*inner], first half the value, second half the gate; y: [rows, inner] =
- * value * gelu(gate), erf GELU. */
+/* GEGLU (Shazeer 2020, arXiv:2002.05202, eq. 5): x: [rows, 2*inner], first half the value, second half the
+ * gate; y: [rows, inner] = value * gelu(gate), erf GELU. */
 void kernel_geglu(const real *x, size_t rows, size_t inner, real *y);
 
 /* y = a + b, [n]; may be in place. */

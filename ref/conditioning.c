@@ -212,7 +212,8 @@ static struct encoded encode_negative(struct run *run, struct encoded positive)
     return encoded;
 }
 
-/* The six numbers SDXL is told of the picture: original size, crop corner, target size. */
+/* The six numbers SDXL is told of the picture (Podell et al. 2023, arXiv:2307.01952, section 2.2): original
+ * size, crop corner, target size; height before width, top before left. */
 static void time_ids(const struct run *run, const struct size_pair *original, const struct size_pair *crop,
     const struct size_pair *target, real ids[6])
 {

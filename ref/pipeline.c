@@ -2,8 +2,9 @@
  * One pipeline call, from the prompt to the picture. pipeline_run(), at the end of the file, is the whole
  * algorithm; the functions above it are its stages in the order in which they run.
  *
- * Sources: Rombach et al. 2022 (latent diffusion), Ho and Salimans 2022 (guidance), Podell et al. 2023
- * (SDXL); the order of operations and of random draws is Diffusers 0.35.1's.
+ * Sources: Rombach et al. 2022, arXiv:2112.10752 (latent diffusion), Ho and Salimans 2022, arXiv:2207.12598
+ * (guidance), Podell et al. 2023, arXiv:2307.01952 (SDXL); the order of operations and of random draws is
+ * Diffusers 0.35.1's.
  */
 #include "kernels/real.h"
 

@@ -1,6 +1,6 @@
 /*
- * ResnetBlock2D (He et al. 2016, with the pre-activation and the embedding of Ho et al. 2020) and the two
- * resamplers: what the UNet and the autoencoder are both built of.
+ * ResnetBlock2D (He et al. 2016, arXiv:1603.05027, figure 1b, with the time embedding of Ho et al. 2020,
+ * arXiv:2006.11239, appendix B) and the two resamplers: what the UNet and the autoencoder are both built of.
  */
 #ifndef REF_RESNET_H
 #define REF_RESNET_H

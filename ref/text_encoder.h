@@ -17,6 +17,7 @@ enum status text_encoder_open(const struct checkpoint *checkpoint, const char *c
 void text_encoder_free(struct text_encoder *encoder); /* accepts NULL */
 struct weights_size text_encoder_weights(const struct text_encoder *encoder);
 
+/* What its config says. */
 int64_t text_encoder_layers(const struct text_encoder *encoder);
 int64_t text_encoder_hidden_size(const struct text_encoder *encoder);
 int64_t text_encoder_projection_size(const struct text_encoder *encoder); /* 0 without a projection */

@@ -1,6 +1,6 @@
 /*
- * The sinusoidal embedding of timesteps and of SDXL's sizes (Vaswani et al. 2017, section 3.5; Ho et al.
- * 2020):
+ * The sinusoidal embedding of timesteps and of SDXL's sizes (Vaswani et al. 2017, arXiv:1706.03762,
+ * section 3.5; Ho et al. 2020, arXiv:2006.11239, appendix B):
  *
  *     embedding(t) = [cos(t f_0), ..., cos(t f_(h-1)) | sin(t f_0), ..., sin(t f_(h-1))],
  *     f_i = 10000^(-i / (h - shift))

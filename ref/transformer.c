@@ -11,8 +11,8 @@ static struct text_keys read_context(
     return (struct text_keys){linear(f, context, &projections->to_k), linear(f, context, &projections->to_v)};
 }
 
-/* Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, eq. 1) with queries from `x` [B, N,
- * inner], added to hidden_states [B, N, inner], which is returned. */
+/* Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, arXiv:1706.03762, eq. 1) with queries
+ * from `x` [B, N, inner], added to hidden_states [B, N, inner], which is returned. */
 static struct tensor attend(struct forward *f, const struct transformer *transformer,
     const struct attention_projections *projections, struct tensor x, struct text_keys keys,
     struct tensor hidden_states)
@@ -25,7 +25,8 @@ static struct tensor attend(struct forward *f, const struct transformer *transfo
     return scope_return(f, scope, linear_onto(f, attended, &projections->to_out, hidden_states));
 }
 
-/* Added to hidden_states, which is returned. x: [B, N, inner], as hidden_states */
+/* GEGLU (Shazeer 2020, arXiv:2002.05202, eq. 6) and a linear layer, added to hidden_states, which is
+ * returned. x: [B, N, inner], as hidden_states */
 static struct tensor feed_forward(
     struct forward *f, const struct transformer_block *block, struct tensor x, struct tensor hidden_states)
 {

@@ -1,7 +1,7 @@
 /*
- * Transformer2DModel: the spatial transformer of latent diffusion (Rombach et al. 2022, section 3.3 and
- * appendix E.2.1). Each picture's positions are tokens; every block attends to them, then to the text, then
- * mixes channels.
+ * Transformer2DModel: the spatial transformer of latent diffusion (Rombach et al. 2022, arXiv:2112.10752,
+ * section 3.3 and appendix E.2.1). Each picture's positions are tokens; every block attends to them, then to
+ * the text, then mixes channels.
  */
 #ifndef REF_TRANSFORMER_H
 #define REF_TRANSFORMER_H

@@ -48,14 +48,14 @@ static void check_inputs(struct forward *f, const struct unet_config *config, co
 
 /* --- Time --------------------------------------------------------------------------------- */
 
-/* TimestepEmbedding: linear, SiLU, linear. */
+/* TimestepEmbedding: linear, SiLU, linear. x: [B, in] -> [B, time_embedding_dim] */
 static struct tensor embed(struct forward *f, const struct linear layers[2], struct tensor x)
 {
     return linear(f, silu(f, linear(f, x, &layers[0])), &layers[1]);
 }
 
 /* The embedding of the timestep, [B, time_embedding_dim], and for SDXL that of the pooled text and of the six
- * sizes added to it (Podell et al. 2023, section 2.2). */
+ * sizes added to it (Podell et al. 2023, arXiv:2307.01952, section 2.2). */
 static struct tensor time_embedding(
     struct forward *f, const struct unet *unet, const struct unet_input *input)
 {

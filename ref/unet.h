@@ -1,6 +1,7 @@
 /*
- * UNet2DConditionModel as Stable Diffusion 1.x, 2.x and XL configure it (Rombach et al. 2022, figure 3;
- * Podell et al. 2023, section 2).
+ * UNet2DConditionModel as Stable Diffusion 1.x, 2.x and XL configure it (Ronneberger et al. 2015,
+ * arXiv:1505.04597, figure 1; Rombach et al. 2022, arXiv:2112.10752, figure 3; Podell et al. 2023,
+ * arXiv:2307.01952, section 2).
  */
 #ifndef REF_UNET_H
 #define REF_UNET_H
@@ -11,11 +12,14 @@
 
 struct unet; /* config and weights; not tied to a precision */
 
+/* Reads config and weights. Refuses what is not implemented, and what is missing, extra or misshapen, with
+ * file and field. */
 enum status unet_open(
     const struct checkpoint *checkpoint, const char *variant, struct unet **out, struct error *error);
 void unet_free(struct unet *unet); /* accepts NULL */
 struct weights_size unet_weights(const struct unet *unet);
 
+/* What its config says. */
 int64_t unet_in_channels(const struct unet *unet);
 int64_t unet_out_channels(const struct unet *unet);
 int64_t unet_sample_size(const struct unet *unet);

@@ -1,5 +1,6 @@
 /*
- * The decoder of AutoencoderKL (Rombach et al. 2022, appendix G).
+ * The decoder of AutoencoderKL (Rombach et al. 2022, arXiv:2112.10752, appendix G: the latents are scaled to
+ * unit variance by scaling_factor).
  */
 #ifndef REF_VAE_H
 #define REF_VAE_H
@@ -19,8 +20,8 @@ enum status vae_open(
 void vae_free(struct vae *vae); /* accepts NULL */
 struct weights_size vae_weights(const struct vae *vae);
 
-int64_t vae_latent_channels(const struct vae *vae);
-int64_t vae_scale_factor(const struct vae *vae); /* 2^(levels - 1): pixels a latent */
+int64_t vae_latent_channels(const struct vae *vae); /* 4 */
+int64_t vae_scale_factor(const struct vae *vae);    /* 2^(levels - 1): pixels a latent */
 
 /* Latents as the sampler leaves them [B, 4, h, w] -> the decoder's input: latents / scaling_factor, and with
  * latents_mean and latents_std latents * std / scaling_factor + mean, where `use_statistics` says so: of the

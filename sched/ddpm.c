@@ -94,12 +94,13 @@ static bool needs_noise(struct scheduler *scheduler, double timestep, const stru
     return timestep > 0;
 }
 
-/* The mean of q(x_t' | x_t, x_0), eq. 7: c_0 x_0 + c_t x_t. */
+/* What makes the mean: c_0 x_0 + c_t x_t. */
 struct posterior_mean {
     real pred_original_sample_coeff; /* c_0 */
     real current_sample_coeff;       /* c_t */
 };
 
+/* The mean of q(x_t' | x_t, x_0), eq. 7. */
 static struct posterior_mean posterior_mean_of(
     const struct step_alphas *alphas, real current_alpha_t, real current_beta_t)
 {

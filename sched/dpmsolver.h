@@ -132,8 +132,9 @@ struct dpm_coefficients {
     real sample, d0, d1, d2, noise;
 };
 
-/* `midpoint` takes half of d0 in the place of d1; `documented` is the exact solution's d2 of sde-dpmsolver++.
- * Diffusers writes e^h - 1 so, not as expm1. */
+/* The exact solution's coefficients (DPM-Solver, eq. 3.4, and DPM-Solver++, Proposition 4.1, with Taylor's
+ * series of the prediction) for a step from s to t. `midpoint` takes half of d0 in the place of d1;
+ * `documented` is the exact solution's d2 of sde-dpmsolver++. Diffusers writes e^h - 1 so, not as expm1. */
 #define dpm_coefficients_of REAL_NAME(dpm_coefficients_of)
 struct dpm_coefficients dpm_coefficients_of(
     enum dpm_algorithm algorithm, struct level t, struct level s, bool midpoint, bool documented);

@@ -1,6 +1,6 @@
 /*
- * FlowMatchEulerDiscreteScheduler: Euler's method on a rectified flow (flow_match.h), along the velocity v
- * that the model predicts:
+ * FlowMatchEulerDiscreteScheduler: Euler's method on a rectified flow (flow_match.h; Esser et al. 2024,
+ * arXiv:2403.03206), along the velocity v that the model predicts:
  *
  *     x' = x + (sigma' - sigma) v.
  *

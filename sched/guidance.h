@@ -11,7 +11,7 @@
 /* Eq. 6: out = uncond + scale * (text - uncond), [n]; `out` may be either input. scale 1 is no guidance. */
 void guidance_combine(const real *uncond, const real *text, size_t n, double scale, real *out);
 
-/* Eq. 15 and eq. 16, per picture: guided * (rescale * std(text)/std(guided) + 1 - rescale), with the unbiased
+/* Per picture, eq. 15 and eq. 16: guided * (rescale * std(text)/std(guided) + 1 - rescale), with the unbiased
  * standard deviation over the picture's `size` >= 2 elements. In place on `guided` [batch, size]; `rescale`
  * is 0 (nothing) to 1. */
 void guidance_rescale(real *guided, const real *text, size_t batch, size_t size, double rescale);

@@ -116,8 +116,8 @@ static void cumulative_product(const real *alphas, size_t n, real *alphas_cumpro
     }
 }
 
-/* Lin et al. 2023, Algorithm 1: sqrt(alphas_cumprod) is shifted so that its last entry is 0, and scaled so
- * that its first is what it was. `root` [n] is scratch, and holds sqrt(alphas_cumprod). */
+/* Lin et al. 2023 (arXiv:2305.08891), Algorithm 1: sqrt(alphas_cumprod) is shifted so that its last entry is
+ * 0, and scaled so that its first is what it was. `root` [n] is scratch, and holds sqrt(alphas_cumprod). */
 static void rescale_zero_terminal_snr(real *betas, size_t n, real *root)
 {
     for (size_t i = 0; i < n; i++) root[i] = 1 - betas[i];

@@ -1,5 +1,6 @@
 /*
- * What a model predicts, and what that says about the data and the noise in its input.
+ * What a model predicts, and what that says about the data and the noise in its input (for v: Salimans and Ho
+ * 2022, arXiv:2202.00512, appendix D).
  */
 #ifndef SCHED_PREDICTIONS_H
 #define SCHED_PREDICTIONS_H
@@ -21,16 +22,15 @@ struct level {
     real alpha, sigma, lambda;
 };
 
-/* prediction_type: the noise, the data, v = alpha noise - sigma data (Salimans and Ho 2022, arXiv:2202.00512,
- * appendix D), or the velocity of a flow, noise - data. */
+/* prediction_type: the noise, the data, v = alpha noise - sigma data, or the velocity of a flow, noise -
+ * data. */
 enum prediction { PREDICTS_EPSILON, PREDICTS_SAMPLE, PREDICTS_V, PREDICTS_FLOW };
 
 /* Refuses a name that is none of them, and flow where the class, or its algorithm, does not take it. */
 enum status prediction_of(
     const char *prediction_type, bool takes_flow, enum prediction *prediction, struct error *error);
 
-/* The data and the noise of one element, for v by appendix D of Salimans and Ho: what predict_data() and
- * predict_noise() below do with lists. */
+/* The data of one element, and below it the noise: what predict_data() and predict_noise() do with lists. */
 static inline real data_of(enum prediction prediction, struct level level, real model_output, real sample)
 {
     switch (prediction) {
@@ -40,7 +40,7 @@ static inline real data_of(enum prediction prediction, struct level level, real 
     default: return model_output;
     }
 }
-/* The noise of one element (appendix D); not of a flow. */
+/* Not of a flow. */
 static inline real noise_of(enum prediction prediction, struct level level, real model_output, real sample)
 {
     switch (prediction) {

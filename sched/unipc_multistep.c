@@ -133,7 +133,7 @@ static real power(real x, int n)
     }
 }
 
-/* B(h) and the weights: the Vandermonde system above (eqs. 3 and 9) for the first `unknowns` of r from as
+/* B(h) and the weights: the Vandermonde system above (eq. 3 and eq. 9) for the first `unknowns` of r from as
  * many equations: all of r, or all but the last, which makes the matrix a part of a larger one. */
 static enum status solve_weights(struct update *u, real hh, real B_h, int unknowns, struct error *error)
 {
@@ -183,8 +183,8 @@ static void add_term(
         for (size_t i = 0; i < size; i++) sums[i] += rho * ((m_k[i] - m_0[i]) / r);
 }
 
-/* The sum of an update, UniP or UniC (eqs. 3 and 9), from x_s = `sample` [n]. m[0] [n] is the prediction at
- * s, m[1] .. m[order - 1] are those before; model_t [n] is the corrector's prediction at t, NULL for the
+/* The sum of an update, UniP or UniC (eq. 3 and eq. 9), from x_s = `sample` [n]. m[0] [n] is the prediction
+ * at s, m[1] .. m[order - 1] are those before; model_t [n] is the corrector's prediction at t, NULL for the
  * predictor. */
 static void unipc_update(const struct update *u, const real *const *m, const real *model_t,
     const real *sample, size_t n, real *x_t)
