@@ -3,37 +3,52 @@
  */
 #include "cli_recipe.h"
 #include "memory_report.h"
-#include "noise.h"
-#include "output_file.h"
 #include "output_names.h"
-#include "pipeline.h"
-#include "png_file.h"
+#include "paths.h"
 #include "range_report.h"
-#include "version.h"
+#include "run_job.h"
+#include "trace_journal.h"
 
 #include "kernels/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum precision { PRECISION_F32, PRECISION_F64, PRECISION_F16, PRECISION_BF16, PRECISION_TF32 };
-static const char *const precisions[] = {"f32", "f64", "f16", "bf16", "tf32", NULL};
-/* The last three are other backends', which a run in float imitates. */
-static const enum number_format formats[] = {FORMAT_F32, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_TF32};
+#include <unistd.h>
 
 static const char *const range_formats[] = {"table", "json", NULL};
 enum { RANGE_AS_TABLE, RANGE_AS_JSON };
 
 struct run_arguments {
-    const char *folder, *out, *trace, *noise_log;
+    const char *folder, *out, *trace, *noise_log, *resume;
     struct cli_recipe recipe;
     struct cli_machine machine;
     int precision;
+    bool precision_given;
     bool trace_modules, report_memory;
     bool range;
     int range_format; /* an index into range_formats */
 };
+
+static enum status check_arguments(
+    struct invocation *invocation, struct run_arguments *arguments, const struct cli_usage *usage)
+{
+    struct error *error = &invocation->error;
+    if (invocation->positional_count > 0) arguments->folder = invocation->positionals[0];
+    if (!arguments->folder && !arguments->resume)
+        return error_input(error, "too few arguments; usage: plumb run %s", usage->arguments);
+    if (arguments->resume && (arguments->trace || arguments->range))
+        return error_input(error, "--resume: cannot stand with %s",
+            arguments->trace ? "--trace: it says itself which trace goes on"
+                             : "--range: steps that are finished are not computed again");
+    if (arguments->trace_modules && !arguments->trace && !arguments->resume)
+        return error_input(error, "--trace-modules: needs --trace, which says where they go");
+    if (arguments->range_format != RANGE_AS_TABLE && !arguments->range)
+        return error_input(error, "--range-format: needs --range, the report that it is of");
+    if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
+        return error_input(error, "--out, --trace: expected two files, got %s for both", arguments->out);
+    enum status status = check_picture_name("--out", arguments->out, error);
+    return status == STATUS_OK ? check_tensors_name("--trace", arguments->trace, error) : status;
+}
 
 static enum status parse(struct invocation *invocation, struct run_arguments *arguments)
 {
@@ -42,7 +57,8 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .kind = CLI_CHOICE,
             .value = &arguments->precision,
             .argument = "f32|f64|...",
-            .choices = precisions,
+            .choices = precision_names,
+            .given = &arguments->precision_given,
             .help = "of models and sampler (f32); f64 is the oracle, and slow; f16, bf16 and tf32 are what a "
                     "backend in them gives, every operand and result rounded"},
         cli_threads_option(&arguments->machine),
@@ -60,6 +76,12 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .value = &arguments->trace,
             .argument = "F.safetensors",
             .help = "every tensor of the run, under the names of golden/README.md; also .npz, or DIR/"},
+        {.name = "resume",
+            .kind = CLI_STRING,
+            .value = &arguments->resume,
+            .argument = "F.safetensors",
+            .help = "go on with a run that was interrupted while it wrote this trace, whose steps are in "
+                    "F.safetensors.partial: its recipe and its options hold, and the bytes will be the same"},
         {.name = "noise-log",
             .kind = CLI_STRING,
             .value = &arguments->noise_log,
@@ -93,169 +115,74 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
         .arguments = "CHECKPOINT [options]",
         .description =
             "Text to image: a published Diffusers folder of Stable Diffusion 1.x, 2.x or XL, and a prompt.\n"
-            "The same recipe gives the same bits on every run, with any number of threads.",
+            "The same recipe gives the same bits on every run, with any number of threads.\n\n"
+            "While a run with --trace F is under way, F.partial holds its finished steps, whole and readable "
+            "at any "
+            "moment. `plumb run --resume F` goes on where it was interrupted, whatever ended it.",
         .examples = "  plumb run sdxl --recipe configs/recipes/ays_timesteps.json --out rabbit.png\n"
                     "  plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
                     "      --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
                     "  plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
                     "--steps 25 --eta 1\n"
-                    "  plumb run sdxl --prompt 'a cat' --steps 2 --range",
+                    "  plumb run sdxl --prompt 'a cat' --steps 2 --range\n"
+                    "  plumb run --resume star.safetensors",
         .options = options,
         .option_count = shared + sizeof own / sizeof *own,
-        .minimum_positionals = 1,
+        .minimum_positionals = 0,
         .maximum_positionals = 1,
     };
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) return status;
-    arguments->folder = invocation->positionals[0];
-    if (arguments->trace_modules && !arguments->trace)
-        return error_input(&invocation->error, "--trace-modules: needs --trace, which says where they go");
-    if (arguments->range_format != RANGE_AS_TABLE && !arguments->range)
-        return error_input(&invocation->error, "--range-format: needs --range, the report that it is of");
-    if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
-        return error_input(
-            &invocation->error, "--out, --trace: expected two files, got %s for both", arguments->out);
-    status = check_picture_name("--out", arguments->out, &invocation->error);
-    if (status == STATUS_OK) status = check_tensors_name("--trace", arguments->trace, &invocation->error);
+    status = check_arguments(invocation, arguments, &usage);
     if (status != STATUS_OK) return status;
     return cli_recipe_finish(&arguments->recipe, &invocation->error);
 }
 
-/* --- Progress ----------------------------------------------------------------------------- */
+/* --- Going on ----------------------------------------------------------------------------- */
 
-struct progress {
-    struct invocation *invocation;
-    struct timespec start;
-};
-
-static double seconds_since(const struct timespec *start)
+/* The trace without ".partial", by which an interrupted one may be named. */
+static char *resumed_trace(const char *name)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
+    size_t length = strlen(name);
+    if (path_ends_with(name, JOURNAL_ENDING)) length -= strlen(JOURNAL_ENDING);
+    return strndup(name, length);
 }
 
-/* The warnings, before the first step; on a terminal, how far the run is. */
-static void show_progress(void *context, size_t step, size_t steps)
+/* Where there is no journal: a finished trace has nothing to go on with. */
+static enum status check_finished(struct invocation *invocation, const char *trace, const char *journal)
 {
-    struct progress *progress = context;
-    FILE *stream = progress->invocation->messages;
-    /* A prompt that was cut is better known now than after an hour. */
-    if (step == 0) cli_show_warnings(progress->invocation);
-    if (!progress->invocation->messages_are_seen) return;
-    if (step == 0) clock_gettime(CLOCK_MONOTONIC, &progress->start);
-    double each = step ? seconds_since(&progress->start) / (double)step : 0;
-    fprintf(stream, "\r\033[Kstep %zu of %zu", step, steps);
-    if (step) fprintf(stream, "  %.3g s a step, %.0f s left", each, each * (double)(steps - step));
-    if (step == steps) fprintf(stream, "\n");
-    fflush(stream);
-}
-
-/* --- What the run leaves ------------------------------------------------------------------ */
-
-static enum status put_json(struct trace *trace, const char *key, const cJSON *value, struct error *error)
-{
-    char *text = cJSON_PrintUnformatted(value);
-    if (!text) return error_memory(error, 0);
-    enum status status = trace_put_metadata(trace, key, text, error);
-    cJSON_free(text);
+    struct tensor_set *set = NULL;
+    struct error *error = &invocation->error;
+    if (access(trace, F_OK) != 0)
+        return error_input(
+            error, "--resume: there is neither %s, the steps of an interrupted run, nor %s", journal, trace);
+    enum status status = tensor_set_open(trace, &set, error);
+    if (status == STATUS_OK && !tensor_set_find(set, "image"))
+        status = error_input(
+            error, "--resume: %s is not the trace of a finished run, and there is no %s", trace, journal);
+    if (status == STATUS_OK) fprintf(invocation->messages, "%s: this run is finished\n", trace);
+    tensor_set_free(set);
     return status;
 }
 
-/* The key "machine" holds all that depends on where the run was made, and nothing else does. */
-static enum status put_machine(struct trace *trace, struct error *error)
+/* What the command line does not say is as the run began with it. */
+static enum status adopt(struct run_arguments *arguments, const struct resume *resume, struct error *error)
 {
-    char cpu[128];
-    cJSON *machine = cJSON_CreateObject();
-    bool made = machine && cJSON_AddStringToObject(machine, "cpu", kernels_cpu_name(cpu, sizeof cpu)) &&
-                cJSON_AddStringToObject(machine, "kernels", kernels_set_name(kernels_in_use())) &&
-                cJSON_AddStringToObject(machine, "gemm", kernels_gemm_name(kernels_gemm_in_use())) &&
-                cJSON_AddStringToObject(machine, "blas", kernels_blas_description()) &&
-                cJSON_AddStringToObject(machine, "blas_core", kernels_blas_core());
-    enum status status = made ? put_json(trace, "machine", machine, error) : error_memory(error, 0);
-    cJSON_Delete(machine);
-    return status;
+    if (!arguments->folder) arguments->folder = resume->checkpoint;
+    if (!arguments->folder) return error_input(error, "%s: says no checkpoint: give it", resume->path);
+    if (!arguments->precision_given) arguments->precision = (int)resume->precision;
+    if (!arguments->machine.gemm_given) arguments->machine.gemm = (int)resume->gemm;
+    arguments->machine.gemm_given = true;
+    if (!arguments->machine.blas_core) arguments->machine.blas_core = resume->blas_core;
+    if (!arguments->out) arguments->out = resume->out;
+    if (!arguments->noise_log) arguments->noise_log = resume->noise_log;
+    if (arguments->trace_modules && !resume->trace_modules)
+        return error_input(error, "%s: --trace-modules: the run began without", resume->path);
+    arguments->trace_modules = resume->trace_modules;
+    return STATUS_OK;
 }
 
-static enum status put_metadata(struct trace *trace, const struct pipeline *pipeline,
-    const struct recipe *recipe, int precision, struct error *error)
-{
-    cJSON *schedule = NULL;
-    cJSON *seeds = cJSON_CreateStringArray((const char *const *)recipe->seeds, (int)recipe->num_seeds);
-    enum status status = seeds ? STATUS_OK : error_memory(error, 0);
-    if (status == STATUS_OK) status = put_json(trace, "seed", seeds, error);
-    if (status == STATUS_OK) status = put_json(trace, "recipe", recipe->source, error);
-    if (status == STATUS_OK) status = pipeline_scheduler_config(pipeline, recipe, &schedule, NULL, error);
-    if (status == STATUS_OK) status = put_json(trace, "schedule", schedule, error);
-    if (status == STATUS_OK)
-        status = trace_put_metadata(trace, "generator", generator_name(recipe->generator), error);
-    if (status == STATUS_OK)
-        status = trace_put_metadata(trace, "pipeline", pipeline->checkpoint.pipeline_class, error);
-    if (status == STATUS_OK) status = trace_put_metadata(trace, "precision", precisions[precision], error);
-    if (status == STATUS_OK)
-        status = trace_put_metadata(trace, "versions", "{\"plumb\":\"" PLUMB_VERSION "\"}", error);
-    if (status == STATUS_OK) status = put_machine(trace, error);
-    cJSON_Delete(schedule);
-    cJSON_Delete(seeds);
-    return status;
-}
-
-/* "P.png", or "P-<i>.png" where there are several pictures. Allocated. */
-static char *picture_path(const char *out, size_t i, size_t count)
-{
-    const char *dot = strrchr(out, '.'), *slash = strrchr(out, '/');
-    int stem = (int)(dot && (!slash || dot > slash) ? (size_t)(dot - out) : strlen(out));
-    char *path = NULL;
-    int length =
-        count == 1 ? asprintf(&path, "%s", out) : asprintf(&path, "%.*s-%zu%s", stem, out, i, out + stem);
-    return length < 0 ? NULL : path;
-}
-
-static enum status write_pictures(
-    const char *out, const struct pictures *pictures, const struct recipe *recipe, struct error *error)
-{
-    char *text = cJSON_PrintUnformatted(recipe->source);
-    enum status status = text ? STATUS_OK : error_memory(error, 0);
-    char software_key[] = "Software", software[] = "Plumb " PLUMB_VERSION, recipe_key[] = "recipe";
-    struct png_text texts[] = {{software_key, software}, {recipe_key, text}};
-    size_t bytes = pictures->height * pictures->width * 3;
-    for (size_t i = 0; i < pictures->count && status == STATUS_OK; i++) {
-        char *path = picture_path(out, i, pictures->count);
-        status = path ? png_write(path, pictures->pixels + i * bytes, (int)pictures->width,
-                            (int)pictures->height, texts, 2, error)
-                      : error_memory(error, strlen(out));
-        free(path);
-    }
-    cJSON_free(text);
-    return status;
-}
-
-/* An hour's run must not end in "no such folder": the outputs are opened, and left again, before it starts.
- */
-static enum status check_writable(const char *path, struct error *error)
-{
-    struct output_file file = {0};
-    size_t length = strlen(path);
-    if (length > 0 && path[length - 1] == '/')
-        return STATUS_OK; /* a folder of .npy, made when it is written */
-    enum status status = output_file_open(&file, path, error);
-    output_file_abandon(&file);
-    return status;
-}
-
-static enum status check_outputs(
-    const char *out, const struct run_arguments *arguments, const struct recipe *recipe, struct error *error)
-{
-    enum status status = arguments->trace ? check_writable(arguments->trace, error) : STATUS_OK;
-    if (status == STATUS_OK && arguments->noise_log) status = check_writable(arguments->noise_log, error);
-    size_t count = recipe->prompt.count * (size_t)recipe->num_images_per_prompt;
-    for (size_t i = 0; out && i < count && status == STATUS_OK; i++) {
-        char *path = picture_path(out, i, count);
-        status = path ? check_writable(path, error) : error_memory(error, strlen(out));
-        free(path);
-    }
-    return status;
-}
+/* --- The command -------------------------------------------------------------------------- */
 
 static void report_memory(FILE *messages, const struct memory_plan *memory)
 {
@@ -265,74 +192,101 @@ static void report_memory(FILE *messages, const struct memory_plan *memory)
         show_mebibytes(memory->in_use, used));
 }
 
-static enum status run(
-    struct invocation *invocation, const struct run_arguments *arguments, const struct recipe *recipe)
+static enum status run_once(struct invocation *invocation, const struct run_arguments *arguments,
+    const struct recipe *recipe, struct run_job *job)
 {
     struct error *error = &invocation->error;
-    const char *out = arguments->out || arguments->trace || arguments->range ? arguments->out : "plumb.png";
     struct pipeline pipeline = {0};
-    struct trace *trace = NULL;
-    struct pictures pictures = {0};
-    struct progress progress = {.invocation = invocation};
-    struct memory_plan memory = {0};
     struct range_report range = {0};
-    cJSON *log = NULL;
-
-    enum status status = check_outputs(out, arguments, recipe, error);
+    enum status status = run_files_check(job->out, job->trace, job->noise_log, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
-    if (status == STATUS_OK && arguments->trace) status = trace_create(&trace, error);
     if (status == STATUS_OK && arguments->range) status = range_report_open(&pipeline, &range, error);
     if (status == STATUS_OK) {
-        struct run_options options = {
-            .trace = trace,
-            .noise_log = arguments->noise_log ? &log : NULL,
-            .format = formats[arguments->precision],
-            .trace_modules = arguments->trace_modules,
-            .observer = arguments->range ? &range.observer : NULL,
-            .progress = show_progress,
-            .progress_context = &progress,
-            .memory = &memory,
-        };
-        pipeline_run_function *function =
-            arguments->precision == PRECISION_F64 ? pipeline_run_f64 : pipeline_run_f32;
-        status = function(&pipeline, recipe, &options, &pictures, &invocation->warnings, error);
+        job->pipeline = &pipeline;
+        job->recipe = recipe;
+        job->observer = arguments->range ? &range.observer : NULL;
+        status = run_job(invocation, job, error);
         if (json_has_key_of_error(recipe->source, error)) cli_recipe_refer(&arguments->recipe, status, error);
     }
-    if (status == STATUS_OK && trace)
-        status = put_metadata(trace, &pipeline, recipe, arguments->precision, error);
-    if (status == STATUS_OK && trace) status = trace_write(trace, arguments->trace, error);
-    if (status == STATUS_OK && log) status = noise_log_write(log, arguments->noise_log, error);
-    if (status == STATUS_OK && out) status = write_pictures(out, &pictures, recipe, error);
     if (status == STATUS_OK && arguments->range)
         status =
             (arguments->range_format == RANGE_AS_JSON ? range_report_write_json : range_report_write_table)(
                 &range, invocation->out, error);
     if (status == STATUS_OK && (arguments->report_memory || invocation->messages_are_seen))
-        report_memory(invocation->messages, &memory);
-
-    free(pictures.pixels);
-    cJSON_Delete(log);
-    trace_free(trace);
+        report_memory(invocation->messages, &job->memory);
     range_report_close(&range);
     pipeline_close(&pipeline);
+    return status;
+}
+
+/* A run with the files that it is to leave, `trace` and `journal` (NULL: none) among them. */
+static enum status run(struct invocation *invocation, struct run_arguments *arguments, struct resume *resume,
+    const char *trace, const char *journal)
+{
+    struct error *error = &invocation->error;
+    struct recipe recipe = {0};
+    cJSON *json = NULL;
+    char *going_on = NULL;
+    if (asprintf(&going_on, "plumb run --resume %s", trace ? trace : "") < 0) return error_memory(error, 256);
+    enum status status =
+        cli_use_machine(invocation, &arguments->machine, arguments->precision == PRECISION_F64);
+    if (status == STATUS_OK)
+        status = cli_recipe_json(&arguments->recipe, resume ? resume->recipe : NULL, &json, error);
+    if (status == STATUS_OK) status = cli_recipe_read(&arguments->recipe, json, &recipe, error);
+    if (status == STATUS_OK) {
+        bool asks_for_nothing = !arguments->trace && !arguments->range && !arguments->resume;
+        struct run_job job = {
+            .precision = (enum precision)arguments->precision,
+            .trace_modules = arguments->trace_modules,
+            .out = arguments->out || !asks_for_nothing ? arguments->out : "plumb.png",
+            .trace = resume && !resume->trace_path ? NULL : trace,
+            .noise_log = arguments->noise_log,
+            .journal = journal,
+            .going_on = going_on,
+            .resume = resume,
+            .words = "",
+        };
+        status = run_once(invocation, arguments, &recipe, &job);
+    }
+    recipe_free(&recipe);
+    cJSON_Delete(json);
+    free(going_on);
+    return status;
+}
+
+static enum status go_on(struct invocation *invocation, struct run_arguments *arguments)
+{
+    struct error *error = &invocation->error;
+    struct resume resume = {0};
+    char *trace = resumed_trace(arguments->resume), *journal = NULL;
+    enum status status = trace ? run_job_journal(trace, &journal, error) : error_memory(error, 0);
+    if (status == STATUS_OK && (!journal || access(journal, F_OK) != 0)) {
+        status = check_finished(invocation, trace, journal ? journal : trace);
+    } else if (status == STATUS_OK) {
+        status = resume_open(journal, &resume, &invocation->warnings, error);
+        if (status == STATUS_OK) status = adopt(arguments, &resume, error);
+        if (status == STATUS_OK) status = run(invocation, arguments, &resume, trace, journal);
+    }
+    resume_close(&resume);
+    free(journal);
+    free(trace);
     return status;
 }
 
 enum status command_run(struct invocation *invocation)
 {
     struct run_arguments arguments = {0};
-    struct recipe recipe = {0};
-    cJSON *json = NULL;
     enum status status = parse(invocation, &arguments);
     if (status == STATUS_OK && !invocation->helped) {
-        struct error *error = &invocation->error;
-        status = cli_use_machine(invocation, &arguments.machine, arguments.precision == PRECISION_F64);
-        if (status == STATUS_OK) status = cli_recipe_json(&arguments.recipe, NULL, &json, error);
-        if (status == STATUS_OK) status = cli_recipe_read(&arguments.recipe, json, &recipe, error);
-        if (status == STATUS_OK) status = run(invocation, &arguments, &recipe);
+        char *journal = NULL;
+        if (arguments.resume)
+            status = go_on(invocation, &arguments);
+        else
+            status = run_job_journal(arguments.trace, &journal, &invocation->error);
+        if (status == STATUS_OK && !arguments.resume)
+            status = run(invocation, &arguments, NULL, arguments.trace, journal);
+        free(journal);
     }
-    recipe_free(&recipe);
-    cJSON_Delete(json);
     cli_recipe_free(&arguments.recipe);
     return status;
 }

@@ -16,6 +16,8 @@
 #define MOST_PARTIALS 64
 static _Atomic(const char *) partials[MOST_PARTIALS];
 
+static _Atomic(const char *) last_words;
+
 /* Never freed, so that a signal may walk the list at any time; one that is forgotten is used again. */
 struct mapped {
     struct mapped *next;
@@ -39,6 +41,11 @@ void faults_forget_partial(const char *path)
         const char *registered = path;
         if (path && atomic_compare_exchange_strong(&partials[i], &registered, NULL)) return;
     }
+}
+
+void faults_say_at_end(const char *text)
+{
+    atomic_store(&last_words, text);
 }
 
 void faults_mapped(const void *address, size_t size, const char *path)
@@ -124,6 +131,12 @@ static void say(const char *text)
     if (write(STDERR_FILENO, text, length) < 0) return; /* there is nobody left to tell */
 }
 
+static void say_last_words(void)
+{
+    const char *text = atomic_load(&last_words);
+    if (text) say(text);
+}
+
 static const char *file_at(const void *address)
 {
     uintptr_t at = (uintptr_t)address;
@@ -157,12 +170,14 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     say("error: ");
     say(path);
     say(": cannot be read any more: it was changed or cut while it was in use\n");
+    say_last_words();
     _exit(STATUS_MACHINE);
 }
 
 static void on_end(int number)
 {
     remove_partials();
+    say_last_words();
     end_by(number);
 }
 

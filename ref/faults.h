@@ -24,6 +24,10 @@ void faults_handle(void);
 void faults_partial(const char *path);
 void faults_forget_partial(const char *path);
 
+/* What is said, before it ends the program, by a signal that does: what was kept and how to go on. NULL, as
+ * it is at first: nothing. The text stays the caller's, and must stay as it is until there is another. */
+void faults_say_at_end(const char *text);
+
 /* `size` bytes at `address` are the file `path`, which is copied. Where memory is out, a fault will not name
  * it. */
 void faults_mapped(const void *address, size_t size, const char *path);

@@ -14,7 +14,7 @@
 
 /* A device, a pipe, whatever a shell has put behind standard output: written where it is, since a renamed
  * file would take its place instead of reaching it. */
-static bool is_special(const char *path)
+bool output_file_is_special(const char *path)
 {
     struct stat info;
     if (strcmp(path, "/dev/stdout") == 0 || strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0) return true;
@@ -77,11 +77,11 @@ static enum status open_temporary(struct output_file *file, struct error *error)
 enum status output_file_open(struct output_file *file, const char *path, struct error *error)
 {
     *file = (struct output_file){0};
-    file->path = is_special(path) ? strdup(path) : follow_link(path);
+    file->path = output_file_is_special(path) ? strdup(path) : follow_link(path);
     if (!file->path) return error_memory(error, strlen(path) + 1);
 
     enum status status;
-    if (is_special(file->path)) {
+    if (output_file_is_special(file->path)) {
         status = open_special(file, error);
     } else {
         status = check_target(file->path, error);

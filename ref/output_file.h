@@ -11,12 +11,16 @@
 
 #include "sched/error.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct output_file {
     FILE *stream; /* write here; errors are gathered until the end */
     char *path, *temporary_path;
 };
+
+/* Whether the path is no regular file (nor a place for one): a device, a pipe, /dev/stdout. */
+bool output_file_is_special(const char *path);
 
 /* Opens a temporary file in the folder of `path`. */
 enum status output_file_open(struct output_file *file, const char *path, struct error *error);

@@ -387,7 +387,8 @@ static void warn_of_nonfinite(const struct run *run, struct tensor image)
 static void to_pixels(struct run *run, struct tensor image, struct pictures *pictures)
 {
     if (run->f.status != STATUS_OK) return;
-    if (!run->options->observer) warn_of_nonfinite(run, image); /* who watches sees for itself */
+    /* Who watches sees for itself, but may also watch for a trace's sake. */
+    if (!run->options->observer || run->options->trace) warn_of_nonfinite(run, image);
     enum number_format format =
         vae_upcasts(&run->f, run->pipeline->vae) ? FORMAT_F32 : forward_result_format(&run->f);
     run->f.status = pictures_from_rounded_image(&image, format, pictures, run->f.error);
@@ -425,11 +426,11 @@ static void read_text(struct run *run, struct conditioning *conditioning)
 }
 
 /* Calls back before the first step and after each. */
-static void show_progress(const struct run *run, size_t step)
+static void show_progress(struct run *run, size_t step)
 {
     const struct run_options *options = run->options;
     if (options->progress && forward_computes(&run->f))
-        options->progress(options->progress_context, step, run->num_timesteps);
+        run->f.status = options->progress(options->progress_context, step, run->num_timesteps, run->f.error);
 }
 
 /* The models' part, which a dry pass goes through too: [B, 3, H, W]. */

@@ -79,8 +79,9 @@ struct run_options {
     const struct observer *observer; /* is shown all values of a trace and, at every step and for both
                                         prompts, of all modules; NULL: nobody */
     const struct kernel_replacement *replacement; /* computes in the kernels' place (forward.h); NULL */
-    /* Called before the first step and after each; `step` counts from 0 to `steps`. NULL: not called. */
-    void (*progress)(void *context, size_t step, size_t steps);
+    /* Called before the first step and after each, when the trace has all of it; `step` counts from 0 to
+     * `steps`. What it returns ends the run where it is not STATUS_OK. NULL: not called. */
+    enum status (*progress)(void *context, size_t step, size_t steps, struct error *error);
     void *progress_context;
     struct memory_plan *memory; /* what was planned, and in the end what was in use; NULL: not wanted */
 };

@@ -256,12 +256,14 @@ static enum status see(void *context, const char *name, const struct tensor *val
 
 /* --- The run ------------------------------------------------------------------------------ */
 
-static void show_progress(void *context, size_t step, size_t steps)
+static enum status show_progress(void *context, size_t step, size_t steps, struct error *error)
 {
+    (void)error;
     static const char *const names[] = {"in their precision", "exact", "free", "one value"};
     const struct watch *watch = context;
     const struct verify_options *options = watch->pass->options;
     if (options->progress) options->progress(options->progress_context, names[watch->purpose], step, steps);
+    return STATUS_OK;
 }
 
 /* What the run did not come to. */
