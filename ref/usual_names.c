@@ -41,6 +41,8 @@ static const struct {
     {"torchdtype", "precision"},
     {"tolerance", "rtol"},
     {"classname", "_class_name"},
+    {"continue", "resume"},
+    {"restart", "resume"},
     /* Commands. */
     {"generate", "run"},
     {"txt2img", "run"},

@@ -1,0 +1,249 @@
+/*
+ * A run that is ended from outside, at any moment: a signal keeps the steps so far and says where they are
+ * and how to go on; kill -9 too leaves a journal that opens, and never a damaged file under a final name; a
+ * run that is killed again and again comes to the same bytes in the end. (test_resume.c has the journals
+ * themselves.)
+ */
+#include "program.h"
+
+#include "ref/trace_journal.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STEPS "400"
+#define RECIPE "golden/models/tiny-sd", "--prompt", "fox", "--height", "16", "--width", "16", "--threads", "1"
+
+/* Starts the program with its messages in the test's file `err`. */
+static pid_t start(const char *const *arguments)
+{
+    const char *program = getenv("PLUMB") ? getenv("PLUMB") : "build/plumb";
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child > 0) return child;
+    int messages = open(path_in(test_folder, "err"), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    dup2(messages, STDERR_FILENO);
+    dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+    signal(SIGINT, SIG_DFL); /* a shell's background job ignores it, and so would the program */
+    signal(SIGHUP, SIG_DFL);
+    execv(program, (char *const *)(uintptr_t)arguments);
+    _exit(127);
+}
+
+static pid_t start_run(const char *name, bool goes_on)
+{
+    const char *trace = path_in(test_folder, "%s.safetensors", name),
+               *picture = path_in(test_folder, "%s.png", name);
+    const char *const begin[] = {
+        "plumb", "run", RECIPE, "--steps", STEPS, "--trace", trace, "--out", picture, NULL};
+    const char *const go_on[] = {"plumb", "run", "--resume", trace, NULL};
+    return start(goes_on ? go_on : begin);
+}
+
+static void wait_for(double milliseconds)
+{
+    struct timespec time = {.tv_sec = (time_t)(milliseconds / 1000)};
+    time.tv_nsec = (long)((milliseconds - 1000 * (double)time.tv_sec) * 1e6);
+    nanosleep(&time, NULL);
+}
+
+static bool is_there(const char *name)
+{
+    return access(path_in(test_folder, "%s", name), F_OK) == 0;
+}
+
+/* Waits until the first step is kept; false where the run is over before one looks. */
+static bool wait_for_journal(pid_t child)
+{
+    int status;
+    while (!is_there("part.safetensors.partial")) {
+        if (waitpid(child, &status, WNOHANG) == child) return false;
+        wait_for(1);
+    }
+    return true;
+}
+
+static int end_of(pid_t child)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* The journal opens, and every step that it names is whole; how many. */
+static size_t whole_steps(void)
+{
+    struct tensor_set *set = open_set(path_in(test_folder, "part.safetensors.partial"));
+    struct journal_tensor *tensors;
+    size_t count, steps, named = 0;
+    char name[48];
+    ck_assert_int_eq(trace_journal_read(set, &tensors, &count, &steps, NULL), STATUS_OK);
+    do snprintf(name, sizeof name, "step.%02zu.latents", named++);
+    while (tensor_set_find(set, name));
+    ck_assert_uint_eq(named - 1, steps);
+    ck_assert_uint_ge(steps, 1);
+    free(tensors);
+    tensor_set_free(set);
+    return steps;
+}
+
+static void expect_same_bytes(const char *a, const char *b)
+{
+    size_t size_a, size_b;
+    unsigned char *left = read_bytes(path_in(test_folder, "%s", a), &size_a);
+    unsigned char *right = read_bytes(path_in(test_folder, "%s", b), &size_b);
+    ck_assert_msg(size_a == size_b && memcmp(left, right, size_a) == 0, "%s and %s differ", a, b);
+    free(left);
+    free(right);
+}
+
+static void expect_finished(void)
+{
+    expect_same_bytes("whole.safetensors", "part.safetensors");
+    expect_same_bytes("whole.png", "part.png");
+    ck_assert(!is_there("part.safetensors.partial"));
+}
+
+static void run_whole(void)
+{
+    int status = end_of(start_run("whole", false));
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert(!is_there("whole.safetensors.partial"));
+}
+
+/* --- Signals ------------------------------------------------------------------------------ */
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+START_TEST(a_signal_keeps_the_steps_and_says_so)
+{
+    run_whole();
+    pid_t child = start_run("part", false);
+    ck_assert(wait_for_journal(child));
+    wait_for(20);
+    kill(child, signals[_i]);
+    int status = end_of(child);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == signals[_i], "status %x", (unsigned)status);
+    ck_assert(!is_there("part.safetensors") && !is_there("part.png"));
+    size_t steps = whole_steps();
+    char *said = read_whole_text(path_in(test_folder, "err")), expected[512];
+    snprintf(expected, sizeof expected,
+        "interrupted: %s/part.safetensors.partial holds %zu of 401 steps; plumb run --resume "
+        "%s/part.safetensors goes "
+        "on with them\n",
+        test_folder, steps, test_folder);
+    ck_assert_str_eq(said, expected);
+    free(said);
+    ck_assert_uint_eq(count_entries(test_folder), 4); /* whole.*, the journal, err */
+    status = end_of(start_run("part", true));
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    expect_finished();
+}
+END_TEST
+
+/* --- Any moment --------------------------------------------------------------------------- */
+
+/* The run is stopped, looked at, and goes on, until its end. */
+START_TEST(the_journal_is_whole_at_every_moment)
+{
+    run_whole();
+    pid_t child = start_run("part", false);
+    int status = 0;
+    size_t looks = 0, before = 0, most = 0;
+    for (;;) {
+        wait_for(2);
+        kill(child, SIGSTOP);
+        ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+        if (!WIFSTOPPED(status)) break;
+        if (is_there("part.safetensors.partial") && !is_there("part.safetensors")) {
+            size_t steps = whole_steps();
+            ck_assert_uint_ge(steps, before);
+            before = steps;
+            most = steps > most ? steps : most;
+            looks++;
+        }
+        kill(child, SIGCONT);
+    }
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    expect_finished();
+    printf("looked at %zu times while it was written, up to step %zu: whole each time\n", looks, most);
+    ck_assert_uint_ge(looks, 5);
+}
+END_TEST
+
+static double random_milliseconds(unsigned *state, double most)
+{
+    *state = *state * 1103515245u + 12345u;
+    return most * (double)(*state >> 16 & 0x7fff) / 0x7fff;
+}
+
+/* kill -9 after random times, and on again, until it is done. */
+START_TEST(it_is_killed_until_it_is_done)
+{
+    run_whole();
+    unsigned state = 17 + (unsigned)_i;
+    size_t kills = 0, resumed = 0, most = 0;
+    for (bool done = false; !done;) {
+        bool goes_on = is_there("part.safetensors.partial");
+        pid_t child = start_run("part", goes_on);
+        resumed += goes_on;
+        wait_for(random_milliseconds(&state, 200 + 20 * (double)kills));
+        kill(child, SIGKILL);
+        int status = end_of(child);
+        done = WIFEXITED(status);
+        kills += !done;
+        if (is_there("part.safetensors")) expect_same_bytes("whole.safetensors", "part.safetensors");
+        if (is_there("part.png")) expect_same_bytes("whole.png", "part.png");
+        if (is_there("part.safetensors.partial")) {
+            size_t steps = whole_steps();
+            ck_assert_uint_ge(steps, most);
+            most = steps;
+        }
+        if (done) ck_assert_int_eq(WEXITSTATUS(status), 0);
+    }
+    expect_finished();
+    printf("killed %zu times, gone on %zu times: the same bytes\n", kills, resumed);
+    ck_assert_uint_ge(kills, 1);
+}
+END_TEST
+
+/* --- A full disk -------------------------------------------------------------------------- */
+
+/* Its room is taken with the first step, so that a disk that will not do is known then. */
+START_TEST(a_disk_that_is_too_small_is_known_at_once)
+{
+    char command[1024];
+    snprintf(command, sizeof command,
+        "ulimit -f 200; %s run golden/models/tiny-sd --prompt fox --height 16 --width 16 --steps 900 "
+        "--trace "
+        "%s/t.safetensors >%s/out 2>%s/err",
+        getenv("PLUMB") ? getenv("PLUMB") : "build/plumb", test_folder, test_folder, test_folder);
+    int status = system(command);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), STATUS_MACHINE);
+    char *said = read_whole_text(path_in(test_folder, "err"));
+    expect_in(said, "t.safetensors.partial: cannot be written: File too large\n");
+    free(said);
+    ck_assert_uint_eq(count_entries(test_folder), 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("interruption");
+    TCase *cases = tcase_create("interruption");
+    tcase_add_checked_fixture(cases, make_test_folder, drop_program_folder);
+    tcase_set_timeout(cases, 300);
+    tcase_add_loop_test(cases, a_signal_keeps_the_steps_and_says_so, 0, 3);
+    tcase_add_test(cases, the_journal_is_whole_at_every_moment);
+    tcase_add_loop_test(cases, it_is_killed_until_it_is_done, 0, 2);
+    tcase_add_test(cases, a_disk_that_is_too_small_is_known_at_once);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}
