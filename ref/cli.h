@@ -142,13 +142,6 @@ enum status cli_scheduler_class(const char *name, const char **class_name, struc
 enum status cli_scheduler_config(
     const char *argument, const cJSON *settings, cJSON **config, struct error *error);
 
-/* The config of "SCHEDULER" or "SCHEDULER,KEY=VALUE,...": the scheduler's, the `common` settings (may be
- * NULL) over it, and its own over those. A file whose name has a comma is a file. The label is the
- * scheduler's name without folders and ending, its class, and the settings of its own; the caller frees it.
- */
-enum status cli_labelled_scheduler(
-    const char *argument, const cJSON *common, cJSON **config, char **label, struct error *error);
-
 /* What --threads, --cpu, --gemm and --blas-core say, the same for every command that computes. All zero: what
  * the machine has. */
 struct cli_machine {

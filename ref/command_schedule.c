@@ -1,5 +1,6 @@
 #include "class_list.h"
 #include "cli.h"
+#include "labelled_scheduler.h"
 #include "output_names.h"
 #include "schedule_columns.h"
 #include "schedule_plot.h"
@@ -20,8 +21,10 @@ static const char description[] =
     "with or\n"
     "without the word Scheduler, which then has its own defaults (not Stable Diffusion's betas: those stand "
     "in\n"
-    "configs/schedulers/). Settings of its own may follow it with commas: "
-    "sdxl.json,timestep_spacing=trailing.\n"
+    "configs/schedulers/). Settings of its own may follow it with commas, lists in brackets, and so may "
+    "steps "
+    "of\n"
+    "its own: sdxl.json,timestep_spacing=trailing,num_inference_steps=10 or sdxl.json,sigmas=[14.6,3,1,0].\n"
     "Several schedulers are drawn into one plot; the options apply to all of them.";
 
 static const char examples[] =
@@ -47,6 +50,7 @@ struct arguments {
     struct cli_numbers timesteps, sigmas;
     int format, arithmetic, semantics;
     const char *plot;
+    int panels; /* an enum schedule_panels */
     bool list;
 };
 
@@ -70,6 +74,8 @@ static enum status check_together(struct invocation *invocation, struct argument
         return error_input(&invocation->error,
             "several schedulers go into a plot: add --plot P.png, or leave out \"%.80s\"",
             invocation->positionals[1]);
+    if (arguments->panels != PANELS_ALL && !arguments->plot)
+        return error_input(&invocation->error, "--panel says what --plot draws: add --plot P.png");
     if (arguments->arithmetic == BOTH && (arguments->format != SCHEDULE_AS_TABLE || arguments->plot))
         return error_input(&invocation->error,
             "--arithmetic both is a table: leave out --format and --plot, or ask for one arithmetic");
@@ -85,6 +91,7 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
 {
     static const char *const formats[] = {"table", "json", "csv", NULL};
     static const char *const arithmetics[] = {"diffusers", "f64", "both", NULL};
+    static const char *const panels[] = {"all", "timesteps", "sigmas", "snr", NULL};
     const struct cli_option options[] = {
         {.name = "set",
             .kind = CLI_SETTING,
@@ -146,7 +153,13 @@ static enum status parse(struct invocation *invocation, struct arguments *argume
             .kind = CLI_STRING,
             .value = &arguments->plot,
             .argument = "P.png",
-            .help = "draw timesteps and sigmas"},
+            .help = "draw timesteps, sigmas and signal-to-noise ratios"},
+        {.name = "panel",
+            .kind = CLI_CHOICE,
+            .value = &arguments->panels,
+            .argument = "WHICH",
+            .help = "with --plot: all of them, or one alone: timesteps, sigmas or snr",
+            .choices = panels},
         {.name = "arithmetic",
             .kind = CLI_CHOICE,
             .value = &arguments->arithmetic,
@@ -177,69 +190,86 @@ static struct schedule_request request_of(const struct arguments *arguments)
     };
 }
 
-/* One scheduler: its config, its table, its label. */
-static enum status make_one(struct invocation *invocation, const struct arguments *arguments,
-    const char *argument, cJSON **config, struct schedule_table *table, char **label)
+/* One scheduler of the command line. */
+struct shown {
+    struct labelled_scheduler scheduler;
+    struct schedule_table table;
+};
+
+static enum status make_one(
+    struct invocation *invocation, const struct arguments *arguments, const char *argument, struct shown *one)
 {
     struct error *error = &invocation->error;
-    struct schedule_request request = request_of(arguments);
-    enum status status = cli_labelled_scheduler(argument, arguments->settings, config, label, error);
+    const struct schedule_request common = request_of(arguments);
+    enum status status =
+        labelled_scheduler_read(argument, arguments->settings, &common, &one->scheduler, error);
     if (status != STATUS_OK) return status;
     bool with = arguments->with_coefficients;
+    const cJSON *config = one->scheduler.config;
+    const struct schedule_request *request = &one->scheduler.request;
     status = arguments->arithmetic == F64
-                 ? schedule_table_make_f64(*config, &request, with, table, &invocation->warnings, error)
-                 : schedule_table_make_f32(*config, &request, with, table, &invocation->warnings, error);
+                 ? schedule_table_make_f64(config, request, with, &one->table, &invocation->warnings, error)
+                 : schedule_table_make_f32(config, request, with, &one->table, &invocation->warnings, error);
     return error_prefix(error, status, "%s: ", argument);
 }
 
-/* --arithmetic both: `table` is the one of diffusers' arithmetic. */
-static enum status write_both(struct invocation *invocation, const struct arguments *arguments,
-    const cJSON *config, const struct schedule_table *table)
+/* --arithmetic both: the table at hand is the one of diffusers' arithmetic. */
+static enum status write_both(
+    struct invocation *invocation, const struct arguments *arguments, const struct shown *one)
 {
     struct schedule_table exact;
-    struct schedule_request request = request_of(arguments);
-    enum status status = schedule_table_make_f64(
-        config, &request, arguments->with_coefficients, &exact, NULL, &invocation->error);
+    enum status status = schedule_table_make_f64(one->scheduler.config, &one->scheduler.request,
+        arguments->with_coefficients, &exact, NULL, &invocation->error);
     if (status == STATUS_OK)
-        status = schedule_both_write(table, &exact, config, invocation->out, &invocation->error);
+        status = schedule_both_write(
+            &one->table, &exact, one->scheduler.config, invocation->out, &invocation->error);
     schedule_table_free(&exact);
     return status;
 }
 
 /* What stands on standard output for one scheduler. */
-static enum status write_one(struct invocation *invocation, const struct arguments *arguments,
-    const cJSON *config, const struct schedule_table *table)
+static enum status write_one(
+    struct invocation *invocation, const struct arguments *arguments, const struct shown *one)
 {
-    struct schedule_request request = request_of(arguments);
+    const cJSON *config = one->scheduler.config;
+    const struct schedule_request *request = &one->scheduler.request;
     if (arguments->explain)
         return arguments->arithmetic == F64
-                   ? schedule_explain_f64(config, &request, invocation->out, NULL, &invocation->error)
-                   : schedule_explain_f32(config, &request, invocation->out, NULL, &invocation->error);
-    if (arguments->arithmetic == BOTH) return write_both(invocation, arguments, config, table);
+                   ? schedule_explain_f64(config, request, invocation->out, NULL, &invocation->error)
+                   : schedule_explain_f32(config, request, invocation->out, NULL, &invocation->error);
+    if (arguments->arithmetic == BOTH) return write_both(invocation, arguments, one);
     return schedule_table_write(
-        table, config, (enum schedule_format)arguments->format, invocation->out, &invocation->error);
+        &one->table, config, (enum schedule_format)arguments->format, invocation->out, &invocation->error);
 }
 
-static enum status make_all(struct invocation *invocation, const struct arguments *arguments, cJSON **configs,
-    struct schedule_table *tables, char **labels)
+static enum status plot_all(
+    struct invocation *invocation, const struct arguments *arguments, const struct shown *all, size_t count)
+{
+    struct schedule_curves *curves = calloc(count, sizeof *curves);
+    if (!curves) return error_memory(&invocation->error, count * sizeof *curves);
+    for (size_t i = 0; i < count; i++)
+        curves[i] = (struct schedule_curves){&all[i].table, all[i].scheduler.label};
+    enum status status =
+        schedule_plot_write(arguments->plot, curves, count, arguments->panels, &invocation->error);
+    if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", arguments->plot);
+    free(curves);
+    return status;
+}
+
+static enum status show_all(
+    struct invocation *invocation, const struct arguments *arguments, struct shown *all, size_t count)
 {
     enum status status = STATUS_OK;
-    size_t count = invocation->positional_count;
     for (size_t i = 0; status == STATUS_OK && i < count; i++)
-        status =
-            make_one(invocation, arguments, invocation->positionals[i], &configs[i], &tables[i], &labels[i]);
-    if (status == STATUS_OK && arguments->plot) {
-        status = schedule_plot_write(
-            arguments->plot, tables, (const char *const *)labels, count, &invocation->error);
-        if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", arguments->plot);
-    }
+        status = make_one(invocation, arguments, invocation->positionals[i], &all[i]);
+    if (status == STATUS_OK && arguments->plot) status = plot_all(invocation, arguments, all, count);
     bool as_array = arguments->format == SCHEDULE_AS_JSON && count > 1;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         if (as_array)
             fputs(i > 0 ? "," : "[", invocation->out);
         else if (i > 0)
             fputc('\n', invocation->out);
-        status = write_one(invocation, arguments, configs[i], &tables[i]);
+        status = write_one(invocation, arguments, &all[i]);
     }
     if (as_array) fputs("]\n", invocation->out);
     return status;
@@ -256,21 +286,14 @@ enum status command_schedule(struct invocation *invocation)
         status = timestep_tables_write(invocation->out, &invocation->error);
     } else if (status == STATUS_OK && !invocation->helped) {
         size_t count = invocation->positional_count;
-        cJSON **configs = calloc(count, sizeof *configs);
-        struct schedule_table *tables = calloc(count, sizeof *tables);
-        char **labels = calloc(count, sizeof *labels);
-        if (configs && tables && labels)
-            status = make_all(invocation, &arguments, configs, tables, labels);
-        else
-            status = error_memory(&invocation->error, count * sizeof *tables);
-        for (size_t i = 0; i < count; i++) {
-            if (configs) cJSON_Delete(configs[i]);
-            if (tables) schedule_table_free(&tables[i]);
-            if (labels) free(labels[i]);
+        struct shown *all = calloc(count, sizeof *all);
+        status = all ? show_all(invocation, &arguments, all, count)
+                     : error_memory(&invocation->error, count * sizeof *all);
+        for (size_t i = 0; all && i < count; i++) {
+            labelled_scheduler_free(&all[i].scheduler);
+            schedule_table_free(&all[i].table);
         }
-        free(configs);
-        free(tables);
-        free(labels);
+        free(all);
     }
     cJSON_Delete(arguments.settings);
     free(arguments.timesteps.values);

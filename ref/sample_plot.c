@@ -1,5 +1,6 @@
 #include "sample_plot.h"
 
+#include "labelled_scheduler.h"
 #include "mixture.h"
 #include "table.h"
 
@@ -13,23 +14,26 @@ static enum status sample_one(struct invocation *invocation, const struct sample
     const char *argument, struct mixture_paths *paths, char **label)
 {
     struct error *error = &invocation->error;
-    cJSON *config = NULL;
+    struct labelled_scheduler scheduler = {0};
     struct generator *generator = NULL;
-    struct schedule_request request = {
+    const struct schedule_request common = {
         .has_num_inference_steps = true, .num_inference_steps = (int)plot->steps};
     struct step_options options = STEP_OPTIONS_DEFAULT;
     options.eta = plot->eta;
     enum status status = generator_create(GENERATOR_NUMPY_PCG64, plot->seed, &generator, error);
-    if (status == STATUS_OK) status = cli_labelled_scheduler(argument, plot->settings, &config, label, error);
+    if (status == STATUS_OK)
+        status = labelled_scheduler_read(argument, plot->settings, &common, &scheduler, error);
     if (status == STATUS_OK) {
-        status = plot->f64 ? mixture_sample_f64(config, &request, &options, generator, POINTS, paths,
-                                 &invocation->warnings, error)
-                           : mixture_sample_f32(config, &request, &options, generator, POINTS, paths,
-                                 &invocation->warnings, error);
+        status = plot->f64 ? mixture_sample_f64(scheduler.config, &scheduler.request, &options, generator,
+                                 POINTS, paths, &invocation->warnings, error)
+                           : mixture_sample_f32(scheduler.config, &scheduler.request, &options, generator,
+                                 POINTS, paths, &invocation->warnings, error);
         error_prefix(error, status, "%s: ", argument);
     }
+    *label = scheduler.label;
+    scheduler.label = NULL;
     generator_free(generator);
-    cJSON_Delete(config);
+    labelled_scheduler_free(&scheduler);
     return status;
 }
 

@@ -88,10 +88,13 @@ END_TEST
 
 START_TEST(the_command_draws)
 {
-    ck_assert_int_eq(plumb("sample DDIM DDIM,timestep_spacing=trailing --steps 5 --plot %s",
-                         path_in(test_folder, "m.png")),
+    ck_assert_int_eq(
+        plumb("sample DDIM DDIM,timestep_spacing=trailing 'EulerDiscrete,sigmas=[14.6,3,1,0]' --steps 5 "
+              "--plot %s",
+            path_in(test_folder, "m.png")),
         0);
     expect_in(out, "DDIM, timestep_spacing=trailing");
+    expect_in(out, "sigmas=[14.6,3,...]                   3 ");
     size_t size;
     unsigned char *png = read_bytes(path_in(test_folder, "m.png"), &size);
     ck_assert(size > 1000 && memcmp(png, "\x89PNG", 4) == 0);

@@ -197,6 +197,49 @@ START_TEST(schedulers_have_settings_of_their_own)
 }
 END_TEST
 
+/* Its own steps, timesteps or sigmas win over the options; lists stand in brackets. */
+START_TEST(schedulers_have_steps_of_their_own)
+{
+    const char *path = path_in(test_folder, "p.png");
+    ck_assert_int_eq(plumb("schedule " SDXL ",num_inference_steps=3 '" SDXL
+                           ",timesteps=[999,500,250,20],timestep_spacing=trailing' '" SDXL
+                           ",sigmas=[14.6,3,1,0]' " SDXL " --steps 7 --format json --plot %s",
+                         path),
+        0);
+    cJSON *json;
+    struct error error;
+    ck_assert_int_eq(json_parse(out, strlen(out), "out", &json, &error), STATUS_OK);
+    static const int counts[] = {3, 4, 3, 7};
+    ck_assert_int_eq(cJSON_GetArraySize(json), 4);
+    for (int i = 0; i < 4; i++) {
+        const cJSON *timesteps = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(json, i), "timesteps");
+        ck_assert_int_eq(cJSON_GetArraySize(timesteps), counts[i]);
+        if (i == 1) ck_assert_double_eq(cJSON_GetArrayItem(timesteps, 1)->valuedouble, 500);
+    }
+    cJSON_Delete(json);
+    expect_failure(plumb("schedule '" SDXL ",timesteps=[9,5],sigmas=[3,0]'"), STATUS_BAD_INPUT, 1,
+        "exclude each other", NULL);
+    expect_failure(plumb("schedule '" SDXL ",timesteps=[9,b]'"), STATUS_BAD_INPUT, 1, "timesteps", NULL);
+    expect_failure(
+        plumb("schedule " SDXL ",num_inference_steps=0"), STATUS_BAD_INPUT, 1, "num_inference_steps", NULL);
+}
+END_TEST
+
+START_TEST(one_panel_is_drawn_alone)
+{
+    static const char *const panels[] = {"timesteps", "sigmas", "snr"};
+    size_t sizes[3];
+    for (int i = 0; i < 3; i++) {
+        const char *path = path_in(test_folder, "p.png");
+        ck_assert_int_eq(plumb("schedule " SDXL " --steps 5 --plot %s --panel %s", path, panels[i]), 0);
+        expect_picture(path, SCHEDULE_PANEL_WIDTH, SCHEDULE_PANEL_HEIGHT);
+        free(read_bytes(path, &sizes[i]));
+    }
+    ck_assert(sizes[0] != sizes[1] && sizes[1] != sizes[2]);
+    expect_failure(plumb("schedule " SDXL " --panel snr"), STATUS_BAD_INPUT, 1, "--plot", NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("schedule_command");
@@ -211,6 +254,8 @@ int main(void)
     tcase_add_test(work, schedules_tell_their_peculiarities);
     tcase_add_test(work, schedules_are_drawn);
     tcase_add_test(work, schedulers_have_settings_of_their_own);
+    tcase_add_test(work, schedulers_have_steps_of_their_own);
+    tcase_add_test(work, one_panel_is_drawn_alone);
     suite_add_tcase(suite, work);
     return run_suite(suite);
 }
