@@ -1,5 +1,6 @@
 #include "sched/real.h"
 
+#include "sched/dpmsolver.h"
 #include "sched/linear_system.h"
 #include "sched/sasolver_coefficients.h"
 #include "tests/solver_numerics.h"
@@ -11,6 +12,7 @@
 
 #define check_linear_systems REAL_NAME(check_linear_systems)
 #define check_sasolver_weights REAL_NAME(check_sasolver_weights)
+#define check_dpm_coefficients REAL_NAME(check_dpm_coefficients)
 
 /* Half a unit in the last place of 1. */
 #define ROUNDING (PLUMB_REAL_IS_DOUBLE ? DBL_EPSILON / 2 : (double)FLT_EPSILON / 2)
@@ -104,4 +106,57 @@ void check_sasolver_weights(void)
     for (int order = 1; order <= SASOLVER_MAX_ORDER; order++)
         for (int variant = 0; variant < 8; variant++)
             check_weights(variant & 1, variant >> 1 & 1, order, variant >> 2 & 1);
+}
+
+/* --- DPM-Solver --------------------------------------------------------------------------- */
+
+static void check_coefficient(const char *what, real got, double expected, double bound)
+{
+    ck_assert_msg(
+        fabs((double)got - expected) <= bound, "%s: %.12g, expected %.12g", what, (double)got, expected);
+}
+
+/* Between two levels, which may be of any process (alpha and sigma are independent): equations 4 and 5 of
+ * sched/README.md with ((l - lambda) / h)^n / n! in the place of the prediction. */
+static void check_step(enum dpm_algorithm algorithm, double tau, struct level s, struct level t)
+{
+    const double h = log((double)t.alpha / (double)t.sigma) - log((double)s.alpha / (double)s.sigma);
+    const bool data = dpm_predicts_data(algorithm);
+    const double k = 1 + tau * tau, alpha = (double)t.alpha, sigma = (double)t.sigma;
+    s.lambda = 0; /* so l runs from 0 to h */
+    t.lambda = (real)h;
+    const struct dpm_coefficients c = dpm_coefficients_of(algorithm, t, s, false, true);
+    const real got[] = {c.d0, c.d1, c.d2};
+    double factorial = 1;
+    for (int n = 0; n < 3; n++) {
+        factorial *= n ? n : 1;
+        const double scale = 1 / (pow(h, n) * factorial);
+        /* With alpha for sigma e^lambda' only differences of lambda are left. */
+        const double expected = data ? k * alpha * exp(-k * h) * scale * integral(k, n, 0, h)
+                                     : -k * sigma * exp(h) * scale * integral(-1, n, 0, h);
+        /* Of the terms that the coefficient is the difference of, the largest has this size; Simpson's rule
+         * is good for ten digits of it. */
+        const double size = k * (data ? alpha : sigma * exp(h)) / fmin(pow(h, n), 1);
+        check_coefficient("coefficient", got[n], expected, (1e-10 + 16 * (1 + h) * ROUNDING) * size);
+    }
+    const double sample = data ? sigma / (double)s.sigma * exp(-tau * tau * h) : alpha / (double)s.alpha;
+    const double noise =
+        data ? sigma * sqrt(1 - exp(-2 * tau * tau * h)) : tau * sigma * sqrt(exp(2 * h) - 1);
+    check_coefficient("of the sample", c.sample, sample, 16 * (1 + h) * ROUNDING * sample);
+    check_coefficient("of the noise", c.noise, noise, 16 * (1 + h) * ROUNDING * (noise + sigma));
+}
+
+void check_dpm_coefficients(void)
+{
+    static const struct {
+        enum dpm_algorithm algorithm;
+        double tau;
+    } algorithms[] = {{DPMSOLVER, 0}, {DPMSOLVER_PP, 0}, {SDE_DPMSOLVER, 1}, {SDE_DPMSOLVER_PP, 1}};
+    static const struct level levels[] = {{(real)0.07, 1, 0}, {(real)0.3, (real)0.95, 0},
+        {(real)0.6, (real)0.8, 0}, {1, (real)0.5, 0}, {(real)0.9, (real)0.05, 0}};
+    enum { LEVELS = sizeof levels / sizeof *levels };
+    for (int a = 0; a < 4; a++)
+        for (int i = 0; i < LEVELS; i++)
+            for (int j = i + 1; j < LEVELS; j++)
+                check_step(algorithms[a].algorithm, algorithms[a].tau, levels[i], levels[j]);
 }

@@ -14,4 +14,9 @@ void check_linear_systems_f64(void);
 void check_sasolver_weights_f32(void);
 void check_sasolver_weights_f64(void);
 
+/* The coefficients of the DPM-Solvers, orders 1 to 3, are the integrals of sched/README.md (equations 4 to 6)
+ * with tau 0 and 1, for predicted noise and data, between levels of any process. */
+void check_dpm_coefficients_f32(void);
+void check_dpm_coefficients_f64(void);
+
 #endif

@@ -18,12 +18,20 @@ START_TEST(sasolver_weights)
 }
 END_TEST
 
+START_TEST(dpm_coefficients)
+{
+    check_dpm_coefficients_f32();
+    check_dpm_coefficients_f64();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("solver_numerics");
     TCase *tcase = tcase_create("parts");
     tcase_add_test(tcase, linear_systems);
     tcase_add_test(tcase, sasolver_weights);
+    tcase_add_test(tcase, dpm_coefficients);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
