@@ -36,6 +36,7 @@ struct architecture {
 enum status architecture_open(const char *name, struct architecture *architecture, struct error *error);
 void architecture_close(struct architecture *architecture); /* accepts one that is all zero */
 
+/* Its one line; empty where it has none. */
 const char *architecture_description(const struct architecture *architecture);
 /* The part ("unet") as a JSON object; NULL where the architecture has none. */
 const cJSON *architecture_part(const struct architecture *architecture, const char *part);

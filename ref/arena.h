@@ -43,6 +43,7 @@ struct arena_mark {
     size_t allocations; /* before it */
 };
 
+/* Where the arena stands now. */
 struct arena_mark arena_mark(const struct arena *arena);
 /* Gives back everything since `mark`. */
 void arena_release(struct arena *arena, struct arena_mark mark);

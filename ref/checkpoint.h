@@ -42,6 +42,8 @@ enum status checkpoint_prefix(const struct checkpoint *checkpoint, const char *c
 
 /* The weights of one component: one mapped file, or shards. */
 struct weights;
+/* Maps them; `variant` may be NULL. Refuses a component without weights of the variant, naming those that
+ * there are, and files that are no whole safetensors. */
 enum status weights_open(const struct checkpoint *checkpoint, const char *component, const char *variant,
     struct weights **out, struct error *error);
 /* Weights that come from no file: each tensor that is taken is made by `make`, which gets its name and a

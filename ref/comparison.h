@@ -48,6 +48,7 @@ void comparison_free(struct comparison *comparison);
 /* The row whose largest difference is the largest part of its tensor's peak; NULL where no tensor differs. */
 const struct comparison_row *comparison_worst(const struct comparison *comparison);
 
+/* A line for each tensor and a summary; the same as a JSON object. */
 enum status comparison_write_table(const struct comparison *comparison, FILE *out, struct error *error);
 void comparison_write_json(const struct comparison *comparison, FILE *out);
 

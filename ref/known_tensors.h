@@ -38,6 +38,7 @@ void known_tensors_order(struct known_tensors *known);
  * `act.*`. Ranks are known, sides are not. Leaves the list out of order. */
 enum status known_tensors_add_keys(struct known_tensors *known, size_t steps, struct error *error);
 
+/* The one of this name, NULL where there is none; after known_tensors_order(). */
 const struct known_tensor *known_tensors_find(const struct known_tensors *known, const char *name);
 void known_tensors_free(struct known_tensors *known); /* accepts an empty one */
 

@@ -55,6 +55,7 @@ struct names_map {
     size_t count;
 };
 
+/* Reads the JSON file `path`. Refuses what does not have this form, with the pattern. */
 enum status names_map_read(const char *path, struct names_map *map, struct error *error);
 void names_map_free(struct names_map *map); /* accepts an empty one */
 

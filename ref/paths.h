@@ -12,6 +12,7 @@
  * may not be written), STATUS_MACHINE where the machine is (disk full, an I/O error, out of memory). */
 enum status error_file(struct error *error, const char *path, const char *what, int system_error);
 
+/* Whether the last characters of `path` are `ending`, in the same case. */
 bool path_ends_with(const char *path, const char *ending);
 /* What follows the last '/'. */
 const char *path_base_name(const char *path);

@@ -14,6 +14,7 @@ struct text_character {
     bool is_utf8;  /* false: `bytes` is 1, and it belongs to no character */
     bool is_shown; /* it has a place on the screen, and does nothing to what stands around it */
 };
+/* `text` ends in a zero byte and is not empty. */
 struct text_character text_character(const char *text);
 
 /* Copies `text` with "\x1b" for each byte of what is not shown, and "..." in place of what does not fit.

@@ -13,6 +13,7 @@ struct sha256 {
     uint64_t size;           /* bytes so far */
 };
 
+/* Begins a number; takes bytes in, in as many parts as one likes (`bytes` may be NULL where `size` is 0). */
 void sha256_begin(struct sha256 *hash);
 void sha256_add(struct sha256 *hash, const void *bytes, size_t size);
 /* Writes 64 hexadecimal digits and a NUL; the hash is then used up. Returns `digits`. */

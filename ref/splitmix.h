@@ -9,6 +9,7 @@
 
 static const uint64_t SPLITMIX_STEP = 0x9e3779b97f4a7c15u; /* odd, 2^64 / 1.618... */
 
+/* One number of 64 bits from another, one to one. */
 static inline uint64_t splitmix_finalise(uint64_t z)
 {
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;

@@ -39,7 +39,7 @@ struct tensor {
                    conversion */
 };
 
-size_t dtype_size(enum dtype dtype);
+size_t dtype_size(enum dtype dtype);                   /* bytes of one element, 1 to 8 */
 const char *dtype_name(enum dtype dtype);              /* the safetensors name, "F32" */
 bool dtype_parse(const char *name, enum dtype *dtype); /* false where the name is unknown */
 
@@ -56,7 +56,7 @@ bool tensor_shape_count(const int64_t *shape, int rank, enum dtype dtype, size_t
  * or 1. */
 double tensor_get_double(const struct tensor *tensor, size_t i);
 int64_t tensor_get_int(const struct tensor *tensor, size_t i);
-bool dtype_is_float(enum dtype dtype);
+bool dtype_is_float(enum dtype dtype); /* F32, F64, F16, BF16 */
 
 /* Writes "[1, 4, 8, 8]" and returns `buffer`. */
 const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t size);

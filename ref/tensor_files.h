@@ -50,6 +50,8 @@ enum status tensor_set_append_metadata(
 /* Into the order of names and keys; two tensors of one name are an error. */
 enum status tensor_set_order(struct tensor_set *set, struct error *error);
 
+/* All tensors of a mapped file into the set, without a copy; the set as a file, its bytes decided by its
+ * content. */
 enum status safetensors_read(struct tensor_set *set, struct bytes file, struct error *error);
 enum status safetensors_write(const struct tensor_set *set, FILE *stream, struct error *error);
 /* The same for tensors that need not be in memory: `write` puts the data of one after the other, in the
@@ -70,6 +72,7 @@ enum status npy_header(
     const struct tensor *tensor, char header[NPY_HEADER_SIZE], size_t *size, struct error *error);
 enum status npy_write(const struct tensor *tensor, FILE *stream, struct error *error);
 
+/* All arrays of a mapped .npz, unpacked where they are packed; the set as one, stored. */
 enum status npz_read(struct tensor_set *set, struct bytes file, struct error *error);
 enum status npz_write(const struct tensor_set *set, FILE *stream, struct error *error);
 

@@ -9,6 +9,7 @@
 
 struct trace; /* gathers tensors in memory; written whole at the end */
 
+/* An empty one. */
 enum status trace_create(struct trace **out, struct error *error);
 void trace_free(struct trace *trace); /* accepts NULL */
 

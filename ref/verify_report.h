@@ -31,6 +31,7 @@ bool verify_may_colour(FILE *out);
 enum status verify_write_table(const struct verify_report *report, const struct verify_table_options *options,
     FILE *out, struct error *error);
 
+/* The keys are those of verify_report_help. */
 enum status verify_write_json(const struct verify_report *report, FILE *out, struct error *error);
 
 /* One page that needs nothing else, whole or not at all: no script, nothing from elsewhere. */

@@ -10,6 +10,7 @@
 struct beta_distribution {
     double a, b, beta, at_half;
 };
+/* 0 < a, b <= 1; other parameters are not checked, and give numbers of no meaning. */
 struct beta_distribution beta_distribution(double a, double b);
 
 /* The regularised incomplete beta function I_x(a, b): the probability of a value up to x, 0 <= x <= 1.

@@ -36,7 +36,7 @@ enum status history_reserve(struct history *history, size_t capacity, size_t siz
 /* Where the next output goes, [size]: the oldest entry's place where all are filled. Nothing counts as pushed
  * before history_push(), so a step that fails leaves `count` and the entries in front as they were. */
 real *history_next(struct history *history);
-void history_push(struct history *history);
+void history_push(struct history *history); /* what was written there is now the newest */
 
 /* The entry of `age`, 0 for the newest; age < count. */
 real *history_at(const struct history *history, size_t age);

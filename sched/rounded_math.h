@@ -11,6 +11,7 @@
 
 #include <math.h>
 
+/* Arguments and special values as the C library's functions of these names. */
 static inline double rounded_exp(double x)
 {
     return (double)expl((long double)x);

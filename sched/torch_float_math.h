@@ -7,6 +7,7 @@
 #ifndef SCHED_TORCH_FLOAT_MATH_H
 #define SCHED_TORCH_FLOAT_MATH_H
 
+/* Any x, infinities and NaN too; torch_float_log() of a negative number is NaN, of 0 -infinity. */
 float torch_float_exp(float x);
 float torch_float_expm1(float x);
 float torch_float_log(float x);

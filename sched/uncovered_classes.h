@@ -11,6 +11,7 @@ struct uncovered_class {
     const char *reason; /* what it is for, in a few words */
 };
 
+/* How many there are; the i-th of them, i below that, in the order of the alphabet. */
 size_t uncovered_class_count(void);
 const struct uncovered_class *uncovered_class_at(size_t i);
 
