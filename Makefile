@@ -1,6 +1,7 @@
 # Plumb: a CPU reference of the Diffusers text-to-image pipelines.
 #
 #   make demo              draws the documented recipes into build/demo/
+#   make pictures          draws README.md's pictures anew, into configs/pictures/
 #   make check             builds and runs every test
 #   make checkkernels      every kernel in every instruction set, a line each; CHECK="--kernel 'linear*' --bench"
 #   make                   builds build/plumb
@@ -231,9 +232,11 @@ check-aarch64:
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc PKG_CONFIG='$(AARCH64_PKG_CONFIG)' \
 	    EMULATOR=qemu-aarch64 EXAMPLES= TESTS='$(AARCH64_TESTS:%=$(BUILD)/aarch64/tests/test_%)' check
 
-.PHONY: demo
+.PHONY: demo pictures
 demo: $(BUILD)/plumb
 	@PLUMB=$(BUILD)/plumb sh configs/demo.sh $(BUILD)/demo
+pictures: $(BUILD)/plumb
+	@PLUMB=$(BUILD)/plumb sh configs/pictures.sh configs/pictures
 
 .PHONY: sanitize
 sanitize:

@@ -8,6 +8,8 @@ plumb=${PLUMB:-build/plumb}
 out=${1:-build/demo}
 recipes=configs/recipes
 shapes=golden/models/shapes-xl
+# Small models are faster where threads that wait do not spin.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 mkdir -p "$out"
 
 # draw NAME CHECKPOINT OPTIONS... : one recipe's picture and trace
@@ -57,3 +59,6 @@ sdxl=configs/schedulers/sdxl.json
 quietly "$plumb" schedule $sdxl $sdxl,timestep_spacing=trailing $sdxl,timestep_spacing=linspace \
     $sdxl,use_karras_sigmas=true --steps 20 --plot "$out/schedule.png" >"$out/schedule.txt"
 say schedule.png "SDXL's schedule in 20 steps, spaced three ways and with Karras sigmas (tables: schedule.txt)"
+
+PLUMB=$plumb sh configs/pictures.sh "$out/options"
+say options/ "what each option changes, as in README.md"
