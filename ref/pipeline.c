@@ -273,7 +273,7 @@ static struct tensor run_unet(
 }
 
 /* The model's output at (latents, timestep), guided: [B, C, h, w]. */
-static struct tensor predict_noise(
+static struct tensor guided_prediction(
     struct run *run, size_t step, struct tensor latents, const struct conditioning *conditioning)
 {
     struct forward *f = &run->f;
@@ -325,7 +325,7 @@ static void denoise(
     struct step_options options = STEP_OPTIONS_DEFAULT;
     options.eta = run->recipe->eta;
 
-    struct tensor noise_pred = predict_noise(run, step, latents, conditioning);
+    struct tensor noise_pred = guided_prediction(run, step, latents, conditioning);
     run_trace(run, noise_pred, "step.%02zu.noise_pred", step);
 
     double timestep = run->scheduler->timesteps[step];
