@@ -157,6 +157,29 @@ char *markdown_next_name(const char *text, size_t *at, bool *link)
     return NULL;
 }
 
+bool markdown_has_anchor(const char *text, const char *anchor)
+{
+    struct line line;
+    for (size_t at = 0; text[at];) {
+        const char *rest = text + at;
+        const size_t fenced = fence_length(text, at);
+        at += fenced;
+        if (fenced || !next_line(&rest, &line)) continue;
+        at = (size_t)(rest - text);
+        size_t i = strspn(line.start, "#"), matched = 0;
+        if (i == 0 || line.start[i] != ' ') continue;
+        bool same = true;
+        for (i++; same && i < line.length; i++) {
+            const char c = line.start[i] == ' ' ? '-' : (char)tolower((unsigned char)line.start[i]);
+            if (!isalnum((unsigned char)c) && c != '-' && c != '_') continue;
+            same = anchor[matched] == c;
+            matched += same;
+        }
+        if (same && anchor[matched] == '\0') return true;
+    }
+    return false;
+}
+
 /* --- Texts that are alike ----------------------------------------------------------------- */
 
 static bool is_dots(const char *text, size_t length)

@@ -31,6 +31,11 @@ void markdown_free(struct markdown *m);
  * leads ("sched/DEVIATIONS.md"; `link` is true), or what stands between two backticks. NULL at the end. */
 char *markdown_next_name(const char *text, size_t *at, bool *link);
 
+/* Whether a heading of the text has this anchor, as GitHub makes it: lower case, letters and digits and '-'
+ * and
+ * '_' alone, '-' for a space. */
+bool markdown_has_anchor(const char *text, const char *anchor);
+
 /* Whether `text` is `pattern`, line by line but for white space at their ends. A line "..." in the pattern
  * stands for any number of lines, "..." within a line for any characters of it. */
 bool text_is(const char *pattern, const char *text);

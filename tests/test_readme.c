@@ -273,6 +273,20 @@ static bool is_there(const char *text_name, const char *name)
     return found;
 }
 
+/* Where a link of a text leads to a heading, "#the-files" or "../sched/README.md#one-equation", it is there.
+ */
+static void check_anchor(const char *text_name, const char *link)
+{
+    const char *hash = strchr(link, '#'), *slash = strrchr(text_name, '/');
+    if (!hash || strncmp(link, "http", 4) == 0) return;
+    char path[LONGEST];
+    snprintf(path, sizeof path, "%.*s%.*s", slash ? (int)(slash + 1 - text_name) : 0, text_name,
+        (int)(hash - link), link);
+    char *text = read_whole_text(hash == link ? text_name : path);
+    ck_assert_msg(markdown_has_anchor(text, hash + 1), "%s: no heading for the link %s", text_name, link);
+    free(text);
+}
+
 START_TEST(every_name_is_there)
 {
     static const char *const kinds[] = {".c", ".h", ".[ch]", ".sh", ".md"};
@@ -285,6 +299,7 @@ START_TEST(every_name_is_there)
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) is_file |= ends_with(named, kinds[i]);
         is_file &= strcspn(named, " <(") == strlen(named); /* a command, a pattern, a call */
         if (link) is_file = strncmp(named, "http", 4) != 0 && *named != '#';
+        if (link) check_anchor(name, named);
         if (link) named[strcspn(named, "#")] = '\0';
         ck_assert_msg(!is_file || is_there(name, named), "%s: there is no %s", name, named);
         free(named);
@@ -317,6 +332,17 @@ START_TEST(patterns_mean_what_they_say)
     ck_assert(
         text_contains("if (x)\n...\nreturn 2;\n", "f()\n{\n    if (x)\n        a();\n\n    return 2;\n}\n"));
     ck_assert(!text_contains("if (x)\nreturn 2;\n", "f()\n{\n    if (x)\n        a();\n    return 2;\n}\n"));
+}
+END_TEST
+
+START_TEST(anchors_are_found)
+{
+    static const char text[] = "# A title\n```text\n# not this\n```\n## `code()`, and more_words: 2\n";
+    ck_assert(markdown_has_anchor(text, "a-title"));
+    ck_assert(markdown_has_anchor(text, "code-and-more_words-2"));
+    ck_assert(!markdown_has_anchor(text, "not-this"));
+    ck_assert(!markdown_has_anchor(text, "a-titl"));
+    ck_assert(!markdown_has_anchor(text, "a-title-"));
 }
 END_TEST
 
@@ -382,6 +408,7 @@ int main(void)
     tcase_add_test(rules, texts_are_found);
     tcase_add_test(rules, patterns_mean_what_they_say);
     tcase_add_test(rules, fences_are_found);
+    tcase_add_test(rules, anchors_are_found);
     tcase_add_test(rules, shells_stop_at_failures);
     tcase_add_unchecked_fixture(all, make_tree, drop_tree);
     tcase_set_timeout(rules, 60);
