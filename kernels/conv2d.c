@@ -94,7 +94,7 @@ static void multiply_tile(const struct convolution *conv, const struct plan *pla
         if (plan->blocks != NULL) {
             gemm_panels(plan->blocks, rows, columns, k.end - k.begin, a, b, c, plan->c_stride, first > 0);
         } else {
-            gemm(rows, columns, k.end - k.begin, 1, a, (struct matrix){b, columns}, first > 0, c,
+            gemm(rows, columns, k.end - k.begin, 1, a, (struct matrix){b, columns}, first > 0 ? 1 : 0, c,
                 plan->c_stride);
         }
     }

@@ -96,7 +96,7 @@ static void multiply_tile(const struct linear_shape *s, const struct plan *plan,
                     panels, c + half * plan->padded, plan->c_stride, first > 0);
             } else {
                 struct matrix right = gemm_rows(NULL, w, s->in, part, k, b);
-                gemm_transposed(count, width, k.end - k.begin, 1, left, right, first > 0,
+                gemm_transposed(count, width, k.end - k.begin, 1, left, right, first > 0 ? 1 : 0,
                     c + half * plan->padded, plan->c_stride);
             }
         }

@@ -171,7 +171,7 @@ struct bench_stage {
 /* Without a meter costs only. A forward pass of `part`, or, where `part` is NULL, a whole step of denoising:
  * the UNet for prompt and empty prompt, guidance, the scheduler. */
 enum status bench_stage_measure(const struct bench_source *source, const char *part,
-    struct bench_meter *meter, const struct bench_timing *timing, struct bench_stage *stage,
+    struct bench_meter *meter, const struct bench_timing *timing, struct bench_stage *result,
     struct error *error);
 
 struct bench_scheduler {

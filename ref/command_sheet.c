@@ -24,7 +24,7 @@ static struct sheet_item split(char *argument)
     char *to = argument;
     for (const char *from = argument; *from; from++) {
         bool new_line = from[0] == '\\' && from[1] == 'n';
-        *to++ = new_line ? '\n' : *from;
+        *to++ = (char)(new_line ? '\n' : *from);
         from += new_line;
     }
     *to = '\0';

@@ -43,7 +43,7 @@ static bool make_plain(const char *name, char plain[PLAIN_SIZE])
     size_t used = 0;
     bool after_separator = true; /* so that leading ones go */
     for (const char *at = name; *at; at++) {
-        char c = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+        const char c = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
         if (used + 2 >= PLAIN_SIZE) return false;
         if (is_separator(c)) {
             if (!after_separator) plain[used++] = '.';
@@ -196,7 +196,7 @@ static enum status add_form(
     char *text = malloc(length + strlen(after) + 1);
     if (!text) return error_memory(error, length + strlen(after) + 1);
     memcpy(text, before, length);
-    strcpy(text + length, after);
+    memcpy(text + length, after, strlen(after) + 1);
     struct plain_name *form = &finder->plain[finder->plain_count++];
     form->text = text;
     form->known = known;

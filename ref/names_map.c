@@ -33,7 +33,7 @@ static bool match(const char *pattern, const char *name, struct piece pieces[NAM
     for (size_t i = 0;; i++) {
         const char *text = star + 1, *next = strchr(text, '*');
         size_t length = next ? (size_t)(next - text) : strlen(text);
-        const char *found = at;
+        const char *found;
         if (next) {
             found = memmem(at, (size_t)(end - at), text, length);
             if (!found) return false;

@@ -80,9 +80,9 @@ static enum status read_sample_size(struct pipeline *p, struct error *error)
     enum status status = checkpoint_read_json(&p->checkpoint, "unet", "config.json", &config, error);
     if (status != STATUS_OK) return status;
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(config, "_diffusers_version");
-    int major = 0, minor = 0;
-    if (cJSON_IsString(version) && sscanf(version->valuestring, "%d.%d", &major, &minor) == 2 && major == 0 &&
-        minor < 9)
+    /* "0.8.1" and what came before */
+    if (cJSON_IsString(version) && strncmp(version->valuestring, "0.", 2) == 0 &&
+        strspn(version->valuestring + 2, "0123456789") == 1 && version->valuestring[2] != '9')
         p->sample_size = 64;
     cJSON_Delete(config);
     return STATUS_OK;

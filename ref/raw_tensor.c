@@ -36,7 +36,7 @@ static bool parse_ending(const char *path, enum dtype *dtype, size_t *length)
     size_t used = 0;
     for (const char *c = dot + 1; *c; c++) {
         if (*c >= 'A' && *c <= 'Z') return false;
-        name[used++] = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+        name[used++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     }
     name[used] = '\0';
     return dtype_parse(name, dtype);

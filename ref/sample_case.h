@@ -27,8 +27,8 @@ struct sample_case {
 /* Reads `scheduler`, `set_timesteps`, `step_kwargs`, `shape`, `seed`, `generator`, `begin_index` and
  * `tables_only`; other keys say where the case comes from. Arguments of set_timesteps and step that Plumb
  * does not have are refused by name. */
-enum status sample_case_read(const char *path, struct sample_case *sample_case, struct error *error);
-void sample_case_free(struct sample_case *sample_case); /* accepts an empty one */
+enum status sample_case_read(const char *path, struct sample_case *c, struct error *error);
+void sample_case_free(struct sample_case *c); /* accepts an empty one */
 
 /* Runs the sampler from `x_T` with the recorded `step.N.model_output` and `step.N.noise` of `inputs`, each
  * step on the sample that the step before has made. What is not recorded of x_T and noise is drawn:
@@ -39,9 +39,9 @@ void sample_case_free(struct sample_case *sample_case); /* accepts an empty one 
  * `.pred_original_sample` (where the class returns it, or another under its name) and `final_sample`; with
  * `add_noise.original`,
  * `.noise` and `.timesteps` also `add_noise.result`. Numbers are F32 (_f32) or F64 (_f64). */
-enum status sample_case_run_f32(const struct sample_case *sample_case, const struct tensor_set *inputs,
+enum status sample_case_run_f32(const struct sample_case *c, const struct tensor_set *inputs,
     struct tensor_set *outputs, struct warnings *warnings, struct error *error);
-enum status sample_case_run_f64(const struct sample_case *sample_case, const struct tensor_set *inputs,
+enum status sample_case_run_f64(const struct sample_case *c, const struct tensor_set *inputs,
     struct tensor_set *outputs, struct warnings *warnings, struct error *error);
 
 #endif

@@ -122,9 +122,9 @@ struct impulses {
 static void set_impulses(struct impulses *v, size_t step)
 {
     for (size_t e = 0; e < v->count; e++) {
-        v->sample[e] = e == 3 * step;
-        v->model_output[e] = e == 3 * step + 1;
-        v->noise[e] = e == 3 * step + 2;
+        v->sample[e] = e == 3 * step ? 1 : 0;
+        v->model_output[e] = e == 3 * step + 1 ? 1 : 0;
+        v->noise[e] = e == 3 * step + 2 ? 1 : 0;
     }
     v->sample[v->count - 1] = v->model_output[v->count - 1] = v->noise[v->count - 1] = (real)PROBE;
 }

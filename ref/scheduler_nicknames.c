@@ -44,7 +44,7 @@ static void simplify(const char *name, char simple[64])
     for (; *name && used < 62; name++) {
         if (!isalnum((unsigned char)*name) && *name != '+') continue;
         bool is_plus = strncmp(name, "pp", 2) == 0 && used >= 3 && strncmp(simple, "dpm", 3) == 0;
-        simple[used++] = is_plus ? '+' : (char)tolower((unsigned char)*name);
+        simple[used++] = (char)(is_plus ? '+' : tolower((unsigned char)*name));
         if (!is_plus) continue;
         simple[used++] = '+';
         name++;

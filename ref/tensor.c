@@ -125,13 +125,13 @@ int64_t tensor_get_int(const struct tensor *tensor, size_t i)
 {
     uint64_t bits = element_bits(tensor, i);
     switch (tensor->dtype) {
-    case DTYPE_I64: return (int64_t)bits;
     case DTYPE_I32: return (int32_t)(uint32_t)bits;
     case DTYPE_I16: return (int16_t)(uint16_t)bits;
     case DTYPE_I8: return (int8_t)(uint8_t)bits;
-    case DTYPE_U64: return (int64_t)bits;
-    case DTYPE_U32: return (int64_t)bits;
-    case DTYPE_U16: return (int64_t)bits;
+    case DTYPE_I64:
+    case DTYPE_U64:
+    case DTYPE_U32:
+    case DTYPE_U16:
     case DTYPE_U8: return (int64_t)bits;
     case DTYPE_BOOL: return bits != 0;
     default: return double_to_int(tensor_get_double(tensor, i));

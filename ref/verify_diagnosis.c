@@ -294,16 +294,13 @@ static char *tell(struct diagnosis *d)
     while (told < d->fit_count && d->fits[told].distance <= limit)
         length += strlen(d->fits[told++].text) + strlen("; or ");
     qsort(d->fits, told, sizeof *d->fits, compare_tied);
-    char *text = malloc(length);
+    char *text = malloc(length), *end = text;
     if (!text) {
         d->status = error_memory(d->error, length);
         return NULL;
     }
-    text[0] = '\0';
-    for (size_t i = 0; i < told; i++) {
-        if (i > 0) strcat(text, "; or ");
-        strcat(text, d->fits[i].text);
-    }
+    for (size_t i = 0; i < told; i++)
+        end += snprintf(end, length - (size_t)(end - text), "%s%s", i > 0 ? "; or " : "", d->fits[i].text);
     return text;
 }
 

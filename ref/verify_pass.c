@@ -46,7 +46,7 @@ static void copy_elements(const struct tensor *to, const struct tensor *from)
 static void ask_for_scale(
     struct watch *watch, const struct verify_value *known, const struct tensor *latents, bool unknown)
 {
-    const size_t next = (size_t)(known->place.step + 1);
+    const size_t next = (size_t)known->place.step + 1;
     watch->latents = *latents;
     watch->latents_are_ones = false;
     if (!unknown || watch->purpose == VERIFY_PASS_FREE || next >= watch->pass->values->steps) return;

@@ -10,9 +10,8 @@ enum status denoiser_choose(
         denoiser->prediction = PREDICTS_EPSILON;
     else if (option_is(prediction_type, "v_prediction"))
         denoiser->prediction = PREDICTS_V;
-    else if (takes_sample && option_is(prediction_type, "sample"))
-        denoiser->prediction = PREDICTS_SAMPLE;
-    else if (sample == ORIGINAL_SAMPLE_TOO && option_is(prediction_type, "original_sample"))
+    else if ((takes_sample && option_is(prediction_type, "sample")) ||
+             (sample == ORIGINAL_SAMPLE_TOO && option_is(prediction_type, "original_sample")))
         denoiser->prediction = PREDICTS_SAMPLE;
     else
         return option_refuse("prediction_type", prediction_type,

@@ -146,7 +146,7 @@ static void multistep_update(const struct update *u, real *x_t)
     const real r0 = u->order > 1 ? (u->s[0].lambda - u->s[1].lambda) / h : 0;
     const real r1 = u->order > 2 ? (u->s[1].lambda - u->s[2].lambda) / h : 0;
     const real by_r0 = 1 / r0, by_r1 = 1 / r1, share = r0 / (r0 + r1);
-    const real by_sum = (u->documented ? 2 : 1) * (1 / (r0 + r1));
+    const real twice = u->documented ? 2 : 1, by_sum = twice * (1 / (r0 + r1));
     const real *sample = u->sample, *m0 = m[0], *m1 = m[1], *m2 = m[2];
     /* A loop for each order, since compilers make vectors of loops without branches. */
     switch (u->order) {

@@ -164,8 +164,8 @@ static const char *sigma_kind(const struct dpm_config *config)
  * does decide, as in diffusers. */
 static double cut_to_integer(double t)
 {
-    double nearest = nearbyint(t);
-    return PLUMB_REAL_IS_DOUBLE && fabs(t - nearest) < 1e-9 ? nearest : timestep_truncated(t);
+    const bool is_nearly_one = PLUMB_REAL_IS_DOUBLE && fabs(t - nearbyint(t)) < 1e-9;
+    return is_nearly_one ? nearbyint(t) : timestep_truncated(t);
 }
 
 /* Whether a kind of sigmas has one more, where the last step ends: documented semantics, unless that is 0. */

@@ -31,9 +31,9 @@ enum status error_machine(struct error *error, const char *format, ...)
     return STATUS_MACHINE;
 }
 
-enum status error_memory(struct error *error, size_t bytes)
+void error_write_memory(struct error *error, size_t bytes)
 {
-    return error_machine(error, "out of memory (asked for %zu bytes)", bytes);
+    error_machine(error, "out of memory (asked for %zu bytes)", bytes);
 }
 
 enum status error_prefix(struct error *error, enum status status, const char *format, ...)

@@ -26,8 +26,14 @@ struct error {
 /* Fill `error` (which may be NULL) and return the status named by the function. */
 enum status error_input(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 enum status error_machine(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
-/* "out of memory (asked for N bytes)" */
-enum status error_memory(struct error *error, size_t bytes);
+/* "out of memory (asked for N bytes)". Here, so that who reads one file alone, as a compiler does, sees that
+ * it is never STATUS_OK. */
+void error_write_memory(struct error *error, size_t bytes);
+static inline enum status error_memory(struct error *error, size_t bytes)
+{
+    error_write_memory(error, bytes);
+    return STATUS_MACHINE;
+}
 
 /* Puts text in front of a message: error_prefix(e, "%s: ", path) turns "a[1]: expected ..." into "path: a[1]:
  * ...". Does nothing when `status` is STATUS_OK; returns `status`, so that it can end a function. */

@@ -26,7 +26,7 @@ const char *mistaken_content(const void *bytes, size_t size)
 static char character_before(const char *text, const char *at)
 {
     while (at > text && isspace((unsigned char)at[-1])) at--;
-    return at > text ? at[-1] : '\0';
+    return (char)(at > text ? at[-1] : '\0');
 }
 
 static bool is_word(const char *at, size_t left, const char *word)

@@ -42,7 +42,7 @@ static bool fold(const char *name, char folded[MAX_LENGTH])
     size_t length = strlen(name);
     if (length >= MAX_LENGTH) return false;
     for (size_t i = 0; i <= length; i++)
-        folded[i] = name[i] == '_' || name[i] == ' ' ? '-' : (char)tolower((unsigned char)name[i]);
+        folded[i] = (char)(name[i] == '_' || name[i] == ' ' ? '-' : tolower((unsigned char)name[i]));
     return true;
 }
 

@@ -8,6 +8,6 @@
 
 /* np.log of a float32 as NumPy's AVX2 and AVX-512 kernels compute it, bitwise; within 4 ulp of the logarithm.
  */
-float numpy_log(float x);
+float numpy_log(float number);
 
 #endif

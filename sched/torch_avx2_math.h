@@ -15,6 +15,6 @@ void torch_avx2_sincos(float x, float *sine, float *cosine);
 /* Makes normal numbers of uniform ones, 0 <= u < 1, in place, block by block, by Box and Muller's method:
  * u[j] is the radius and u[j + 8] the angle; the cosine goes to j and the sine to j + 8. */
 enum { TORCH_AVX2_BLOCK = 16 };
-void torch_avx2_normals(float *uniforms, size_t blocks);
+void torch_avx2_normals(float *block, size_t blocks);
 
 #endif

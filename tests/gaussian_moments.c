@@ -55,7 +55,7 @@ static enum status take_step(struct run *run, size_t step, struct error *error)
     for (size_t e = 0; e < run->n; e++) {
         const double x = (double)(level.family == MODEL_PRECONDITIONED ? run->sample : run->input)[e];
         run->output[e] = (real)model_answer(&level, prediction_type, x, denoised(run, &level, x));
-        run->noise[e] = e == 2 + step - run->begin;
+        run->noise[e] = e == 2 + step - run->begin ? 1 : 0;
     }
     struct step_input input = {
         .timestep = timestep,

@@ -16,7 +16,7 @@ extern char *out, *err;
 /* Runs `plumb` with arguments as a shell takes them; a redirection of standard output among them wins. The
  * two outputs are files of the test's folder, `out` and `err`. Returns the exit status; fails the test where
  * a signal ended the program. */
-int plumb(const char *arguments, ...) PRINTF_LIKE(1, 2);
+int plumb(const char *format, ...) PRINTF_LIKE(1, 2);
 
 void expect_in(const char *text, const char *part);
 

@@ -35,7 +35,7 @@ char *read_whole_text(const char *path);
 /* Copies a folder with all that is in it to a place that is not there yet. */
 void copy_folder(const char *from, const char *to);
 /* How many entries a folder has: what a failure may not leave behind. */
-size_t count_entries(const char *folder);
+size_t count_entries(const char *path);
 
 /* Fails the test unless `status` is `expected` and the message holds each of the words, up to a NULL. */
 void expect_error(enum status status, enum status expected, const struct error *error, ...)

@@ -174,7 +174,7 @@ static void pattern_of(const char *at, char *pattern, size_t size)
     size_t used = strlen(pattern);
     for (; *at != '"'; at++) {
         ck_assert(*at != '\0' && *at != '\n' && used + 1 < size);
-        pattern[used++] = *at == '{' ? '*' : *at;
+        pattern[used++] = (char)(*at == '{' ? '*' : *at);
         if (*at == '{') at = strchr(at, '}');
         ck_assert_ptr_nonnull(at);
     }

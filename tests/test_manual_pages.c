@@ -49,7 +49,7 @@ static char *flatten(char *text)
     for (const char *from = text; *from; from++) {
         bool space = isspace((unsigned char)*from);
         if (*from == '`' || (space && (to == text || to[-1] == ' '))) continue;
-        *to++ = space ? ' ' : *from;
+        *to++ = (char)(space ? ' ' : *from);
     }
     if (to > text && to[-1] == ' ') to--;
     *to = '\0';

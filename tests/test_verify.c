@@ -136,7 +136,8 @@ START_TEST(floors_are_as_large_as_the_error_of_pytorch)
     {
         const char *name = item->string;
         struct tensor_set *theirs = subject_part(&subject, "input_ids.*", "negative_input_ids.*",
-            strncmp(name, "act.text", 8) && strstr(name, "_embeds") == NULL && strstr(name, "hidden") == NULL
+            strncmp(name, "act.text", 8) != 0 && strstr(name, "_embeds") == NULL &&
+                    strstr(name, "hidden") == NULL
                 ? "*prompt_embeds"
                 : "add_time_ids",
             "timesteps", "step.00.model_input", "vae_input", name, NULL);
