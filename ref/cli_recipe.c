@@ -105,17 +105,24 @@ static enum status merge_scheduler(const struct cli_recipe *arguments, cJSON *re
     return status;
 }
 
-/* A schedule is given one way: what the command line says of it takes the place of all that the recipe says.
+/* A schedule is given one way: what is put over a recipe takes the place of all that it says of the schedule.
  */
-static enum status choose_schedule(const cJSON *keys, cJSON *recipe, struct error *error)
+static const char *const ways[] = {"num_inference_steps", "timesteps", "sigmas"};
+
+static enum status check_schedule(const cJSON *keys, struct error *error)
 {
-    static const char *const ways[] = {"num_inference_steps", "timesteps", "sigmas"};
     int given = 0;
     for (int i = 0; i < 3; i++) given += cJSON_HasObjectItem(keys, ways[i]);
-    if (given > 1)
-        return error_input(error, "--steps, --timesteps, --sigmas: only one of the three may be given");
-    for (int i = 0; i < 3 && given == 1; i++) cJSON_DeleteItemFromObjectCaseSensitive(recipe, ways[i]);
-    return STATUS_OK;
+    if (given <= 1) return STATUS_OK;
+    return error_input(error, "--steps, --timesteps, --sigmas: only one of the three may be given");
+}
+
+enum status cli_recipe_put(cJSON *recipe, const cJSON *keys, struct error *error)
+{
+    bool given = false;
+    for (int i = 0; i < 3; i++) given = given || cJSON_HasObjectItem(keys, ways[i]);
+    for (int i = 0; i < 3 && given; i++) cJSON_DeleteItemFromObjectCaseSensitive(recipe, ways[i]);
+    return cli_merge(recipe, keys, error);
 }
 
 enum status cli_recipe_json(
@@ -128,8 +135,8 @@ enum status cli_recipe_json(
     else if (!(*json = otherwise ? cJSON_Duplicate(otherwise, true) : cJSON_CreateObject()))
         status = error_memory(error, 0);
     if (status == STATUS_OK && cJSON_IsObject(*json)) {
-        status = choose_schedule(recipe->keys, *json, error);
-        if (status == STATUS_OK) status = cli_merge(*json, recipe->keys, error);
+        status = check_schedule(recipe->keys, error);
+        if (status == STATUS_OK) status = cli_recipe_put(*json, recipe->keys, error);
         if (status == STATUS_OK) status = merge_scheduler(recipe, *json, error);
     }
     if (status != STATUS_OK) {

@@ -25,6 +25,8 @@ enum status cli_recipe_finish(struct cli_recipe *recipe, struct error *error);
  * command line says over it. The caller frees `*json`. */
 enum status cli_recipe_json(
     const struct cli_recipe *recipe, const cJSON *otherwise, cJSON **json, struct error *error);
+/* Puts these arguments over a recipe's; a schedule, given in any way, over one that is given in another. */
+enum status cli_recipe_put(cJSON *recipe, const cJSON *keys, struct error *error);
 /* Reads the recipe of it, and says where it stands what is wrong with it. */
 enum status cli_recipe_read(
     const struct cli_recipe *arguments, const cJSON *json, struct recipe *recipe, struct error *error);

@@ -1,6 +1,7 @@
 /*
  * plumb run: a checkpoint and a recipe to pictures and a trace.
  */
+#include "batch.h"
 #include "cli_recipe.h"
 #include "memory_report.h"
 #include "output_names.h"
@@ -20,6 +21,8 @@ enum { RANGE_AS_TABLE, RANGE_AS_JSON };
 
 struct run_arguments {
     const char *folder, *out, *trace, *noise_log, *resume;
+    const char *recipes, *seeds, *shard, *out_dir; /* of many runs; NULL where not given */
+    bool traces;
     struct cli_recipe recipe;
     struct cli_machine machine;
     int precision;
@@ -29,24 +32,57 @@ struct run_arguments {
     int range_format; /* an index into range_formats */
 };
 
+/* Of one run and of many: each has options that the other does not. */
+static enum status check_many(const struct run_arguments *arguments, struct error *error)
+{
+    const bool many = arguments->recipes || arguments->seeds;
+    const struct {
+        const char *option;
+        bool given;
+    } of_many[] = {{"--out-dir", arguments->out_dir}, {"--traces", arguments->traces},
+        {"--shard", arguments->shard}},
+      of_one[] = {{"--out", arguments->out}, {"--trace", arguments->trace},
+          {"--noise-log", arguments->noise_log}, {"--resume", arguments->resume},
+          {"--range", arguments->range}, {"--report-memory", arguments->report_memory}};
+    for (size_t i = 0; !many && i < sizeof of_many / sizeof *of_many; i++)
+        if (of_many[i].given)
+            return error_input(
+                error, "%s: is for many runs: give --recipes LIST.jsonl or --seeds A-B", of_many[i].option);
+    for (size_t i = 0; many && i < sizeof of_one / sizeof *of_one; i++)
+        if (of_one[i].given)
+            return error_input(error,
+                "%s: is for one run, and %s makes many: they leave their files in --out-dir",
+                of_one[i].option, arguments->recipes ? "--recipes" : "--seeds");
+    if (many && !arguments->out_dir)
+        return error_input(error, "%s: needs --out-dir, a folder for the pictures",
+            arguments->recipes ? "--recipes" : "--seeds");
+    if (arguments->seeds && cJSON_HasObjectItem(arguments->recipe.keys, "seed"))
+        return error_input(error, "--seeds, --seed: only one of the two may be given");
+    if (many && arguments->trace_modules && !arguments->traces)
+        return error_input(error, "--trace-modules: needs --traces, which keeps them");
+    return STATUS_OK;
+}
+
 static enum status check_arguments(
     struct invocation *invocation, struct run_arguments *arguments, const struct cli_usage *usage)
 {
     struct error *error = &invocation->error;
     if (invocation->positional_count > 0) arguments->folder = invocation->positionals[0];
-    if (!arguments->folder && !arguments->resume)
+    enum status status = check_many(arguments, error);
+    if (status != STATUS_OK) return status;
+    if (!arguments->folder && !arguments->resume && !arguments->recipes)
         return error_input(error, "too few arguments; usage: plumb run %s", usage->arguments);
     if (arguments->resume && (arguments->trace || arguments->range))
         return error_input(error, "--resume: cannot stand with %s",
             arguments->trace ? "--trace: it says itself which trace goes on"
                              : "--range: steps that are finished are not computed again");
-    if (arguments->trace_modules && !arguments->trace && !arguments->resume)
+    if (arguments->trace_modules && !arguments->trace && !arguments->resume && !arguments->traces)
         return error_input(error, "--trace-modules: needs --trace, which says where they go");
     if (arguments->range_format != RANGE_AS_TABLE && !arguments->range)
         return error_input(error, "--range-format: needs --range, the report that it is of");
     if (arguments->out && arguments->trace && strcmp(arguments->out, arguments->trace) == 0)
         return error_input(error, "--out, --trace: expected two files, got %s for both", arguments->out);
-    enum status status = check_picture_name("--out", arguments->out, error);
+    status = check_picture_name("--out", arguments->out, error);
     return status == STATUS_OK ? check_tensors_name("--trace", arguments->trace, error) : status;
 }
 
@@ -82,6 +118,32 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             .argument = "F.safetensors",
             .help = "go on with a run that was interrupted while it wrote this trace, whose steps are in "
                     "F.safetensors.partial: its recipe and its options hold, and the bytes will be the same"},
+        {.name = "recipes",
+            .kind = CLI_STRING,
+            .value = &arguments->recipes,
+            .argument = "LIST.jsonl",
+            .help =
+                "many runs: a recipe's object a line, with `recipe` (a file below it), `name` (of its files) "
+                "and `checkpoint` where it has its own; --recipe is below every line, and options win"},
+        {.name = "seeds",
+            .kind = CLI_STRING,
+            .value = &arguments->seeds,
+            .argument = "A-B[,C...]",
+            .help = "many runs: each of these seeds, of every line of the list, or of this recipe"},
+        {.name = "out-dir",
+            .kind = CLI_STRING,
+            .value = &arguments->out_dir,
+            .argument = "DIR",
+            .help = "where many runs leave NAME.png, and status.jsonl; what is done there is left out"},
+        {.name = "traces",
+            .kind = CLI_FLAG,
+            .value = &arguments->traces,
+            .help = "each of many runs leaves NAME.safetensors too"},
+        {.name = "shard",
+            .kind = CLI_STRING,
+            .value = &arguments->shard,
+            .argument = "I/N",
+            .help = "of many runs the I-th part of N, for machines that share a list"},
         {.name = "noise-log",
             .kind = CLI_STRING,
             .value = &arguments->noise_log,
@@ -118,14 +180,21 @@ static enum status parse(struct invocation *invocation, struct run_arguments *ar
             "The same recipe gives the same bits on every run, with any number of threads.\n\n"
             "While a run with --trace F is under way, F.partial holds its finished steps, whole and readable "
             "at any "
-            "moment. `plumb run --resume F` goes on where it was interrupted, whatever ended it.",
+            "moment. `plumb run --resume F` goes on where it was interrupted, whatever ended it.\n\n"
+            "With --recipes or --seeds one command makes many runs, whose pictures go to --out-dir, and says "
+            "of each "
+            "what became of it. Started again, it leaves out what is done and goes on with what was "
+            "interrupted; what "
+            "fails stops no other.",
         .examples = "  plumb run sdxl --recipe configs/recipes/ays_timesteps.json --out rabbit.png\n"
                     "  plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
                     "      --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"
                     "  plumb run sd15 --prompt 'a cat' --scheduler DDIM --set timestep_spacing=trailing "
                     "--steps 25 --eta 1\n"
                     "  plumb run sdxl --prompt 'a cat' --steps 2 --range\n"
-                    "  plumb run --resume star.safetensors",
+                    "  plumb run --resume star.safetensors\n"
+                    "  plumb run sd15 --prompt 'a cat' --seeds 0-99 --out-dir cats\n"
+                    "  plumb run sd15 --recipes list.jsonl --shard 2/8 --out-dir pictures",
         .options = options,
         .option_count = shared + sizeof own / sizeof *own,
         .minimum_positionals = 0,
@@ -273,19 +342,45 @@ static enum status go_on(struct invocation *invocation, struct run_arguments *ar
     return status;
 }
 
+static enum status run_many(struct invocation *invocation, const struct run_arguments *arguments)
+{
+    struct error *error = &invocation->error;
+    struct recipe_list list = {0};
+    struct batch batch = {
+        .checkpoint = arguments->folder,
+        .folder = arguments->out_dir,
+        .precision = (enum precision)arguments->precision,
+        .traces = arguments->traces,
+        .trace_modules = arguments->trace_modules,
+    };
+    enum status status =
+        cli_use_machine(invocation, &arguments->machine, arguments->precision == PRECISION_F64);
+    if (status == STATUS_OK) status = shard_read(arguments->shard, &batch.shard, error);
+    if (status == STATUS_OK)
+        status = recipe_list_read(arguments->recipes, &arguments->recipe, arguments->seeds, &list, error);
+    if (status == STATUS_OK) status = batch_run(invocation, &batch, &list, error);
+    recipe_list_free(&list);
+    return status;
+}
+
+static enum status run_one(struct invocation *invocation, struct run_arguments *arguments)
+{
+    char *journal = NULL;
+    enum status status = run_job_journal(arguments->trace, &journal, &invocation->error);
+    if (status == STATUS_OK) status = run(invocation, arguments, NULL, arguments->trace, journal);
+    free(journal);
+    return status;
+}
+
 enum status command_run(struct invocation *invocation)
 {
     struct run_arguments arguments = {0};
     enum status status = parse(invocation, &arguments);
     if (status == STATUS_OK && !invocation->helped) {
-        char *journal = NULL;
-        if (arguments.resume)
-            status = go_on(invocation, &arguments);
+        if (arguments.recipes || arguments.seeds)
+            status = run_many(invocation, &arguments);
         else
-            status = run_job_journal(arguments.trace, &journal, &invocation->error);
-        if (status == STATUS_OK && !arguments.resume)
-            status = run(invocation, &arguments, NULL, arguments.trace, journal);
-        free(journal);
+            status = (arguments.resume ? go_on : run_one)(invocation, &arguments);
     }
     cli_recipe_free(&arguments.recipe);
     return status;

@@ -18,13 +18,23 @@ static bool add_string(cJSON *object, const char *key, const char *value)
     return !value || cJSON_AddStringToObject(object, key, value);
 }
 
+/* A copy of the one that is known, or the checkpoint's. */
+static enum status find_fingerprint(const struct checkpoint *checkpoint, const char *variant,
+    const cJSON *known, cJSON **out, struct error *error)
+{
+    if (!known) return checkpoint_fingerprint(checkpoint, variant, out, error);
+    *out = cJSON_Duplicate(known, true);
+    return *out ? STATUS_OK : error_memory(error, sizeof(cJSON));
+}
+
 enum status resume_describe(const struct resume_request *request, char **text, struct error *error)
 {
     const struct checkpoint *checkpoint = &request->pipeline->checkpoint;
     cJSON *fingerprint = NULL, *object = cJSON_CreateObject();
     char *folder = realpath(checkpoint->folder, NULL);
     *text = NULL;
-    enum status status = checkpoint_fingerprint(checkpoint, request->recipe->variant, &fingerprint, error);
+    enum status status =
+        find_fingerprint(checkpoint, request->recipe->variant, request->fingerprint, &fingerprint, error);
     bool made = object && add_string(object, "checkpoint", folder ? folder : checkpoint->folder) &&
                 add_string(object, "out", request->out) && add_string(object, "trace", request->trace_path) &&
                 add_string(object, "noise_log", request->noise_log) &&
@@ -151,11 +161,11 @@ void resume_close(struct resume *resume)
 
 /* --- Is it the same run? ------------------------------------------------------------------ */
 
-static enum status check_fingerprint(
-    const struct resume *resume, const struct pipeline *pipeline, const char *variant, struct error *error)
+static enum status check_fingerprint(const struct resume *resume, const struct pipeline *pipeline,
+    const char *variant, const cJSON *known, struct error *error)
 {
     cJSON *fingerprint = NULL;
-    enum status status = checkpoint_fingerprint(&pipeline->checkpoint, variant, &fingerprint, error);
+    enum status status = find_fingerprint(&pipeline->checkpoint, variant, known, &fingerprint, error);
     if (status != STATUS_OK) return status;
     const cJSON *theirs = cJSON_GetObjectItemCaseSensitive(resume->asked, "fingerprint"), *item;
     cJSON_ArrayForEach(item, fingerprint)
@@ -285,8 +295,8 @@ static enum status see(void *context, const char *name, const struct tensor *val
     return strcmp(name, "step.00.model_input") == 0 ? recall_modules(resume, error) : STATUS_OK;
 }
 
-enum status resume_check(struct resume *resume, const struct pipeline *pipeline, const struct recipe *recipe,
-    enum precision precision, struct error *error)
+enum status resume_check(struct resume *resume, const struct pipeline *pipeline, const cJSON *fingerprint,
+    const struct recipe *recipe, enum precision precision, struct error *error)
 {
     resume->observer = (struct observer){.context = resume, .see = see, .needs = needs};
     const char *versions = tensor_set_metadata(resume->set, "versions");
@@ -298,6 +308,7 @@ enum status resume_check(struct resume *resume, const struct pipeline *pipeline,
             resume, "--precision", precision_names[precision], precision_names[resume->precision], error);
     enum status status = check_products(resume, precision == PRECISION_F64, error);
     if (status == STATUS_OK) status = check_recipe(resume, recipe, error);
-    if (status == STATUS_OK) status = check_fingerprint(resume, pipeline, recipe->variant, error);
+    if (status == STATUS_OK)
+        status = check_fingerprint(resume, pipeline, recipe->variant, fingerprint, error);
     return status;
 }

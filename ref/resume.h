@@ -36,10 +36,11 @@ struct resume {
     char *blas_core; /* NULL where no number hangs on it */
 };
 
-/* The text of the journal's key "resume": reads every weight once, for the checkpoint's fingerprint. The
- * caller frees it with cJSON_free(). */
+/* The text of the journal's key "resume": the caller frees it with cJSON_free(). Where the
+ * checkpoint's fingerprint is not known, every weight is read once. */
 struct resume_request {
     const struct pipeline *pipeline;
+    const cJSON *fingerprint; /* of its checkpoint; NULL: not known */
     const struct recipe *recipe;
     const char *out, *trace_path, *noise_log;
     bool trace_modules;
@@ -55,7 +56,7 @@ void resume_close(struct resume *resume); /* accepts one that is all zero */
 /* Refuses where the run that is about to begin is not the one of the journal, by the first thing that
  * differs: a component of the checkpoint, an argument of the recipe, the program's version, precision, matrix
  * products. The struct must stay where it is from then on. */
-enum status resume_check(struct resume *resume, const struct pipeline *pipeline, const struct recipe *recipe,
-    enum precision precision, struct error *error);
+enum status resume_check(struct resume *resume, const struct pipeline *pipeline, const cJSON *fingerprint,
+    const struct recipe *recipe, enum precision precision, struct error *error);
 
 #endif

@@ -70,7 +70,15 @@ static enum status describe(struct run_state *state, size_t steps, struct error 
 {
     const struct run_job *job = state->job;
     const struct resume_request request = {
-        job->pipeline, job->recipe, job->out, job->trace, job->noise_log, job->trace_modules, steps};
+        .pipeline = job->pipeline,
+        .fingerprint = job->fingerprint,
+        .recipe = job->recipe,
+        .out = job->out,
+        .trace_path = job->trace,
+        .noise_log = job->noise_log,
+        .trace_modules = job->trace_modules,
+        .total = steps,
+    };
     return resume_describe(&request, &state->description, error);
 }
 
@@ -116,7 +124,8 @@ static enum status open_state(struct run_state *state, struct error *error)
         status = trace_journal_open(job->journal, job->resume != NULL, &state->journal, error);
     if (status == STATUS_OK && job->resume) {
         job->resume->trace = state->trace;
-        status = resume_check(job->resume, job->pipeline, job->recipe, job->precision, error);
+        status =
+            resume_check(job->resume, job->pipeline, job->fingerprint, job->recipe, job->precision, error);
     }
     if (status == STATUS_OK && job->resume)
         fprintf(state->invocation->messages, "%s: goes on after %zu of %zu steps\n", job->journal,

@@ -10,6 +10,7 @@
 
 struct run_job {
     const struct pipeline *pipeline;
+    const cJSON *fingerprint; /* of its checkpoint, where it is known; NULL: computed where it is needed */
     const struct recipe *recipe;
     enum precision precision;
     bool trace_modules;

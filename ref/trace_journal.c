@@ -107,6 +107,15 @@ enum status trace_journal_open(
     return status;
 }
 
+bool trace_journal_is_in_use(const char *path)
+{
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0) return false;
+    bool in_use = flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(file);
+    return in_use;
+}
+
 void trace_journal_free(struct trace_journal *journal)
 {
     if (!journal) return;

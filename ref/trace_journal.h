@@ -28,6 +28,9 @@ enum status trace_journal_open(
     const char *path, bool goes_on, struct trace_journal **out, struct error *error);
 void trace_journal_free(struct trace_journal *journal); /* accepts NULL; the file stays */
 
+/* Whether another process writes a journal there now. */
+bool trace_journal_is_in_use(const char *path);
+
 /* Puts into the file what `trace` has beyond it, now that `steps` of `total` are finished. `resume` is the
  * text of that metadata key. Where it fails the file is as it was. */
 enum status trace_journal_save(struct trace_journal *journal, const struct trace *trace, const char *resume,
