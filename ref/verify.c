@@ -2,6 +2,7 @@
 
 #include "verify_diagnosis.h"
 #include "verify_pass.h"
+#include "verify_roundings.h"
 #include "verify_sinusoid.h"
 
 #include <stdio.h>
@@ -137,6 +138,7 @@ enum status verify(const struct pipeline *pipeline, const struct recipe *recipe,
     if (status == STATUS_OK) status = verify_pass_run(&pass, VERIFY_PASS_OURS, false, warnings, error);
     if (status == STATUS_OK) status = verify_pass_run(&pass, VERIFY_PASS_EXACT, true, NULL, error);
     if (status == STATUS_OK) status = verify_judge_sinusoids(&pass, error);
+    if (status == STATUS_OK) status = verify_judge_roundings(&pass, error);
     if (status == STATUS_OK && runs_free(&pass, &needs, warnings)) {
         pass.needs = NULL;
         status = verify_pass_run(&pass, VERIFY_PASS_FREE, false, NULL, error);

@@ -4,7 +4,9 @@
  */
 #include "verify_watch.h"
 
+#include "float_norm.h"
 #include "verify_judge.h"
+#include "verify_roundings.h"
 #include "verify_sinusoid.h"
 
 #include <math.h>
@@ -131,6 +133,11 @@ static enum status see_target(
         row->drifted = true;
         return tensor_difference_quantiles(known->theirs, value,
             verify_result_type(known->theirs, watch->pass->options->their_format), &row->drift, error);
+    case VERIFY_PASS_ROUNDINGS: {
+        const struct tensor ours = kept_value(watch, known);
+        verify_note_rounding(watch->pass->roundings, known->row, value, &ours);
+        return STATUS_OK;
+    }
     default: return copy_out(watch, known, value, error);
     }
 }
@@ -154,6 +161,15 @@ static bool may_stand(const struct watch *watch, const struct verify_value *know
     return true;
 }
 
+/* What goes into a model gets a rounding error, as the first product that it enters would have it. */
+static void round_operand(struct watch *watch, const struct verify_value *known, const struct tensor *value)
+{
+    const enum verify_stage stage = known->place.stage;
+    if (stage == VERIFY_TEXT_ENCODER || stage == VERIFY_CONDITIONING || stage == VERIFY_MODEL_INPUT ||
+        stage == VERIFY_UNET || stage == VERIFY_DECODER)
+        verify_round_otherwise(watch->pass->roundings, watch->pass->options->their_format, value);
+}
+
 /* Theirs in the place of ours; returns whether the value is unknown from here on. */
 static bool replace(struct watch *watch, const struct verify_value *known, const struct tensor *value)
 {
@@ -162,6 +178,7 @@ static bool replace(struct watch *watch, const struct verify_value *known, const
         if (known->place.stage == VERIFY_MODEL_INPUT) take_scale(watch, known, value);
         watch->latents_are_ones = watch->latents_are_ones && known->place.stage != VERIFY_MODEL_INPUT;
         copy_elements(value, known->theirs);
+        if (watch->purpose == VERIFY_PASS_ROUNDINGS) round_operand(watch, known, value);
         return false;
     }
     if (known->place.is_module || !watch_finds_unknown(watch, known, value)) return false;
@@ -254,12 +271,23 @@ static enum status see(void *context, const char *name, const struct tensor *val
     return status;
 }
 
+/* What an operator has computed (observer.h). */
+static enum status round_otherwise(
+    void *context, const char *kernel, const void *weight, const struct tensor *result, struct error *error)
+{
+    const struct watch *watch = context;
+    (void)kernel, (void)weight, (void)error;
+    verify_round_otherwise(watch->pass->roundings, watch->pass->options->their_format, result);
+    return STATUS_OK;
+}
+
 /* --- The run ------------------------------------------------------------------------------ */
 
 static enum status show_progress(void *context, size_t step, size_t steps, struct error *error)
 {
     (void)error;
-    static const char *const names[] = {"in their precision", "exact", "free", "one value"};
+    static const char *const names[] = {
+        "in their precision", "exact", "free", "other roundings", "one value"};
     const struct watch *watch = context;
     const struct verify_options *options = watch->pass->options;
     if (options->progress) options->progress(options->progress_context, names[watch->purpose], step, steps);
@@ -284,11 +312,16 @@ enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpos
     struct watch watch = {.pass = pass, .purpose = purpose, .last_unknown_pred = -1};
     struct pictures pictures = {0};
     const struct variation *variation = pass->variation;
-    const struct observer observer = {.context = &watch, .see = see, .needs = watch_needs};
+    const struct observer observer = {.context = &watch,
+        .see = see,
+        .needs = watch_needs,
+        .result = purpose == VERIFY_PASS_ROUNDINGS ? round_otherwise : NULL};
     const struct run_options options = {
         .observer = &observer,
         .format = exact ? FORMAT_F32 : pass->options->their_format,
-        .replacement = variation ? variation->replacement : NULL,
+        .replacement = variation                          ? variation->replacement
+                       : purpose == VERIFY_PASS_ROUNDINGS ? &float_norms_f32
+                                                          : NULL,
         .progress = show_progress,
         .progress_context = &watch,
     };

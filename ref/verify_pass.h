@@ -12,6 +12,7 @@ enum verify_purpose {
     VERIFY_PASS_OURS,      /* in their precision: the targets' values are kept */
     VERIFY_PASS_EXACT,     /* in double: the targets are judged */
     VERIFY_PASS_FREE,      /* nothing but the random numbers is replaced: how far they have drifted */
+    VERIFY_PASS_ROUNDINGS, /* in their precision with other roundings: how far the targets are from ours */
     VERIFY_PASS_ONE_VALUE, /* the one target's value is copied out */
 };
 
@@ -25,8 +26,9 @@ struct verify_pass {
     struct verify_needs *needs; /* NULL: every model is run */
     struct verify_kept *kept;
     struct verification *verification;
-    struct tensor_set *out;   /* of VERIFY_PASS_ONE_VALUE */
-    bool with_exact_sinusoid; /* in VERIFY_PASS_OURS: verify_sinusoid.h */
+    struct tensor_set *out;      /* of VERIFY_PASS_ONE_VALUE */
+    bool with_exact_sinusoid;    /* in VERIFY_PASS_OURS: verify_sinusoid.h */
+    struct roundings *roundings; /* of VERIFY_PASS_ROUNDINGS: verify_roundings.h */
 };
 
 /* Runs it. A target that depends on what is neither recorded nor known gets its reason. */
