@@ -13,7 +13,9 @@
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
 #   make mistakes          what the program says to the likeliest mistakes, written into tests/mistakes.txt
-#   make lint              formatting, who may include whom, warnings as errors with gcc and clang, cppcheck where installed
+#   make lint              formatting, who may include whom, warnings as errors with gcc and clang, cppcheck and clang-tidy
+#                          where installed; make tidy is the last of them alone
+#   make coverage          the tests in a build for gcov: lines and error messages that they reach (python3)
 #   make format            clang-format over the tree
 #   make clean
 
@@ -323,11 +325,44 @@ lint:
 	! grep -nE '^#include $(call outside,tests)' ref/*.[ch]
 	! command -v cppcheck >/dev/null || cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr \
 	    --suppress=missingIncludeSystem $(CPPCHECK_KNOWS) -I. -DPLUMB_REAL_IS_DOUBLE=0 sched kernels/*.c ref
+	! command -v clang-tidy >/dev/null || $(MAKE) --no-print-directory tidy
+
+# clang-tidy with the checks of .clang-tidy, as many files at once as there are processors: some minutes on two. A file
+# that is compiled twice is read in float. NEON's files want their processor's headers, and are left out.
+TIDY_FILES ?= $(filter-out kernels/arm/%,$(filter %.c,$(C_FILES)))
+.PHONY: tidy
+tidy:
+	@command -v clang-tidy >/dev/null || { echo "make tidy needs clang-tidy: apt-get install clang-tidy" >&2; exit 1; }
+	@printf '%s\n' $(TIDY_FILES) | xargs -P $$(nproc) -I {} sh -c 'case {} in \
+	    kernels/x86/*) set -- -mavx2 -mfma -mf16c;; \
+	    kernels/x86_512/*) set -- -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c;; \
+	    sched/examples/*) set -- -Isched;; esac; \
+	    clang-tidy --quiet {} -- -D_GNU_SOURCE -I. -DPLUMB_REAL_IS_DOUBLE=0 -std=c17 $(OPENMP) $(PKG_CFLAGS) "$$@" 2>/dev/null'
+
+# Lines and error messages that the tests reach, of a build of its own; tests/coverage.py says what it prints. The tests
+# whose files may not be written whole would damage gcov's: theirs lie apart, and what is damaged of them is not read.
+COVERAGE := $(BUILD)/coverage
+SABOTAGE := bad_requests faults interruption output_file synth_command tensor_files
+.PHONY: coverage
+coverage:
+	@command -v gcov >/dev/null && command -v python3 >/dev/null || { \
+	    echo "make coverage needs gcov, which comes with gcc, and python3: apt-get install python3" >&2; exit 1; }
+	@$(MAKE) --no-print-directory BUILD=$(COVERAGE) OPTIMISE="-O1 -g" SANITIZE=--coverage $(COVERAGE)/plumb \
+	    $(patsubst $(BUILD)/%,$(COVERAGE)/%,$(TESTS) $(EXAMPLES))
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@export OMP_WAIT_POLICY=passive PLUMB_CHECK_EFFORT=brief CK_TIMEOUT_MULTIPLIER=20 PLUMB=$(COVERAGE)/plumb PLUMB_GOLDEN=golden \
+	    GCOV_ERROR_FILE=/dev/null; failed=; \
+	for test in $(notdir $(TESTS)); do \
+	    prefix=; for one in $(SABOTAGE:%=test_%); do [ $$one != $$test ] || prefix=$(abspath $(COVERAGE))/apart; done; \
+	    $${prefix:+env GCOV_PREFIX=$$prefix} $(COVERAGE)/tests/$$test >$(COVERAGE)/said 2>&1 || { \
+	    failed="$$failed $$test"; tail -n 20 $(COVERAGE)/said; }; \
+	done; [ -z "$$failed" ] || echo "Failed:$$failed"
+	@tests/coverage.py $(COVERAGE) $(COVERAGE)/apart$(abspath $(COVERAGE))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 endif
 
-C_FILES = $(wildcard sched/*.[ch] sched/examples/*.c tests/builds/*.c kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch])
+C_FILES = $(wildcard sched/*.[ch] sched/examples/*.c kernels/*.[ch] kernels/*/*.[ch] ref/*.[ch] tests/*.[ch] tests/*/*.[ch])
 .PHONY: format clean help
 format:
 	clang-format -i $(C_FILES)

@@ -249,8 +249,8 @@ static enum status plot_all(
     if (!curves) return error_memory(&invocation->error, count * sizeof *curves);
     for (size_t i = 0; i < count; i++)
         curves[i] = (struct schedule_curves){&all[i].table, all[i].scheduler.label};
-    enum status status =
-        schedule_plot_write(arguments->plot, curves, count, arguments->panels, &invocation->error);
+    enum status status = schedule_plot_write(
+        arguments->plot, curves, count, (enum schedule_panels)arguments->panels, &invocation->error);
     if (status == STATUS_OK) fprintf(invocation->messages, "wrote %s\n", arguments->plot);
     free(curves);
     return status;
