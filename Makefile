@@ -9,6 +9,7 @@
 #   make install           PREFIX=/usr/local, LIBDIR=PREFIX/lib, DESTDIR=; make uninstall takes the same out again
 #   make deb               Debian packages in build/debian/
 #   make check-deb         installs, uses and removes them in a clean Debian; as root, with debootstrap and a network
+#   make check-cluster     a list of runs shared by GNU parallel, and by a job array of Slurm on this machine
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
@@ -298,6 +299,11 @@ uninstall:
 .PHONY: check-install
 check-install: $(BUILD)/plumb $(SCHED_SHARED) $(MANUAL) $(COMPLETION)
 	@tests/check_install.sh $(BUILD)/check-install $(MAKE) '$(CC) $(SANITIZE)'
+
+# The examples of configs/cluster, run on this machine.
+.PHONY: check-cluster
+check-cluster: $(PLUMB_RUN)
+	@tests/check_cluster.sh $(BUILD)/check-cluster $(PLUMB_RUN)
 
 # Debian packages in $(BUILD)/debian/, and what becomes of them in a clean Debian.
 .PHONY: deb check-deb
