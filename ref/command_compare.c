@@ -15,9 +15,12 @@ static const char description[] =
     "and the place of the worst; what is infinite or no number is \"inf\", \"-inf\" or \"nan\" in quotes.\n\n"
     "A and B are safetensors files, .npy files, .npz archives, raw elements (NAME.f32, NAME.bf16 ... with "
     "their shape\n"
-    "in NAME.json: {\"shape\": [1, 4, 64, 64]}), or folders of .npy and raw files. Exit status 0 where all "
-    "tensors\n"
-    "agree, 1 where one differs, has another shape, or is missing on a side.\n\n"
+    "in NAME.json: {\"shape\": [1, 4, 64, 64]}), or folders of .npy and raw files. A single .npy or raw file "
+    "is "
+    "compared\n"
+    "with a single tensor whatever the two are called. Exit status 0 where all tensors agree, 1 where one "
+    "differs, has\n"
+    "another shape, or is missing on a side.\n\n"
     "Elements agree within atol + rtol * |b|, or within N units in the last place. The defaults are those of "
     "PyTorch's\n"
     "assert_close by the coarser type: F64 rtol 1e-7 atol 1e-7, F32 1.3e-6 and 1e-5, F16 1e-3 and 1e-5, BF16 "
@@ -94,6 +97,15 @@ static enum status compare(struct invocation *invocation, const struct arguments
     return status;
 }
 
+/* Two sets of one tensor each are compared though their names differ, where a name is only a file's. */
+static enum status pair_single_tensors(struct tensor_set *a, struct tensor_set *b, struct error *error)
+{
+    if (tensor_set_count(a) != 1 || tensor_set_count(b) != 1) return STATUS_OK;
+    if (tensor_set_is_named_by_file(a)) return tensor_set_rename_only(a, tensor_set_name(b, 0), error);
+    if (tensor_set_is_named_by_file(b)) return tensor_set_rename_only(b, tensor_set_name(a, 0), error);
+    return STATUS_OK;
+}
+
 enum status command_compare(struct invocation *invocation)
 {
     struct arguments arguments = {.tolerance = {-1, -1, -1}};
@@ -102,6 +114,7 @@ enum status command_compare(struct invocation *invocation)
     if (status != STATUS_OK || invocation->helped) return status;
     status = tensor_set_open(invocation->positionals[0], &a, &invocation->error);
     if (status == STATUS_OK) status = tensor_set_open(invocation->positionals[1], &b, &invocation->error);
+    if (status == STATUS_OK) status = pair_single_tensors(a, b, &invocation->error);
     if (status == STATUS_OK) status = compare(invocation, &arguments, a, b);
     tensor_set_free(a);
     tensor_set_free(b);

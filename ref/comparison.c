@@ -185,7 +185,7 @@ enum status comparison_write_table(const struct comparison *comparison, FILE *ou
     enum status status = table_write(&table, out, "", error);
     table_free(&table);
     if (status != STATUS_OK) return status;
-    fprintf(out, "\n%zu tensors:", comparison->count);
+    fprintf(out, "\n%zu tensor%s:", comparison->count, comparison->count == 1 ? "" : "s");
     for (enum verdict v = VERDICT_EQUAL; v <= VERDICT_ONLY_IN_B; v++)
         if (verdicts[v]) fprintf(out, " %zu %s,", verdicts[v], verdict_in_words(v));
     fprintf(out, " %s\n", comparison->agree ? "so the two agree" : "so the two do not agree");

@@ -96,6 +96,7 @@ static enum status read_single_npy(
     if (status != STATUS_OK) return status;
     const char *name = path_base_name(path);
     size_t length = strlen(name) - (path_ends_with(name, ".npy") ? strlen(".npy") : 0);
+    set->named_by_file = true;
     return tensor_set_append(set, name, length, &tensor, owned, error);
 }
 
@@ -112,7 +113,10 @@ static enum status read_file(struct tensor_set *set, const char *path, struct er
 {
     struct bytes file;
     size_t length;
-    if (raw_tensor_is(path, &length)) return raw_tensor_read(set, path, error);
+    if (raw_tensor_is(path, &length)) {
+        set->named_by_file = true;
+        return raw_tensor_read(set, path, error);
+    }
     enum status status = tensor_set_map(set, path, &file, error);
     if (status != STATUS_OK) return status;
     /* By its first bytes; where they say nothing, by its name, whose reader then says what is wrong. */

@@ -35,6 +35,7 @@ struct tensor_set {
     size_t metadata_count, metadata_capacity;
     struct bytes *mappings;
     size_t mapping_count, mapping_capacity;
+    bool named_by_file; /* a single .npy or raw file */
 };
 
 /* Maps a regular file, read-only. The mapping belongs to the set. */

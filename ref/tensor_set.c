@@ -80,6 +80,20 @@ const struct tensor *tensor_set_find(const struct tensor_set *set, const char *n
     return found ? &set->by_name[position]->tensor : NULL;
 }
 
+bool tensor_set_is_named_by_file(const struct tensor_set *set)
+{
+    return set->named_by_file;
+}
+
+enum status tensor_set_rename_only(struct tensor_set *set, const char *name, struct error *error)
+{
+    char *copy = strdup(name);
+    if (!copy) return error_memory(error, strlen(name) + 1);
+    free(set->entries[0]->name);
+    set->entries[0]->name = copy;
+    return STATUS_OK;
+}
+
 /* Room for one more entry in both orders. */
 static enum status reserve(struct tensor_set *set, struct error *error)
 {

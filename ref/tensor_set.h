@@ -29,6 +29,11 @@ const struct tensor *tensor_set_at(const struct tensor_set *set, size_t i);
 const struct tensor *tensor_set_find(
     const struct tensor_set *set, const char *name); /* NULL if there is none */
 
+/* Whether the set is a single .npy or raw file, whose tensor has no name but the file's; and another name for
+ * it. */
+bool tensor_set_is_named_by_file(const struct tensor_set *set);
+enum status tensor_set_rename_only(struct tensor_set *set, const char *name, struct error *error);
+
 /* The string under a key of safetensors' `__metadata__`; NULL if there is none. */
 const char *tensor_set_metadata(const struct tensor_set *set, const char *key);
 enum status tensor_set_put_metadata(

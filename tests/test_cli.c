@@ -186,6 +186,27 @@ START_TEST(comparisons_have_their_status)
 }
 END_TEST
 
+/* What has no name but its file's is compared with the one tensor that there is. */
+START_TEST(single_files_are_compared_whatever_they_are_called)
+{
+    const char *a = path_in(test_folder, "mine.npy"), *b = path_in(test_folder, "theirs.npy");
+    const char *c = path_in(test_folder, "named.safetensors"), *d = path_in(test_folder, "other.safetensors");
+    const float values[] = {1, 2, 3, 4}, others[] = {1, 2, 3, 5};
+    write_tensor(a, "mine", DTYPE_F32, 4, values);
+    write_tensor(b, "theirs", DTYPE_F32, 4, others);
+    write_tensor(c, "latents", DTYPE_F32, 4, values);
+    write_tensor(d, "noise", DTYPE_F32, 4, values);
+    ck_assert_int_eq(plumb("compare %s %s", a, b), 1);
+    expect_in(out, "theirs  F32   [4]");
+    expect_in(out, "1 tensor: 1 DIFFERS");
+    ck_assert_int_eq(plumb("compare %s %s", a, c), 0);
+    expect_in(out, "latents  F32   [4]");
+    ck_assert_int_eq(plumb("compare %s %s", c, a), 0);
+    ck_assert_int_eq(plumb("compare %s %s", c, d), 1);
+    expect_in(out, "only in B");
+}
+END_TEST
+
 START_TEST(the_worst_tensor_is_drawn)
 {
     const char *path = path_in(test_folder, "h.png");
@@ -263,6 +284,7 @@ int main(void)
     tcase_add_checked_fixture(work, make_test_folder, drop_program_folder);
     tcase_set_timeout(work, 60);
     tcase_add_test(work, comparisons_have_their_status);
+    tcase_add_test(work, single_files_are_compared_whatever_they_are_called);
     tcase_add_test(work, the_worst_tensor_is_drawn);
     tcase_add_test(work, checkpoints_are_inspected);
     tcase_add_test(work, damaged_checkpoints_are_found);
