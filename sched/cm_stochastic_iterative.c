@@ -126,12 +126,6 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
 
 /* --- Steps -------------------------------------------------------------------------------- */
 
-/* sigma^2 + sigma_data^2, a tensor's square and a Python float's. */
-static real variance_at(const struct edm_config *config, real sigma)
-{
-    return sigma * sigma + (real)(config->sigma_data * config->sigma_data);
-}
-
 static enum status scale_model_input(struct scheduler *scheduler, double timestep, const real *sample,
     size_t n, real *model_input, struct error *error)
 {
@@ -139,7 +133,7 @@ static enum status scale_model_input(struct scheduler *scheduler, double timeste
     enum status status = step_index_now(scheduler, timestep, OFF_SCHEDULE_IS_ERROR, &index, error);
     if (status != STATUS_OK) return status;
     scheduler->step_index = (int)index;
-    const real scale = real_sqrt(variance_at(edm_config_of(scheduler), scheduler->sigmas[index]));
+    const real scale = real_sqrt(edm_variance_at(edm_config_of(scheduler), scheduler->sigmas[index]));
     for (size_t i = 0; i < n; i++) model_input[i] = sample[i] / scale;
     return STATUS_OK;
 }
@@ -165,6 +159,18 @@ static real clipped(real x)
     return x < -1 ? -1 : x > 1 ? 1 : x; /* NaN stays NaN */
 }
 
+/* c_skip and c_out of f, which is x itself at sigma_min: eq. 5 of arXiv:2303.01469, with the scalings of its
+ * appendix C. */
+static struct edm_skip boundary_condition(const struct edm_config *config, real sigma)
+{
+    const real above = sigma - (real)config->sigma_min;
+    const real data_variance = (real)(config->sigma_data * config->sigma_data);
+    return (struct edm_skip){
+        .c_skip = 1 / (above * above + data_variance) * data_variance,
+        .c_out = above * (real)config->sigma_data / real_sqrt(edm_variance_at(config, sigma)),
+    };
+}
+
 static enum status step(struct scheduler *scheduler, const struct step_input *input, real *prev_sample,
     real *pred_original_sample, struct error *error)
 {
@@ -179,10 +185,8 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
         return error_input(
             error, "step %zu: the schedule has only %zu steps", index, scheduler->num_timesteps);
 
-    const real sigma = scheduler->sigmas[index], above = sigma - (real)config->edm.sigma_min;
-    const real data_variance = (real)(config->edm.sigma_data * config->edm.sigma_data);
-    const real c_skip = 1 / (above * above + data_variance) * data_variance;
-    const real c_out = above * (real)config->edm.sigma_data / real_sqrt(variance_at(&config->edm, sigma));
+    const struct edm_skip skip = boundary_condition(&config->edm, scheduler->sigmas[index]);
+    const real c_skip = skip.c_skip, c_out = skip.c_out;
     const real level = noise_level(&config->edm, scheduler->sigmas[next]), s_noise = (real)config->s_noise;
     const bool draws = scheduler->num_timesteps > 1;
     const size_t n = input->batch * input->sample_size;

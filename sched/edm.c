@@ -111,12 +111,6 @@ double edm_init_noise_sigma(const struct edm_config *config)
 
 /* --- Preconditioning ---------------------------------------------------------------------- */
 
-/* sigma^2 + sigma_data^2, a tensor's square and a Python float's. */
-static real variance_at(const struct edm_config *config, real sigma)
-{
-    return sigma * sigma + (real)(config->sigma_data * config->sigma_data);
-}
-
 enum status edm_scale_model_input(struct scheduler *scheduler, double timestep,
     enum off_schedule off_schedule, const real *sample, size_t n, real *model_input, struct error *error)
 {
@@ -124,7 +118,7 @@ enum status edm_scale_model_input(struct scheduler *scheduler, double timestep,
     enum status status = step_index_now(scheduler, timestep, off_schedule, &index, error);
     if (status != STATUS_OK) return status;
     scheduler->step_index = (int)index;
-    const real c_in = 1 / real_sqrt(variance_at(edm_config_of(scheduler), scheduler->sigmas[index]));
+    const real c_in = 1 / real_sqrt(edm_variance_at(edm_config_of(scheduler), scheduler->sigmas[index]));
     for (size_t i = 0; i < n; i++) model_input[i] = sample[i] * c_in;
     return STATUS_OK;
 }
@@ -141,7 +135,7 @@ enum status edm_skip_at(
     const bool v_prediction = option_is(type, "v_prediction");
     if (!v_prediction && !option_is(type, "epsilon"))
         return option_refuse("prediction_type", type, "\"epsilon\" or \"v_prediction\"", error);
-    const real variance = variance_at(config, sigma);
+    const real variance = edm_variance_at(config, sigma);
     /* A number over a tensor is the number times the tensor's reciprocal. */
     skip->c_skip = 1 / variance * (real)(config->sigma_data * config->sigma_data);
     skip->c_out = (v_prediction ? -sigma : sigma) * (real)config->sigma_data / real_sqrt(variance);

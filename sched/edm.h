@@ -61,6 +61,12 @@ void edm_sigmas_exponential(const struct edm_config *config, size_t n, real *sig
 #define edm_noise_label REAL_NAME(edm_noise_label)
 real edm_noise_label(real sigma);
 
+/* sigma^2 + sigma_data^2, the variance of a sample: a tensor's square and a Python float's. */
+static inline real edm_variance_at(const struct edm_config *config, real sigma)
+{
+    return sigma * sigma + (real)(config->sigma_data * config->sigma_data);
+}
+
 /* sqrt(sigma_max^2 + 1), a Python float. */
 #define edm_init_noise_sigma REAL_NAME(edm_init_noise_sigma)
 double edm_init_noise_sigma(const struct edm_config *config);

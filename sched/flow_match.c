@@ -133,8 +133,8 @@ static enum status check_request(
     return STATUS_OK;
 }
 
-/* The share of the whole range below `sigma`, moved by mu (Esser et al. 2024, section 5.3.2): e^mu or mu over
- * itself plus 1/sigma - 1. */
+/* A sigma moved towards the noisy end by mu: s / (s + 1/sigma - 1), s = e^mu or mu: eq. 23 of Esser et al.
+ * 2024 (section 5.3.2) with s = sqrt(m/n) by the picture's size. */
 static double dynamic_shift(const struct flow_match_config *config, double mu, double sigma, bool narrow)
 {
     const double weight = option_is(config->time_shift_type, "linear") ? mu : rounded_exp(mu);
