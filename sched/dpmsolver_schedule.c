@@ -182,10 +182,10 @@ static void fill_flow(
     const struct scheduler *scheduler, const struct dpm_schedule_rules *rules, size_t points, double *sigmas)
 {
     const int T = scheduler->num_train_timesteps;
-    const double shift = dpm_config_of(scheduler)->flow_shift.value, smallest = 1.0 / T;
+    const double shift = dpm_config_of(scheduler)->flow_shift.value;
     const bool goes_on = goes_on_to_last(scheduler, rules);
     sigmas_flow(T, shift, goes_on ? points - 1 : points, sigmas);
-    if (goes_on) sigmas[points - 1] = shift * smallest / (1 + (shift - 1) * smallest);
+    if (goes_on) sigmas[points - 1] = sigma_shifted(shift, 1.0 / T);
     if (goes_on && rules->inverse) reverse_numbers(sigmas, points);
 }
 

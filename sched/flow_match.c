@@ -34,9 +34,9 @@ static double kept(double number, bool narrow)
 
 double flow_match_shift(double shift, double sigma, bool narrow)
 {
-    const double above = kept(kept(shift, narrow) * sigma, narrow);
-    const double below = kept(1 + kept(kept(shift - 1, narrow) * sigma, narrow), narrow);
-    return kept(above / below, narrow);
+    if (!narrow) return sigma_shifted(shift, sigma);
+    const real above = (real)shift * (real)sigma, below = 1 + (real)(shift - 1) * (real)sigma;
+    return (double)(above / below);
 }
 
 /* The sigma of training timestep `t` counted from 1, before the shift or after it. */

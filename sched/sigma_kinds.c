@@ -66,13 +66,17 @@ void sigmas_lu(double log_sigma_min, double log_sigma_max, size_t n, double *sig
         sigmas[i] = rounded_exp(log_sigma_max + sigmas[i] * (log_sigma_min - log_sigma_max));
 }
 
+double sigma_shifted(double shift, double sigma)
+{
+    return shift * sigma / (1 + (shift - 1) * sigma);
+}
+
 void sigmas_flow(int num_train_timesteps, double flow_shift, size_t n, double *sigmas)
 {
     double last = 1.0 / num_train_timesteps;
     double step = (last - 1) / (n ? (double)n : 1);
     for (size_t i = 0; i < n; i++) { /* point n - i of np.linspace(1, last, n + 1), whose end is exact */
         double alpha = i == 0 ? last : 1 + (double)(n - i) * step;
-        double sigma = 1.0 - alpha;
-        sigmas[i] = flow_shift * sigma / (1 + (flow_shift - 1) * sigma);
+        sigmas[i] = sigma_shifted(flow_shift, 1.0 - alpha);
     }
 }

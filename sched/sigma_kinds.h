@@ -28,9 +28,11 @@ void sigmas_exponential(double sigma_min, double sigma_max, size_t n, double *si
 void sigmas_beta(double sigma_min, double sigma_max, size_t n, double *sigmas);
 /* Equally spaced lambda = -log sigma, from the logarithms of the ends: Lu et al. 2022 (arXiv:2206.00927). */
 void sigmas_lu(double log_sigma_min, double log_sigma_max, size_t n, double *sigmas);
+/* A flow's sigma, 0 to 1, shifted towards the noisy end: s sigma / (1 + (s - 1) sigma) (Esser et al. 2024,
+ * arXiv:2403.03206, eq. 23). */
+double sigma_shifted(double shift, double sigma);
 /* Flow matching: n of n + 1 equally spaced points from 1 - 1/num_train_timesteps down to 0, the last dropped,
- * shifted towards the noisy end: shift s / (1 + (shift - 1) s) (Esser et al. 2024, arXiv:2403.03206, eq. 23).
- */
+ * shifted. */
 void sigmas_flow(int num_train_timesteps, double flow_shift, size_t n, double *sigmas);
 
 #endif
