@@ -69,7 +69,8 @@ static enum status read_dtype(const cJSON *json, enum dtype named, enum dtype *d
     *dtype = named;
     if (!item && named != DTYPES) return STATUS_OK;
     if (item) json_show(item, shown, sizeof shown);
-    if (!cJSON_IsString(item) || !dtype_parse(item->valuestring, dtype))
+    const char *name = cJSON_GetStringValue(item);
+    if (!name || !dtype_parse(name, dtype))
         return error_input(error,
             "dtype: expected F32, F64, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8 or BOOL, got %s",
             shown);

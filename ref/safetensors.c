@@ -177,7 +177,7 @@ static enum status read_metadata(struct tensor_set *set, const cJSON *object, st
 
 enum status safetensors_read(struct tensor_set *set, struct bytes file, struct error *error)
 {
-    cJSON *header;
+    cJSON *header = NULL;
     struct bytes data = {0};
     enum status status = read_header(file, &header, &data, error);
     if (status != STATUS_OK) return status;
@@ -185,7 +185,7 @@ enum status safetensors_read(struct tensor_set *set, struct bytes file, struct e
     struct span *spans = malloc((capacity ? capacity : 1) * sizeof *spans);
     if (!spans) status = error_memory(error, capacity * sizeof *spans);
 
-    const cJSON *item = status == STATUS_OK ? header->child : NULL;
+    const cJSON *item = header ? header->child : NULL;
     for (; item && status == STATUS_OK; item = item->next) {
         if (strcmp(item->string, "__metadata__") == 0) {
             status = read_metadata(set, item, error);

@@ -173,7 +173,7 @@ static enum status get_model_output(struct sampling *s, const char *prefix, size
     bool twice = tensor && tensor_count(tensor) == 2 * s->n;
     *size = (twice ? 2 : 1) * s->sample_case->sample_size;
     enum status status = get(s, name, (twice ? 2 : 1) * s->n, s->model_output, &found);
-    if (status == STATUS_OK && !found)
+    if (status == STATUS_OK && (!tensor || !found))
         return error_input(
             s->error, "%s: missing; the schedule has %zu timesteps", name, s->scheduler->num_timesteps);
     if (status == STATUS_OK)

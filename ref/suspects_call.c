@@ -131,8 +131,9 @@ static const char *mistaken(const char *key, const cJSON *own, const cJSON *valu
     const char *was = NULL, *is = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names && strcmp(key, "scheduler.prediction_type") == 0;
          i++) {
-        if (cJSON_IsString(own) && strcmp(own->valuestring, names[i][0]) == 0) was = names[i][1];
-        if (cJSON_IsString(value) && strcmp(value->valuestring, names[i][0]) == 0) is = names[i][1];
+        const char *of_own = cJSON_GetStringValue(own), *of_value = cJSON_GetStringValue(value);
+        if (of_own && strcmp(of_own, names[i][0]) == 0) was = names[i][1];
+        if (of_value && strcmp(of_value, names[i][0]) == 0) is = names[i][1];
     }
     if (!was || !is) return "";
     snprintf(buffer, size, ": %s taken as %s", was, is);

@@ -79,7 +79,7 @@ static void write_box(
     fprintf(out, "<text class=\"name\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>", middle,
         box->y + 19, box->name);
     fprintf(out, "<text class=\"said\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">", middle, box->y + 36);
-    if (summary.rows == 0)
+    if (!summary.worst)
         fputs("not recorded", out);
     else if (verify_has_error(summary.worst) && summary.worst->multiple == 0)
         fprintf(out, "%s exact", verify_html_sign(summary.verdict));

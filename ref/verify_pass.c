@@ -89,11 +89,10 @@ static struct tensor kept_value(const struct watch *watch, const struct verify_v
     return ours;
 }
 
-static enum status judge(
-    struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
+static enum status judge(struct watch *watch, const struct verify_value *known, struct verify_row *row,
+    const struct tensor *value, struct error *error)
 {
     const struct verify_options *options = watch->pass->options;
-    struct verify_row *row = &watch->pass->verification->rows[known->row];
     const struct tensor ours = kept_value(watch, known);
     const struct verify_evidence evidence = {known->theirs, value, &ours};
     if (watch_finds_unknown(watch, known, value) || watch->latents_are_ones) {
@@ -128,8 +127,9 @@ static enum status see_target(
     case VERIFY_PASS_OURS:
         memcpy(watch->pass->kept->data + known->offset, value->data, tensor_bytes(value));
         return STATUS_OK;
-    case VERIFY_PASS_EXACT: return judge(watch, known, value, error);
+    case VERIFY_PASS_EXACT: return row ? judge(watch, known, row, value, error) : STATUS_OK;
     case VERIFY_PASS_FREE:
+        if (!row) return STATUS_OK;
         row->drifted = true;
         return tensor_difference_quantiles(known->theirs, value,
             verify_result_type(known->theirs, watch->pass->options->their_format), &row->drift, error);

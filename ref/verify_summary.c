@@ -310,7 +310,7 @@ static void conclude_without_wrong(
     struct verify_stage_summary all = verify_summarise_all(v);
     size_t checked = v->count - v->verdicts[VERIFY_UNCHECKED];
     char multiple[32];
-    if (checked == 0) {
+    if (checked == 0 || !all.worst) {
         say(conclusion, failed, "nothing could be checked");
         say(conclusion, failed, "None of the %zu recorded tensors could be checked.", v->count);
         return;

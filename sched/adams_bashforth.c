@@ -6,8 +6,10 @@ void adams_bashforth(const struct history *derivatives, real *combined)
     const size_t n = derivatives->size;
     const size_t count =
         derivatives->count < ADAMS_BASHFORTH_ORDER ? derivatives->count : ADAMS_BASHFORTH_ORDER;
-    const real *e[ADAMS_BASHFORTH_ORDER] = {0};
-    for (size_t age = 0; age < count; age++) e[age] = history_at(derivatives, age);
+    const real
+        *e[ADAMS_BASHFORTH_ORDER]; /* where there are fewer, the newest stands for those that are not read */
+    for (size_t age = 0; age < ADAMS_BASHFORTH_ORDER; age++)
+        e[age] = history_at(derivatives, age < count ? age : 0);
     const real *e0 = e[0], *e1 = e[1], *e2 = e[2], *e3 = e[3], over_24 = (real)(1.0 / 24);
     switch (count) {
     case 1:

@@ -159,6 +159,7 @@ static void multistep_update(const struct update *u, real *x_t)
         break;
     default:
         for (size_t i = 0; i < u->n; i++) {
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an order is 1, 2 or 3 */
             const real D1_0 = by_r0 * (m0[i] - m1[i]), D1_1 = by_r1 * (m1[i] - m2[i]);
             x_t[i] = c.sample * sample[i] + c.d0 * m0[i] + c.d1 * (D1_0 + share * (D1_0 - D1_1)) +
                      c.d2 * (by_sum * (D1_0 - D1_1));

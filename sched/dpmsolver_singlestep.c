@@ -170,6 +170,7 @@ static void singlestep_update(struct dpm_coefficients c, int order, bool midpoin
         break;
     default:
         for (size_t i = 0; i < n; i++) {
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an order is 1, 2 or 3 */
             const real D0 = first[i], D1_0 = by_r1 * (middle[i] - D0), D1_1 = by_r0 * (newest[i] - D0);
             const real D1 = (r0 * D1_0 - r1 * D1_1) / (r0 - r1);
             const real D2 = 2 * (D1_1 - D1_0) / (r0 - r1);

@@ -45,7 +45,7 @@ static void errors(void)
     y = to_tokens(&f, y);
     y = attention(&f, y, y, y, 3, 1, false);
     y = scope_return(&f, scope_begin(&f), concat_channels(&f, y, x));
-    y = multiply(&f, upsample_nearest(&f, from_tokens(&f, y, 2, 2), 4, 4), 2);
+    multiply(&f, upsample_nearest(&f, from_tokens(&f, y, 2, 2), 4, 4), 2);
     struct tensor none = forward_tensor(&f, 1, (int64_t[]){3});
     ck_assert_ptr_null(none.data);
     ck_assert_str_eq(layer_error.message, first.message);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 /* AddressSanitizer would end the program where memory is out, which is what one test is about. */
-const char *__asan_default_options(void);
+const char *__asan_default_options(void); /* NOLINT: the name is the sanitizer's */
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
