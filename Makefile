@@ -268,7 +268,7 @@ INTO = $(DESTDIR)$(PREFIX)
 install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(COMPLETION)
 	install -d $(INTO)/bin $(INTO)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(INTO)/share/man/man1 \
 	    $(INTO)/share/bash-completion/completions $(addprefix $(INTO)/share/plumb/,recipes schedulers examples) \
-	    $(addprefix $(INTO)/share/doc/plumb/,golden sched)
+	    $(addprefix $(INTO)/share/doc/plumb/,golden sched configs/pictures)
 	install -m 755 $(BUILD)/plumb $(INTO)/bin
 	install -m 644 sched/plumb_sched.h $(INTO)/include
 	install -m 644 $(BUILD)/libplumb_sched.a $(DESTDIR)$(LIBDIR)
@@ -283,6 +283,7 @@ install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(CO
 	install -m 644 configs/schedulers/*.json $(INTO)/share/plumb/schedulers
 	install -m 644 sched/examples/* $(INTO)/share/plumb/examples
 	install -m 644 README.md LICENSE $(INTO)/share/doc/plumb
+	install -m 644 configs/pictures/*.png $(INTO)/share/doc/plumb/configs/pictures
 	install -m 644 golden/README.md $(INTO)/share/doc/plumb/golden
 	install -m 644 sched/DEVIATIONS.md $(INTO)/share/doc/plumb/sched
 

@@ -164,7 +164,7 @@ static void check_c(const char *name, const struct fence *fence)
     }
     write_bytes(path_in(folder, "fence.c"), fence->text, strlen(fence->text));
     int status =
-        run("${CC:-cc} -std=c17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Isched -c ../fence.c -o ../fence.o");
+        run("${CC:-cc} -std=c17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Isched -Igolden/recipes -c ../fence.c -o ../fence.o");
     char *output = said();
     ck_assert_msg(status == 0, "%s:%zu: this does not compile:\n%s", name, fence->line, output);
     free(output);
