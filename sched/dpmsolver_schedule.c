@@ -131,10 +131,15 @@ static enum status spaced_or_custom(const struct scheduler *scheduler, const str
 {
     if (!request->timesteps) {
         const char *name = scheduler->config->timestep_spacing;
+        const int last = last_timestep(scheduler, rules);
+        if (last < 1)
+            return error_input(error,
+                "lambda_min_clipped: expected a bound that leaves some of the %d training timesteps, got %g",
+                scheduler->num_train_timesteps, dpm_config_of(scheduler)->lambda_min_clipped);
         const struct spacing spacing = {
             .timestep_spacing = name ? name : "linspace",
             .num_train_timesteps = scheduler->num_train_timesteps,
-            .last_timestep = last_timestep(scheduler, rules),
+            .last_timestep = last,
             .num_inference_steps = request->num_inference_steps,
             .steps_offset = scheduler->config->steps_offset,
             .extra_point = true,

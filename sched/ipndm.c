@@ -55,11 +55,26 @@ static void fill_betas(const struct scheduler_config *config, real *betas, size_
     }
 }
 
+/* Sigmas, whose alphas are sqrt(1 - sigma^2), and a step between each two. */
+static enum status check_levels(const struct number_list *trained, struct error *error)
+{
+    if (trained->values && trained->count < 2)
+        return error_input(error,
+            "trained_betas: expected two numbers or more, from one of which to the next a step goes, got %zu",
+            trained->count);
+    for (size_t i = 0; i < trained->count; i++)
+        if (!(trained->values[i] >= 0 && trained->values[i] <= 1))
+            return error_input(
+                error, "trained_betas[%zu]: expected a number from 0 to 1, got %g", i, trained->values[i]);
+    return STATUS_OK;
+}
+
 static enum status make_schedule(struct scheduler *scheduler, int steps, struct error *error)
 {
     const struct number_list *trained = &scheduler->config->trained_betas;
     const size_t points = trained->values ? trained->count : (size_t)steps + 1;
-    if (points == 0) return error_input(error, "trained_betas: expected at least one number, got []");
+    enum status status = check_levels(trained, error);
+    if (status != STATUS_OK) return status;
     real *betas = malloc(points * sizeof *betas), *alphas = malloc(points * sizeof *alphas);
     double *timesteps = malloc(points * sizeof *timesteps);
     if (!betas || !alphas || !timesteps) {

@@ -146,6 +146,24 @@ static void warn_of_trained_betas(
             config->trained_betas.count, config->num_train_timesteps);
 }
 
+/* A beta is the share of the variance that a step of training replaces by noise. diffusers takes any number,
+ * and computes with the roots of negative ones. */
+static enum status check_betas(
+    const struct scheduler_config *config, const real *betas, size_t n, struct error *error)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(betas[i] >= 0 && betas[i] <= 1))
+            return config->trained_betas.values
+                       ? error_input(error, "trained_betas[%zu]: expected a number from 0 to 1, got %g", i,
+                             config->trained_betas.values[i])
+                       : error_input(error,
+                             "beta_start, beta_end: expected betas from 0 to 1, got %g for timestep %zu "
+                             "(from "
+                             "%g to %g)",
+                             (double)betas[i], i, config->beta_start, config->beta_end);
+    return STATUS_OK;
+}
+
 enum status noise_schedule_create(struct scheduler *scheduler, struct warnings *warnings, struct error *error)
 {
     const struct scheduler_config *config = scheduler->config;
@@ -160,6 +178,7 @@ enum status noise_schedule_create(struct scheduler *scheduler, struct warnings *
         return error_memory(error, n * sizeof(real));
 
     enum status status = fill_betas(scheduler, scheduler->betas, n, error);
+    if (status == STATUS_OK) status = check_betas(config, scheduler->betas, n, error);
     if (status != STATUS_OK) return status;
     if (config->rescale_betas_zero_snr)
         rescale_zero_terminal_snr(scheduler->betas, n, scheduler->alphas_cumprod);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,17 +130,42 @@ static enum status check_request(
     return STATUS_OK;
 }
 
-/* Betas that are no variances (below 0, above 1) end in sigmas, and so in timesteps, that are no numbers; so
- * do shifts of a flow that divide by 0. */
-static enum status check_timesteps(const struct scheduler *scheduler, struct error *error)
+/* Options that no model was trained with end in sigmas, and so in timesteps, that are no numbers: betas that
+ * are no variances, shifts of a flow that divide by 0. */
+static enum status refuse_entry(
+    const struct scheduler *scheduler, const char *list, size_t i, double value, struct error *error)
+{
+    char shown[32];
+    snprintf(shown, sizeof shown, "%g", value);
+    return error_input(error, "%s[%zu]: expected a number%s, got %s from this noise schedule; %s?", list, i,
+        value < 0 && isfinite(value) ? " that is not negative" : "",
+        isnan(value)          ? "NaN"
+        : isfinite(value)     ? shown
+        : signbit(value) != 0 ? "-infinity"
+                              : "infinity",
+        scheduler->solver->flow ? "are shift and mu above 0" : "are its betas between 0 and 1");
+}
+
+/* A sigma may be below 0 by rounding, as 1 - sigma of a flow is at its end, or where the caller has it so. */
+static bool may_be_sigma(double sigma, const struct schedule_request *request)
+{
+    if (!isfinite(sigma)) return false;
+    if (sigma >= -1e-6) return true;
+    for (size_t i = 0; request->sigmas && i < request->num_sigmas; i++)
+        if (request->sigmas[i] < 0) return true;
+    return false;
+}
+
+static enum status check_lists(
+    const struct scheduler *scheduler, const struct schedule_request *request, struct error *error)
 {
     const bool undefined = scheduler->solver->undefined_timesteps;
     for (size_t i = 0; i < scheduler->num_timesteps; i++)
         if (isinf(scheduler->timesteps[i]) || (isnan(scheduler->timesteps[i]) && !undefined))
-            return error_input(error,
-                "timesteps[%zu]: expected a number, got %s from this noise schedule; %s?", i,
-                isnan(scheduler->timesteps[i]) ? "NaN" : "infinity",
-                scheduler->solver->flow ? "are shift and mu above 0" : "are its betas between 0 and 1");
+            return refuse_entry(scheduler, "timesteps", i, scheduler->timesteps[i], error);
+    for (size_t i = 0; scheduler->sigmas && i < scheduler->num_sigmas; i++)
+        if (!may_be_sigma((double)scheduler->sigmas[i], request))
+            return refuse_entry(scheduler, "sigmas", i, (double)scheduler->sigmas[i], error);
     return STATUS_OK;
 }
 
@@ -150,7 +176,7 @@ enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct sc
     if (status != STATUS_OK) return status;
     scheduler->timesteps_are_set = false;
     status = scheduler->solver->set_timesteps(scheduler, request, warnings, error);
-    if (status == STATUS_OK) status = check_timesteps(scheduler, error);
+    if (status == STATUS_OK) status = check_lists(scheduler, request, error);
     if (status != STATUS_OK) return status;
     scheduler->timesteps_are_set = true;
     scheduler->step_index = scheduler->begin_index = -1;

@@ -134,9 +134,12 @@ static void check_request(const cJSON *json, const char *text, struct attempts *
     request.sigmas = sigmas;
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(json, "scheduler");
     if (status == STATUS_OK && config) {
-        bool single = check_schedule_f32(config, &request, text);
-        bool twofold = check_schedule_f64(config, &request, text);
-        attempts->made += single || twofold;
+        const struct step_options options = STEP_OPTIONS_DEFAULT;
+        struct schedule_verdict single = check_schedule_f32(config, &request, &options, 0);
+        struct schedule_verdict twofold = check_schedule_f64(config, &request, &options, 0);
+        ck_assert_msg(!single.fault[0], "%s: %s", single.fault, text);
+        ck_assert_msg(!twofold.fault[0], "f64: %s: %s", twofold.fault, text);
+        attempts->made += single.made || twofold.made;
     }
     free(timesteps);
     free(sigmas);
