@@ -97,6 +97,8 @@ enum status tensor_set_rename_only(struct tensor_set *set, const char *name, str
 /* Room for one more entry in both orders. */
 static enum status reserve(struct tensor_set *set, struct error *error)
 {
+    if (set->count == TENSOR_SET_MOST)
+        return error_input(error, "expected at most %zu tensors", TENSOR_SET_MOST);
     if (set->count < set->capacity) return STATUS_OK;
     size_t capacity = set->capacity ? 2 * set->capacity : 64;
     struct tensor_entry **entries = realloc(set->entries, capacity * sizeof(struct tensor_entry *));

@@ -11,6 +11,10 @@
 
 #include "tensor.h"
 
+/* How many tensors a set may have: many times those of any checkpoint or trace, and few enough that a header
+ * which is nothing but names costs memory in proportion to them. */
+#define TENSOR_SET_MOST ((size_t)1 << 18)
+
 struct tensor_set; /* opaque: owns its names, its metadata and either a mapping or its own memory */
 
 /* Opens a file or folder by what it is (content first, then name). safetensors, .npy and raw elements are

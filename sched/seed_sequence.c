@@ -49,6 +49,10 @@ enum status seed_words(const char *text, uint32_t **words, size_t *count, struct
         return error_input(
             error, "seed: expected a non-negative integer, decimal or 0x-hexadecimal, got \"%.80s\"", text);
 
+    if (length > SEED_MOST_DIGITS)
+        return error_input(
+            error, "seed: expected at most %zu digits, got %zu of them", SEED_MOST_DIGITS, length);
+
     /* A digit carries at most four bits. */
     size_t capacity = length / (WORD_BITS / 4) + 1;
     uint32_t *number = calloc(capacity, sizeof *number);
