@@ -13,6 +13,8 @@
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
+#   make fuzz              TIME=60 seconds of libFuzzer a target, two at a time; FUZZ="schedule npz", JOBS=2; needs clang
+#   make fuzz-afl          the same targets for AFL++, in build/afl/tests/fuzz/; tests/README.md has the command line
 #   make mistakes          what the program says to the likeliest mistakes, written into tests/mistakes.txt
 #   make lint              formatting, who may include whom, warnings as errors with gcc and clang, cppcheck and clang-tidy
 #                          where installed; make tidy is the last of them alone
@@ -30,6 +32,11 @@ PKGS := openblas libcjson libpng zlib libutf8proc
 TEST_PKGS := check
 PKG_CONFIG ?= pkg-config
 DEBIAN_PACKAGES := gcc libc6-dev pkg-config libopenblas-dev libcjson-dev libpng-dev zlib1g-dev libutf8proc-dev check
+# Continuous integration fuzzes too (make fuzz).
+FUZZ_PACKAGES := clang libclang-rt-dev libomp-dev
+ifneq ($(CI),)
+DEBIAN_PACKAGES += $(FUZZ_PACKAGES)
+endif
 READY := $(shell $(PKG_CONFIG) --exists $(PKGS) $(TEST_PKGS) 2>/dev/null && command -v $(CC) >/dev/null && echo yes)
 NEEDS_NOTHING := clean format help
 GOALS := $(filter-out $(NEEDS_NOTHING),$(or $(MAKECMDGOALS),all))
@@ -78,6 +85,15 @@ REF := $(filter-out ref/main.c,$(wildcard ref/*.c))
 TEST_MAINS := $(wildcard tests/test_*.c)
 TEST_SHARED := $(filter-out $(TEST_MAINS) tests/checkkernels.c,$(wildcard tests/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_MAINS))
+
+# Fuzz targets: one file each. test_fuzz_corpus calls them by names of their own; a fuzzer is linked to one of them.
+FUZZ_SHARED := tests/fuzz/fuzz_support.c tests/fuzz/scheduler_input.c tests/fuzz/mutate_json.c
+FUZZ_TARGETS := $(filter-out $(FUZZ_SHARED) tests/fuzz/seeds.c,$(wildcard tests/fuzz/*.c))
+TEST_SHARED += $(FUZZ_SHARED) $(FUZZ_TARGETS)
+FUZZ_ENGINE ?=
+ifeq ($(FUZZ_ENGINE),)
+$(BUILD)/tests/fuzz/%.o: CPPFLAGS += -DLLVMFuzzerTestOneInput=fuzz_$(*F)
+endif
 
 # Vector kernels: a folder for each instruction set, compiled with its own flags and chosen at run time.
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
@@ -188,6 +204,7 @@ check: $(PLUMB_RUN) $(TESTS) $(EXAMPLES)
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; \
 	echo "Every test of $(words $(TESTS)) suites passed."
 	@$(if $(EMULATOR),:,tests/check_install.sh $(BUILD)/check-install $(MAKE) '$(CC) $(SANITIZE)')
+	@$(if $(CI),$(if $(EMULATOR)$(SANITIZE),:,$(MAKE) --no-print-directory fuzz-in-ci),:)
 
 # What is said to each mistake of tests/mistakes.txt, written into it anew: to be read with git diff.
 .PHONY: mistakes
@@ -245,6 +262,47 @@ pictures: $(BUILD)/plumb
 sanitize:
 	$(MAKE) BUILD=$(BUILD)/sanitize OPTIMISE="-O1 -g" \
 	    SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" check
+
+# --- Fuzzing -------------------------------------------------------------------------------------------------------
+# `make fuzz` builds the targets with clang, libFuzzer and both sanitizers in a folder of their own, and runs them.
+TIME ?= 60
+JOBS ?= 2
+FUZZ ?= $(FUZZ_TARGETS:tests/fuzz/%.c=%)
+FUZZ_SANITIZE := -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZERS := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
+FUZZ_PARTS := $(call objects,tests/fuzz/fuzz_support.c tests/fuzz/scheduler_input.c tests/schedule_check.c)
+# Changes documents rather than bytes; AFL++ has mutators of its own.
+FUZZ_MUTATOR := $(if $(findstring afl,$(CC)),,$(call objects,tests/fuzz/mutate_json.c tests/mutation_support.c))
+JSON_FUZZERS := $(patsubst %,$(BUILD)/tests/fuzz/%,case config map recipe schedule)
+$(JSON_FUZZERS): MUTATOR := $(FUZZ_MUTATOR)
+$(JSON_FUZZERS): $(FUZZ_MUTATOR)
+$(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_TARGETS)): %: %.o $(FUZZ_PARTS) $(LIBS)
+	$(call quiet,LD) $(CC) $(FUZZ_ENGINE) $(ALL_LDFLAGS) $@.o $(MUTATOR) $(FUZZ_PARTS) $(LIBS) $(TEST_LIBS) $(PKG_LIBS) \
+	    -lm -o $@
+
+.PHONY: fuzz fuzz-afl fuzz-corpus fuzz-in-ci
+fuzz:
+	@tests/fuzz/has_libfuzzer.sh || { echo "make fuzz needs clang with libFuzzer and OpenMP;" \
+	    "on Debian: apt-get install $(FUZZ_PACKAGES)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS=-Wno-pass-failed OPTIMISE="-O1 -g" FUZZ_ENGINE=-fsanitize=fuzzer \
+	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined $(FUZZ_SANITIZE)" $(FUZZ:%=$(BUILD)/fuzz/tests/fuzz/%)
+	@tests/fuzz/run.sh $(BUILD)/fuzz $(TIME) $(JOBS) $(FUZZ)
+fuzz-afl:
+	@command -v afl-clang-fast >/dev/null || { \
+	    echo "make fuzz-afl needs AFL++; on Debian: apt-get install afl++ clang libomp-dev" >&2; exit 1; }
+	@AFL_QUIET=1 AFL_USE_ASAN=1 AFL_USE_UBSAN=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/afl CC=afl-clang-fast \
+	    OPTIMISE="-O1 -g" FUZZ_ENGINE=-fsanitize=fuzzer SANITIZE="$(FUZZ_SANITIZE)" $(FUZZ:%=$(BUILD)/afl/tests/fuzz/%)
+
+# Where make check runs as CI: a minute each, where clang is there.
+fuzz-in-ci:
+	@if tests/fuzz/has_libfuzzer.sh; then $(MAKE) --no-print-directory fuzz; \
+	else echo "Skipped: the fuzzers (make fuzz), since there is no clang with libFuzzer; their corpus was run."; fi
+
+# The corpus that the fuzzers start from, made anew of golden/ and configs/.
+fuzz-corpus: $(BUILD)/tests/fuzz/seeds
+	@PLUMB_GOLDEN=golden $< tests/fuzz/corpus
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/libplumb_tests.a $(LIBS)
+	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
 
 # --- Installing ----------------------------------------------------------------------------------------------------
 # The program writes its own manual pages and completion, from the tables that it reads command lines by.
