@@ -7,8 +7,8 @@
  * The file is there, from the text's folder or from the top; it defines the function; and what a reader finds
  * there (the comment in front of the definition or of a declaration in a header, and the first comment of the
  * file and of that header) has each part of the source. Besides, every function that a guide calls by its
- * name is one, and the table of options in sched/README.md has all options of all scheduler classes, and no
- * other.
+ * name is one, every source file of a folder is in its guide, and the table of options in sched/README.md has
+ * all options of all scheduler classes, and no other.
  */
 #include "sched/known_options.h"
 #include "sched/scheduler.h"
@@ -16,6 +16,7 @@
 #include "tests/support.h"
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -309,6 +310,41 @@ START_TEST(calls_are_functions)
 }
 END_TEST
 
+/* --- Files -------------------------------------------------------------------------------- */
+
+/* Whether a text names a file: itself, or with the other of ".c" and ".h" for its end, by a pattern too. */
+static bool names_file(const char *text, const char *file)
+{
+    char source[LONGEST], header[LONGEST], *name;
+    const int stem = (int)strlen(file) - 1;
+    snprintf(source, sizeof source, "%.*sc", stem, file);
+    snprintf(header, sizeof header, "%.*sh", stem, file);
+    size_t at = 0;
+    bool link = false, named = false;
+    while (!named && (name = markdown_next_name(text, &at, &link)) != NULL) {
+        const char *end = strrchr(name, '.');
+        const bool is_file = !link && end && (strcmp(end, ".c") == 0 || strcmp(end, ".h") == 0);
+        named = is_file && (fnmatch(name, source, 0) == 0 || fnmatch(name, header, 0) == 0);
+        free(name);
+    }
+    return named;
+}
+
+START_TEST(files_are_all_named)
+{
+    glob_t files;
+    char *text = read_whole_text(top_path("%s/README.md", folders[_i]));
+    ck_assert_int_eq(glob(top_path("%s/*.[ch]", folders[_i]), 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        const char *file = strrchr(files.gl_pathv[i], '/') + 1;
+        ck_assert_msg(names_file(text, file),
+            "%s/README.md: its tables do not have %s; put it where it belongs", folders[_i], file);
+    }
+    globfree(&files);
+    free(text);
+}
+END_TEST
+
 /* --- Options ------------------------------------------------------------------------------ */
 
 static bool any_class_has(const char *option)
@@ -404,6 +440,7 @@ int main(void)
     tcase_add_test(guides, comments_are_found);
     tcase_add_loop_test(guides, formulas_are_there, 0, FOLDERS);
     tcase_add_loop_test(guides, calls_are_functions, 0, FOLDERS);
+    tcase_add_loop_test(guides, files_are_all_named, 0, FOLDERS);
     tcase_add_test(guides, options_are_all_there);
     suite_add_tcase(suite, guides);
     return run_suite(suite);
