@@ -408,6 +408,23 @@ static bool all_finite(const struct values *x)
     return true;
 }
 
+/* A downsampler of odd sides gives one row and column less where it pads the end of each axis alone, or not
+ * at all: a 3x3 convolution of stride 2 makes (n + 1) / 2 of n with a border all round, n / 2 with half of
+ * it. */
+static void try_sides(struct diagnosis *d)
+{
+    const struct values *theirs = &d->wrong, *ours = &d->exact;
+    if (!strstr(d->row->name, ".downsamplers.") || theirs->rank != 4 || ours->rank != 4) return;
+    bool shorter = false;
+    for (int k = 0; k < 4; k++) {
+        const int64_t less = ours->shape[k] - theirs->shape[k];
+        if (less < 0 || less > (k < 2 ? 0 : 1)) return;
+        shorter = shorter || less == 1;
+    }
+    if (shorter)
+        suspect_found(d, 0, "has the sides of padding (0, 1, 0, 1), or of none, where it is 1 on all sides");
+}
+
 void suspects_values(struct diagnosis *d)
 {
     size_t most = d->wrong.count > d->exact.count ? d->wrong.count : d->exact.count;
@@ -416,7 +433,8 @@ void suspects_values(struct diagnosis *d)
         d->status = error_memory(d->error, most * sizeof *room);
         return;
     }
-    try_overflow(d);
+    try_sides(d);
+    if (d->fit_count == 0) try_overflow(d);
     if (d->fit_count == 0 && !all_finite(&d->wrong)) suspects_call(d); /* zero terminal SNR divides by zero */
     if (d->fit_count == 0) try_nonfinite(d);
     if (d->fit_count == 0) try_constants(d);

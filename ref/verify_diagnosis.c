@@ -312,6 +312,15 @@ static void try_all(struct diagnosis *d)
         if (d->status == STATUS_OK && d->fit_count == 0) tables[i](d);
 }
 
+/* A row of another shape was not judged: its floor is not known yet. */
+static void find_floor(struct diagnosis *d)
+{
+    struct values ours;
+    if (d->row->verdict != VERIFY_SHAPE || !diagnosis_recompute(d, d->row->name, NULL, true, &ours)) return;
+    d->floor = values_distance(ours.items, d->exact.items, d->exact.count);
+    values_free(&ours);
+}
+
 static enum status diagnose_row(struct diagnosis *d, struct verify_row *row)
 {
     d->row = row;
@@ -324,6 +333,7 @@ static enum status diagnose_row(struct diagnosis *d, struct verify_row *row)
     if (values_of(d, row->theirs, &d->wrong) && diagnosis_recompute(d, row->name, NULL, false, &d->exact)) {
         bool same = d->wrong.count == d->exact.count;
         d->error_rms = same ? values_distance(d->wrong.items, d->exact.items, d->wrong.count) : INFINITY;
+        find_floor(d);
         try_all(d);
         if (d->status == STATUS_OK && d->fit_count > 0) row->diagnosis = tell(d);
     }

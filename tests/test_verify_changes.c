@@ -187,6 +187,24 @@ START_TEST(another_shape_is_said_and_the_stage_after_it_checked_from_ours)
 END_TEST
 
 /* Timesteps that are one off are wrong once; the models and the sampler are judged at them. */
+START_TEST(a_row_and_a_column_less_are_another_padding)
+{
+    static const char name[] = "act.unet.down_blocks.0.downsamplers.0";
+    struct subject subject;
+    subject_open("sd-pndm6", &subject);
+    struct tensor_set *theirs = subject_part(&subject, name, NULL);
+    subject.options.diagnose = true;
+    part_tensor(theirs, name)->shape[2] -= 1;
+    part_tensor(theirs, name)->shape[3] -= 1;
+    struct verification verification = subject_verify(&subject, theirs);
+    const char *diagnosis = row_of(&verification, name)->diagnosis;
+    ck_assert_msg(diagnosis && strstr(diagnosis, "padding (0, 1, 0, 1)"), "%s", diagnosis);
+    verification_free(&verification);
+    tensor_set_free(theirs);
+    subject_close(&subject);
+}
+END_TEST
+
 START_TEST(their_timesteps_drive_the_run)
 {
     struct subject subject;
@@ -351,6 +369,7 @@ int main(void)
     tcase_add_test(changed, swapped_halves_are_wrong_where_they_are_made);
     tcase_add_loop_test(changed, ids_are_the_same_integers_or_wrong, 0, 3);
     tcase_add_test(changed, another_shape_is_said_and_the_stage_after_it_checked_from_ours);
+    tcase_add_test(changed, a_row_and_a_column_less_are_another_padding);
     tcase_add_test(changed, their_timesteps_drive_the_run);
     tcase_add_loop_test(changed, numbers_that_no_run_can_go_by_stay_ours, 0, 3);
     tcase_add_test(changed, bytes_may_differ_at_a_tie_and_nowhere_else);

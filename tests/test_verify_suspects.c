@@ -337,6 +337,38 @@ static void take_over(const struct tensor *tensor, const struct tensor *other)
     memcpy(tensor->data, other->data, tensor_bytes(tensor));
 }
 
+static void reshape(const struct tensor *tensor, int rank, const int64_t *shape)
+{
+    struct tensor *changed = (struct tensor *)(uintptr_t)tensor; /* the trace's own, put right afterwards */
+    changed->rank = rank;
+    memcpy(changed->shape, shape, (size_t)rank * sizeof *shape);
+}
+
+/* All numbers in a row. */
+static void flatten(const struct tensor *tensor, const struct tensor *copy)
+{
+    (void)copy;
+    reshape(tensor, 1, (int64_t[]){(int64_t)tensor_count(tensor)});
+}
+
+/* [B, C, H, W] as [B, H, W, C], and said to be so. */
+static void put_channels_last(const struct tensor *tensor, const struct tensor *copy)
+{
+    const size_t channels = (size_t)copy->shape[1], plane = (size_t)(copy->shape[2] * copy->shape[3]);
+    for (size_t i = 0; i < tensor_count(tensor); i++) {
+        const size_t picture = i / (channels * plane), place = i / channels % plane, channel = i % channels;
+        put(tensor, i, tensor_get_double(copy, (picture * channels + channel) * plane + place));
+    }
+    reshape(tensor, 4, (int64_t[]){copy->shape[0], copy->shape[2], copy->shape[3], copy->shape[1]});
+}
+
+/* [B, C, H, W] as [B, C, W, H], and said to be so. */
+static void put_columns_first(const struct tensor *tensor, const struct tensor *copy)
+{
+    transpose(tensor, copy);
+    reshape(tensor, 4, (int64_t[]){copy->shape[0], copy->shape[1], copy->shape[3], copy->shape[2]});
+}
+
 /* What a value is overwritten with: in the run, which goes on with it, or in its trace. */
 struct edit {
     const char *row;
@@ -367,6 +399,11 @@ static const struct edit in_the_trace[] = {
     {"step.01.latents", store_as_bf16, NULL, "as bf16 stores it"},
     {"step.01.noise_pred_text", take_over, "step.00.noise_pred_text", "as step.00.noise_pred_text"},
     {"step.01.noise_pred_uncond", take_over, "step.01.noise_pred_text", "halves of guidance are exchanged"},
+    {"step.01.noise_pred", flatten, NULL, "has our numbers under another shape"},
+    {"prompt_embeds", flatten, NULL, "has our numbers under another shape"},
+    {"step.00.latents", put_channels_last, NULL, "channels last"},
+    {"image", put_channels_last, NULL, "channels last"},
+    {"step.00.noise_pred_uncond", put_columns_first, NULL, "height and width exchanged"},
 };
 
 /* A run's own trace has values as they are before an observer changes them: this one has them after. */
@@ -407,6 +444,7 @@ static bool plant_in_the_trace(
     edit->apply(tensor, edit->other ? need_tensor(tensors, "%s", edit->other) : &copy);
     bool named = is_named(setting, tensors, edit->words, edit->row, edit->words);
     memcpy(tensor->data, copy.data, tensor_bytes(tensor));
+    reshape(tensor, copy.rank, copy.shape);
     free(copy.data);
     return named;
 }
