@@ -10,6 +10,7 @@
 #   make deb               Debian packages in build/debian/
 #   make check-deb         installs, uses and removes them in a clean Debian; as root, with debootstrap and a network
 #   make check-cluster     a list of runs shared by GNU parallel, and by a job array of Slurm on this machine
+#   make check-fresh       the way of somebody new: README's commands in a clean Debian, the packages, the guide; as check-deb
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
@@ -365,11 +366,13 @@ check-cluster: $(PLUMB_RUN)
 	@tests/check_cluster.sh $(BUILD)/check-cluster $(PLUMB_RUN)
 
 # Debian packages in $(BUILD)/debian/, and what becomes of them in a clean Debian.
-.PHONY: deb check-deb
+.PHONY: deb check-deb check-fresh
 deb:
 	@configs/debian/build.sh $(BUILD)/debian $(MAKE)
 check-deb: deb
 	@tests/check_deb.sh $(BUILD)/debian
+check-fresh:
+	@tests/check_fresh.sh $(BUILD)/fresh
 
 # The folders' layers: sched/ knows itself, libm and cJSON; kernels/ itself, the BLAS and OpenMP; ref/ these two.
 outside = "(\.\./)*($(1))/

@@ -56,6 +56,18 @@ here=$("$folder/build/plumb" hash "$folder/fox.safetensors" | cut -d' ' -f1)
 there=$(inside plumb hash /tmp/fox.safetensors | cut -d' ' -f1)
 [ "$here" = "$there" ] || fail "the run's hash: expected $here, got $there"
 
+# README.md's guide to verifying a port, as it stands there but for the program that is installed. A command ends with the
+# status behind it, 0 where none is stated; the faults are found.
+mkdir "$root/tmp/guide"
+cp -r golden configs "$root/tmp/guide"
+awk '/^## /{guide = /^## Verify a port/} /^```/{fence = guide && /^```sh$/; next} fence' README.md |
+    sed 's|build/plumb|plumb|; s|--html build/|--html |
+        s|^\(.*\) # exit status \([0-9]*\)$|\1 \&\& got=0 \|\| got=$?; [ $got = \2 ]|' > "$root/tmp/guide/guide.sh"
+[ "$(grep -c '^plumb verify' "$root/tmp/guide/guide.sh")" -ge 3 ] || fail "README.md: the guide has too few commands"
+inside sh -c 'cd /tmp/guide && sh -e guide.sh' > "$folder/guide.txt" 2>&1 || fail "the guide: see $folder/guide.txt"
+grep -q '^43 tensors, 43 rounding' "$folder/guide.txt" || fail "the guide: expected a right port to be found right"
+[ "$(grep -c '^Diagnosis: equals ours' "$folder/guide.txt")" = 2 ] || fail "the guide: expected two faults to be named"
+
 # The library, linked by the command that its example says, from C and from Python.
 examples=/usr/share/doc/libplumb-sched-dev/examples
 command=$(sed -n 's/^ \*     \(cc .*\)/\1/p' "$root$examples/sample.c")
