@@ -29,6 +29,8 @@ struct convolution {
     size_t step, first_row, first_column;
 };
 
+/* Numbers of scratch for the threads that are set, and the convolution: c->y [batch, out_channels, H' * step,
+ * W' * step] gets what kernel_conv2d() says, at every step-th row and column. y must not overlap x. */
 size_t convolve_scratch(const struct conv2d_shape *shape);
 void convolve(const struct convolution *c, real *scratch);
 
