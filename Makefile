@@ -270,7 +270,6 @@ TIME ?= 60
 JOBS ?= 2
 FUZZ ?= $(FUZZ_TARGETS:tests/fuzz/%.c=%)
 FUZZ_SANITIZE := -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FUZZERS := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 FUZZ_PARTS := $(call objects,tests/fuzz/fuzz_support.c tests/fuzz/scheduler_input.c tests/schedule_check.c)
 # Changes documents rather than bytes; AFL++ has mutators of its own.
 FUZZ_MUTATOR := $(if $(findstring afl,$(CC)),,$(call objects,tests/fuzz/mutate_json.c tests/mutation_support.c))

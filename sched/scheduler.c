@@ -143,7 +143,9 @@ static enum status refuse_entry(
         : isfinite(value)     ? shown
         : signbit(value) != 0 ? "-infinity"
                               : "infinity",
-        scheduler->solver->flow ? "are shift and mu above 0" : "are its betas between 0 and 1");
+        scheduler->solver->flow
+            ? "are shift and mu above 0"
+            : "are its betas between 0 and 1, and small enough to leave something of the data");
 }
 
 /* A sigma may be below 0 by rounding, as 1 - sigma of a flow is at its end, or where the caller has it so. */

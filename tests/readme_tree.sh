@@ -60,6 +60,11 @@ END
 stand_in "$folder/bin/sbatch" <<'END'
 for word; do case $word in -*) ;; *) [ -f "$word" ] || { echo "sbatch: there is no $word" >&2; exit 2; }; exit 0 ;; esac; done
 END
+stand_in "$folder/bin/afl-fuzz" <<'END'
+for word; do
+    case $word in tests/*) [ -e "$word" ] || { echo "afl-fuzz: there is no $word" >&2; exit 2; } ;; esac
+done
+END
 for command in apt apt-get dpkg ldconfig git pip; do stand_in "$folder/bin/$command" < /dev/null; done
 for command in man parallel; do
     command -v "$command" >/dev/null || stand_in "$folder/bin/$command" < /dev/null
