@@ -64,6 +64,17 @@ static enum status take_step(struct scheduler *scheduler, const cJSON *config, s
     return status;
 }
 
+/* The mixture reaches beyond what latents of pictures between -1 and 1 do. */
+static void warn_of_clipping(const struct scheduler *scheduler, struct warnings *warnings)
+{
+    const struct scheduler_config *config = scheduler->config;
+    if (config->clip_sample && config->clip_sample_range < 2)
+        warnings_add(warnings,
+            "clip_sample: true, so %s cuts the data that it predicts at %g, and the mixture lies beyond; "
+            "--set clip_sample=false, as Stable Diffusion has it",
+            scheduler_name(scheduler), config->clip_sample_range);
+}
+
 enum status mixture_sample(const cJSON *config, const struct schedule_request *request,
     const struct step_options *options, struct generator *generator, size_t points,
     struct mixture_paths *paths, struct warnings *warnings, struct error *error)
@@ -77,6 +88,7 @@ enum status mixture_sample(const cJSON *config, const struct schedule_request *r
     if (status == STATUS_OK) status = scheduler_create(config, &scheduler, warnings, error);
     if (status == STATUS_OK) status = scheduler_set_timesteps(scheduler, request, warnings, error);
     if (status != STATUS_OK) goto done;
+    warn_of_clipping(scheduler, warnings);
     scheduler_set_begin_index(scheduler, 0);
 
     paths->steps = scheduler->num_timesteps;
