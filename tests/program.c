@@ -44,6 +44,16 @@ void expect_in(const char *text, const char *part)
     ck_assert_msg(strstr(text, part) != NULL, "expected \"%s\" in:\n%s", part, text);
 }
 
+void expect_same_bytes(const char *a, const char *b, const char *what)
+{
+    size_t size_a, size_b;
+    unsigned char *left = read_bytes(path_in(test_folder, "%s", a), &size_a);
+    unsigned char *right = read_bytes(path_in(test_folder, "%s", b), &size_b);
+    ck_assert_msg(size_a == size_b && memcmp(left, right, size_a) == 0, "%s: %s and %s differ", what, a, b);
+    free(left);
+    free(right);
+}
+
 void expect_failure(int status, enum status expected, size_t inputs, ...)
 {
     ck_assert_msg(status == (int)expected, "expected status %d, got %d: %s", (int)expected, status, err);

@@ -20,6 +20,9 @@ int plumb(const char *format, ...) PRINTF_LIKE(1, 2);
 
 void expect_in(const char *text, const char *part);
 
+/* Two files of the test's folder have the same bytes; `what` is for the message. */
+void expect_same_bytes(const char *a, const char *b, const char *what);
+
 /* The last command, which returned `status`, must have failed with `expected`: standard error ends in its one
  * line "error: ..." that holds each of the words, up to a NULL; standard output is empty; and the test's
  * folder holds the `inputs` entries that the test put there and nothing more. */

@@ -4,37 +4,19 @@
  * run that is killed again and again comes to the same bytes in the end. (test_resume.c has the journals
  * themselves.)
  */
-#include "program.h"
+#include "interrupting.h"
 
 #include "ref/trace_journal.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STEPS "400"
 #define RECIPE "golden/models/tiny-sd", "--prompt", "fox", "--height", "16", "--width", "16", "--threads", "1"
-
-/* Starts the program with its messages in the test's file `err`. */
-static pid_t start(const char *const *arguments)
-{
-    const char *program = getenv("PLUMB") ? getenv("PLUMB") : "build/plumb";
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0) return child;
-    int messages = open(path_in(test_folder, "err"), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    dup2(messages, STDERR_FILENO);
-    dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-    signal(SIGINT, SIG_DFL); /* a shell's background job ignores it, and so would the program */
-    signal(SIGHUP, SIG_DFL);
-    execv(program, (char *const *)(uintptr_t)arguments);
-    _exit(127);
-}
 
 static pid_t start_run(const char *name, bool goes_on)
 {
@@ -43,37 +25,18 @@ static pid_t start_run(const char *name, bool goes_on)
     const char *const begin[] = {
         "plumb", "run", RECIPE, "--steps", STEPS, "--trace", trace, "--out", picture, NULL};
     const char *const go_on[] = {"plumb", "run", "--resume", trace, NULL};
-    return start(goes_on ? go_on : begin);
-}
-
-static void wait_for(double milliseconds)
-{
-    struct timespec time = {.tv_sec = (time_t)(milliseconds / 1000)};
-    time.tv_nsec = (long)((milliseconds - 1000 * (double)time.tv_sec) * 1e6);
-    nanosleep(&time, NULL);
-}
-
-static bool is_there(const char *name)
-{
-    return access(path_in(test_folder, "%s", name), F_OK) == 0;
+    return start_program(goes_on ? go_on : begin);
 }
 
 /* Waits until the first step is kept; false where the run is over before one looks. */
 static bool wait_for_journal(pid_t child)
 {
     int status;
-    while (!is_there("part.safetensors.partial")) {
+    while (!is_in_folder("part.safetensors.partial")) {
         if (waitpid(child, &status, WNOHANG) == child) return false;
-        wait_for(1);
+        wait_milliseconds(1);
     }
     return true;
-}
-
-static int end_of(pid_t child)
-{
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return status;
 }
 
 /* The journal opens, and every step that it names is whole; how many. */
@@ -93,28 +56,21 @@ static size_t whole_steps(void)
     return steps;
 }
 
-static void expect_same_bytes(const char *a, const char *b)
-{
-    size_t size_a, size_b;
-    unsigned char *left = read_bytes(path_in(test_folder, "%s", a), &size_a);
-    unsigned char *right = read_bytes(path_in(test_folder, "%s", b), &size_b);
-    ck_assert_msg(size_a == size_b && memcmp(left, right, size_a) == 0, "%s and %s differ", a, b);
-    free(left);
-    free(right);
-}
-
 static void expect_finished(void)
 {
-    expect_same_bytes("whole.safetensors", "part.safetensors");
-    expect_same_bytes("whole.png", "part.png");
-    ck_assert(!is_there("part.safetensors.partial"));
+    expect_same_bytes("whole.safetensors", "part.safetensors", "killed");
+    expect_same_bytes("whole.png", "part.png", "killed");
+    ck_assert(!is_in_folder("part.safetensors.partial"));
 }
 
-static void run_whole(void)
+/* Returns how many milliseconds it takes. */
+static double run_whole(void)
 {
-    int status = end_of(start_run("whole", false));
+    const double before = milliseconds_now();
+    int status = end_of_program(start_run("whole", false));
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    ck_assert(!is_there("whole.safetensors.partial"));
+    ck_assert(!is_in_folder("whole.safetensors.partial"));
+    return milliseconds_now() - before;
 }
 
 /* --- Signals ------------------------------------------------------------------------------ */
@@ -126,11 +82,11 @@ START_TEST(a_signal_keeps_the_steps_and_says_so)
     run_whole();
     pid_t child = start_run("part", false);
     ck_assert(wait_for_journal(child));
-    wait_for(20);
+    wait_milliseconds(20);
     kill(child, signals[_i]);
-    int status = end_of(child);
+    int status = end_of_program(child);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == signals[_i], "status %x", (unsigned)status);
-    ck_assert(!is_there("part.safetensors") && !is_there("part.png"));
+    ck_assert(!is_in_folder("part.safetensors") && !is_in_folder("part.png"));
     size_t steps = whole_steps();
     char *said = read_whole_text(path_in(test_folder, "err")), expected[512];
     snprintf(expected, sizeof expected,
@@ -141,7 +97,7 @@ START_TEST(a_signal_keeps_the_steps_and_says_so)
     ck_assert_str_eq(said, expected);
     free(said);
     ck_assert_uint_eq(count_entries(test_folder), 4); /* whole.*, the journal, err */
-    status = end_of(start_run("part", true));
+    status = end_of_program(start_run("part", true));
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     expect_finished();
 }
@@ -152,16 +108,16 @@ END_TEST
 /* The run is stopped, looked at, and goes on, until its end. */
 START_TEST(the_journal_is_whole_at_every_moment)
 {
-    run_whole();
+    const double duration = run_whole();
     pid_t child = start_run("part", false);
     int status = 0;
     size_t looks = 0, before = 0, most = 0;
     for (;;) {
-        wait_for(2);
+        wait_milliseconds(duration / 100);
         kill(child, SIGSTOP);
         ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
         if (!WIFSTOPPED(status)) break;
-        if (is_there("part.safetensors.partial") && !is_there("part.safetensors")) {
+        if (is_in_folder("part.safetensors.partial") && !is_in_folder("part.safetensors")) {
             size_t steps = whole_steps();
             ck_assert_uint_ge(steps, before);
             before = steps;
@@ -177,35 +133,31 @@ START_TEST(the_journal_is_whole_at_every_moment)
 }
 END_TEST
 
-static double random_milliseconds(unsigned *state, double most)
-{
-    *state = *state * 1103515245u + 12345u;
-    return most * (double)(*state >> 16 & 0x7fff) / 0x7fff;
-}
-
 /* kill -9 after random times, and on again, until it is done. */
 START_TEST(it_is_killed_until_it_is_done)
 {
-    run_whole();
+    const double duration = run_whole();
     unsigned state = 17 + (unsigned)_i;
     size_t kills = 0, resumed = 0, most = 0;
     for (bool done = false; !done;) {
-        bool goes_on = is_there("part.safetensors.partial");
+        bool goes_on = is_in_folder("part.safetensors.partial");
         pid_t child = start_run("part", goes_on);
         resumed += goes_on;
-        wait_for(random_milliseconds(&state, 200 + 20 * (double)kills));
+        wait_milliseconds(random_fraction(&state) * duration * (0.7 + 0.05 * (double)kills));
         kill(child, SIGKILL);
-        int status = end_of(child);
-        done = WIFEXITED(status);
-        kills += !done;
-        if (is_there("part.safetensors")) expect_same_bytes("whole.safetensors", "part.safetensors");
-        if (is_there("part.png")) expect_same_bytes("whole.png", "part.png");
-        if (is_there("part.safetensors.partial")) {
+        int status = end_of_program(child);
+        kills += !WIFEXITED(status);
+        /* It may be killed when there is nothing left to do. */
+        done = WIFEXITED(status) || (is_in_folder("part.png") && !is_in_folder("part.safetensors.partial"));
+        if (is_in_folder("part.safetensors"))
+            expect_same_bytes("whole.safetensors", "part.safetensors", "killed");
+        if (is_in_folder("part.png")) expect_same_bytes("whole.png", "part.png", "killed");
+        if (is_in_folder("part.safetensors.partial")) {
             size_t steps = whole_steps();
             ck_assert_uint_ge(steps, most);
             most = steps;
         }
-        if (done) ck_assert_int_eq(WEXITSTATUS(status), 0);
+        if (WIFEXITED(status)) ck_assert_int_eq(WEXITSTATUS(status), 0);
     }
     expect_finished();
     printf("killed %zu times, gone on %zu times: the same bytes\n", kills, resumed);

@@ -2,7 +2,7 @@
  * Many runs in one command: how a list is read and refused; the same bytes as runs of their own; what a
  * command that is started again does, after kill -9 too; parts of a list for several machines.
  */
-#include "program.h"
+#include "interrupting.h"
 
 #include "ref/recipe_list.h"
 #include "ref/trace_journal.h"
@@ -15,7 +15,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TINY "golden/models/tiny-sd"
@@ -176,16 +175,6 @@ static const char list_text[] =
     "{\"prompt\": \"a fox\", \"name\": \"fox\", \"checkpoint\": \"" TINY_XL "\", "
     "\"scheduler\": {\"_class_name\": \"EulerAncestralDiscreteScheduler\"}, " SMALL "}\n";
 
-static void expect_same_file(const char *a, const char *b)
-{
-    size_t size_a, size_b;
-    unsigned char *left = read_bytes(path_in(test_folder, "%s", a), &size_a);
-    unsigned char *right = read_bytes(path_in(test_folder, "%s", b), &size_b);
-    ck_assert_msg(size_a == size_b && memcmp(left, right, size_a) == 0, "%s and %s differ", a, b);
-    free(left);
-    free(right);
-}
-
 static const char *const made[] = {"0001-seed-5.png", "0001-seed-5.safetensors", "dogs-0.png", "dogs-1.png",
     "dogs.safetensors", "fox.png", "fox.safetensors"};
 enum { MADE = sizeof made / sizeof *made };
@@ -196,7 +185,7 @@ static void expect_same_files(const char *a, const char *b)
         char left[64], right[64];
         snprintf(left, sizeof left, "%s/%s", a, made[i]);
         snprintf(right, sizeof right, "%s/%s", b, made[i]);
-        expect_same_file(left, right);
+        expect_same_bytes(left, right, "a list");
     }
 }
 
@@ -314,43 +303,33 @@ END_TEST
 
 static pid_t start(const char *folder)
 {
-    const char *program = getenv("PLUMB") ? getenv("PLUMB") : "build/plumb";
     const char *list = path_in(test_folder, "list.jsonl"), *to = path_in(test_folder, "%s", folder);
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0) return child;
-    dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-    dup2(open(path_in(test_folder, "err"), O_WRONLY | O_CREAT | O_TRUNC, 0666), STDERR_FILENO);
-    signal(SIGINT, SIG_DFL);
-    execl(program, "plumb", "run", TINY, "--recipes", list, "--out-dir", to, "--threads", "1", NULL);
-    _exit(127);
+    return start_program((const char *const[]){
+        "plumb", "run", TINY, "--recipes", list, "--out-dir", to, "--threads", "1", NULL});
 }
 
 START_TEST(a_list_is_killed_until_it_is_done)
 {
     write_list(LONG_LIST);
-    ck_assert_int_eq(
-        plumb("run " TINY " --recipes %s/list.jsonl --out-dir %s/whole", test_folder, test_folder), 0);
+    const double before = milliseconds_now();
+    int status = end_of_program(start("whole"));
+    const double duration = milliseconds_now() - before;
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     unsigned state = 5;
     size_t kills = 0, gone_on = 0;
     for (bool done = false; !done;) {
-        gone_on += access(path_in(test_folder, "part/a.safetensors.partial"), F_OK) == 0 ||
-                   access(path_in(test_folder, "part/b.safetensors.partial"), F_OK) == 0;
+        gone_on += is_in_folder("part/a.safetensors.partial") || is_in_folder("part/b.safetensors.partial");
         pid_t child = start("part");
-        state = state * 1103515245u + 12345u;
-        nanosleep(&(struct timespec){.tv_nsec = (long)((150 + 15 * kills) * 1000000 % 1000000000) *
-                                                (state >> 16 & 7) / 7},
-            NULL);
+        wait_milliseconds(random_fraction(&state) * duration * (0.5 + 0.05 * (double)kills));
         kill(child, SIGKILL);
-        int status;
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        status = end_of_program(child);
         done = WIFEXITED(status);
         kills += !done;
         if (done) ck_assert_int_eq(WEXITSTATUS(status), 0);
     }
-    expect_same_file("whole/a.png", "part/a.png");
-    expect_same_file("whole/b.png", "part/b.png");
-    ck_assert_int_ne(access(path_in(test_folder, "part/a.safetensors.partial"), F_OK), 0);
+    expect_same_bytes("whole/a.png", "part/a.png", "a list that was killed");
+    expect_same_bytes("whole/b.png", "part/b.png", "a list that was killed");
+    ck_assert(!is_in_folder("part/a.safetensors.partial") && !is_in_folder("part/b.safetensors.partial"));
     printf("a list was killed %zu times, gone on in the middle of an item %zu times: the same bytes\n", kills,
         gone_on);
     ck_assert_uint_ge(kills, 1);
@@ -361,12 +340,10 @@ START_TEST(a_signal_says_how_to_go_on)
 {
     write_list(LONG_LIST);
     pid_t child = start("part");
-    int status;
-    while (access(path_in(test_folder, "part/a.safetensors.partial"), F_OK) != 0)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* past the first step */
+    while (!is_in_folder("part/a.safetensors.partial")) wait_milliseconds(1);
+    wait_milliseconds(20); /* past the first step */
     kill(child, SIGINT);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    int status = end_of_program(child);
     ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
     char *said = read_whole_text(path_in(test_folder, "err"));
     expect_in(said, "interrupted: ");

@@ -7,7 +7,7 @@
  * The machine "fails" here in the middle of a step: an observer of the run says so. Signals are in
  * test_interruption.c.
  */
-#include "program.h"
+#include "interrupting.h"
 
 #include "kernels/cpu.h"
 #include "ref/run_job.h"
@@ -95,21 +95,6 @@ static enum status run(struct setting *setting, const char *name, const struct o
     return run_job(&setting->invocation, &job, error);
 }
 
-static bool is_there(const char *name)
-{
-    return access(path_in(test_folder, "%s", name), F_OK) == 0;
-}
-
-static void expect_same_bytes(const char *a, const char *b, const char *what)
-{
-    size_t size_a, size_b;
-    unsigned char *left = read_bytes(path_in(test_folder, "%s", a), &size_a);
-    unsigned char *right = read_bytes(path_in(test_folder, "%s", b), &size_b);
-    ck_assert_msg(size_a == size_b && memcmp(left, right, size_a) == 0, "%s: %s and %s differ", what, a, b);
-    free(left);
-    free(right);
-}
-
 /* Ends the run when `steps` of `total` are finished: in the next step, or in the decoder. */
 static void interrupt(struct setting *setting, size_t steps, size_t total)
 {
@@ -119,8 +104,8 @@ static void interrupt(struct setting *setting, size_t steps, size_t total)
     if (steps < total) snprintf(failure.at, sizeof failure.at, "step.%02zu.model_input", steps);
     enum status status = run(setting, "part", &observer, NULL, &error);
     expect_error(status, STATUS_MACHINE, &error, "it is dark", NULL);
-    ck_assert(is_there("part.safetensors.partial"));
-    ck_assert(!is_there("part.safetensors") && !is_there("part.png") && !is_there("part-0.png"));
+    ck_assert(is_in_folder("part.safetensors.partial"));
+    ck_assert(!is_in_folder("part.safetensors") && !is_in_folder("part.png") && !is_in_folder("part-0.png"));
 }
 
 static void expect_resumed(struct setting *setting, size_t steps)
@@ -136,7 +121,7 @@ static void expect_resumed(struct setting *setting, size_t steps)
     ck_assert_msg(
         status == STATUS_OK, "%s: after %zu steps: %s", setting->call->recipe, steps, error.message);
     resume_close(&resume);
-    ck_assert(!is_there("part.safetensors.partial"));
+    ck_assert(!is_in_folder("part.safetensors.partial"));
     expect_same_bytes("whole.safetensors", "part.safetensors", setting->call->recipe);
     const size_t pictures = run_files_pictures(&setting->recipe);
     for (size_t i = 0; i < pictures; i++) {
@@ -169,7 +154,7 @@ static size_t expect_the_same_bytes(const struct call *call)
     open_setting(call, &setting);
     enum status status = run(&setting, "whole", NULL, NULL, &error);
     ck_assert_msg(status == STATUS_OK, "%s: %s", call->recipe, error.message);
-    ck_assert(!is_there("whole.safetensors.partial"));
+    ck_assert(!is_in_folder("whole.safetensors.partial"));
     size_t total = steps_of_whole(), count = 0;
     for (size_t steps = 1; steps <= total; steps += call->every ? call->every : 1) {
         kernels_set_threads(1);

@@ -22,16 +22,6 @@ static void expect_run(const char *arguments)
     ck_assert_str_eq(out, "");
 }
 
-static void expect_same_bytes(const char *a, const char *b)
-{
-    size_t size_a, size_b;
-    unsigned char *left = read_bytes(path_in(test_folder, "%s", a), &size_a);
-    unsigned char *right = read_bytes(path_in(test_folder, "%s", b), &size_b);
-    ck_assert_msg(size_a == size_b && memcmp(left, right, size_a) == 0, "%s and %s differ", a, b);
-    free(left);
-    free(right);
-}
-
 /* The whole files: tensors, metadata, picture, text chunks. */
 START_TEST(threads_and_repetition_change_no_byte)
 {
@@ -46,12 +36,12 @@ START_TEST(threads_and_repetition_change_no_byte)
             threads[i], test_folder, i, test_folder, i);
         expect_run(arguments);
         snprintf(trace, sizeof trace, "%d.safetensors", i);
-        expect_same_bytes("0.safetensors", trace);
+        expect_same_bytes("0.safetensors", trace, arguments);
         for (int k = 0; k < 2; k++) {
             char first[16];
             snprintf(first, sizeof first, "0-%d.png", k);
             snprintf(picture, sizeof picture, "%d-%d.png", i, k);
-            expect_same_bytes(first, picture);
+            expect_same_bytes(first, picture, arguments);
         }
     }
 }
@@ -74,7 +64,7 @@ START_TEST(kernel_sets_change_no_number)
         }
         expect_run(arguments);
         snprintf(picture, sizeof picture, "%s.png", name);
-        expect_same_bytes("scalar.png", picture);
+        expect_same_bytes("scalar.png", picture, arguments);
         ck_assert_int_eq(plumb("compare --rtol 0 --atol 0 %s/scalar.safetensors %s/%s.safetensors",
                              test_folder, test_folder, name),
             0);
