@@ -153,9 +153,11 @@ def messages():
             text = open(path, encoding="utf-8").read()
             for call in CALL.finditer(text):
                 end = end_of_call(text, call.end() - 1)
-                literals = re.findall(r'"((?:[^"\\]|\\.)*)"', text[call.end():end])
-                if literals:
-                    yield path, text.count("\n", 0, call.start()) + 1, text.count("\n", 0, end) + 1, "".join(literals)
+                # The first string and those that go on with it; behind it come arguments.
+                first = re.search(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*', text[call.end():end])
+                if first:
+                    words = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', first.group()))
+                    yield path, text.count("\n", 0, call.start()) + 1, text.count("\n", 0, end) + 1, words
 
 
 def was_produced(lines, first, last):
