@@ -2,8 +2,9 @@
  * What the family of DPM-Solver shares: the solvers that take lambda = log(alpha / sigma) as the time and
  * solve the linear part of the ODE exactly (Lu et al. 2022, DPM-Solver, arXiv:2206.00927, and DPM-Solver++,
  * arXiv:2211.01095; Zhang and Chen 2022, DEIS, arXiv:2204.13902; Zhao et al. 2023, UniPC, arXiv:2302.04867;
- * Xue et al. 2023, SA-Solver, arXiv:2309.05019). Their options and levels, their model outputs and their
- * coefficients are here; their schedules are in dpmsolver_schedule.h.
+ * Xue et al. 2023, SA-Solver, arXiv:2309.05019). README.md derives all of them from one equation. Their
+ * options and levels, their model outputs and their coefficients are here; their schedules are in
+ * dpmsolver_schedule.h.
  */
 #ifndef SCHED_DPMSOLVER_H
 #define SCHED_DPMSOLVER_H
