@@ -70,19 +70,20 @@ static void report_memory(FILE *messages, const struct memory_plan *memory)
 }
 
 static enum status run_once(struct invocation *invocation, const struct run_arguments *arguments,
-    const struct recipe *recipe, struct run_job *job)
+    const struct recipe *recipe, const struct run_job *asked)
 {
     struct error *error = &invocation->error;
     struct pipeline pipeline = {0};
     struct range_report range = {0};
-    enum status status = run_files_check(job->out, job->trace, job->noise_log, recipe, error);
+    struct run_job job = *asked;
+    enum status status = run_files_check(job.out, job.trace, job.noise_log, recipe, error);
     if (status == STATUS_OK) status = pipeline_open(arguments->folder, recipe->variant, &pipeline, error);
     if (status == STATUS_OK && arguments->range) status = range_report_open(&pipeline, &range, error);
     if (status == STATUS_OK) {
-        job->pipeline = &pipeline;
-        job->recipe = recipe;
-        job->observer = arguments->range ? &range.observer : NULL;
-        status = run_job(invocation, job, error);
+        job.pipeline = &pipeline;
+        job.recipe = recipe;
+        job.observer = arguments->range ? &range.observer : NULL;
+        status = run_job(invocation, &job, error);
         if (json_has_key_of_error(recipe->source, error)) cli_recipe_refer(&arguments->recipe, status, error);
     }
     if (status == STATUS_OK && arguments->range)
@@ -90,7 +91,7 @@ static enum status run_once(struct invocation *invocation, const struct run_argu
             (arguments->range_format == RANGE_AS_JSON ? range_report_write_json : range_report_write_table)(
                 &range, invocation->out, error);
     if (status == STATUS_OK && (arguments->report_memory || invocation->messages_are_seen))
-        report_memory(invocation->messages, &job->memory);
+        report_memory(invocation->messages, &job.memory);
     range_report_close(&range);
     pipeline_close(&pipeline);
     return status;
@@ -116,7 +117,7 @@ static enum status run(struct invocation *invocation, struct run_arguments *argu
             .precision = (enum precision)arguments->precision,
             .trace_modules = arguments->trace_modules,
             .out = arguments->out || !asks_for_nothing ? arguments->out : "plumb.png",
-            .trace = resume && !resume->trace_path ? NULL : trace,
+            .trace = resume && !resume->has_trace ? NULL : trace,
             .noise_log = arguments->noise_log,
             .journal = journal,
             .going_on = going_on,

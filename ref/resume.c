@@ -1,6 +1,7 @@
 #include "resume.h"
 
 #include "checkpoint_fingerprint.h"
+#include "tensor_files.h"
 #include "trace_journal.h"
 #include "version.h"
 
@@ -13,9 +14,10 @@
 
 /* --- What a journal says of its run ------------------------------------------------------- */
 
-static bool add_string(cJSON *object, const char *key, const char *value)
+/* A path that is no UTF-8 cannot stand in a header: whoever goes on has to give it. */
+static bool add_path(cJSON *object, const char *key, const char *value)
 {
-    return !value || cJSON_AddStringToObject(object, key, value);
+    return !value || !text_is_utf8(value, strlen(value)) || cJSON_AddStringToObject(object, key, value);
 }
 
 /* A copy of the one that is known, or the checkpoint's. */
@@ -35,9 +37,10 @@ enum status resume_describe(const struct resume_request *request, char **text, s
     *text = NULL;
     enum status status =
         find_fingerprint(checkpoint, request->recipe->variant, request->fingerprint, &fingerprint, error);
-    bool made = object && add_string(object, "checkpoint", folder ? folder : checkpoint->folder) &&
-                add_string(object, "out", request->out) && add_string(object, "trace", request->trace_path) &&
-                add_string(object, "noise_log", request->noise_log) &&
+    bool made = object && add_path(object, "checkpoint", folder ? folder : checkpoint->folder) &&
+                add_path(object, "out", request->out) &&
+                cJSON_AddBoolToObject(object, "trace", request->has_trace) &&
+                add_path(object, "noise_log", request->noise_log) &&
                 cJSON_AddBoolToObject(object, "trace_modules", request->trace_modules) &&
                 cJSON_AddNumberToObject(object, "steps", (double)request->total);
     if (status == STATUS_OK && made && cJSON_AddItemToObject(object, "fingerprint", fingerprint)) {
@@ -85,7 +88,7 @@ static enum status read_request(struct resume *resume, struct error *error)
     if (s == STATUS_OK) s = read_metadata(resume->set, "machine", &machine, error);
     if (s == STATUS_OK) s = json_get_string(resume->asked, "checkpoint", &resume->checkpoint, NULL, error);
     if (s == STATUS_OK) s = json_get_string(resume->asked, "out", &resume->out, NULL, error);
-    if (s == STATUS_OK) s = json_get_string(resume->asked, "trace", &resume->trace_path, NULL, error);
+    if (s == STATUS_OK) s = json_get_bool(resume->asked, "trace", &resume->has_trace, NULL, error);
     if (s == STATUS_OK) s = json_get_string(resume->asked, "noise_log", &resume->noise_log, NULL, error);
     if (s == STATUS_OK)
         s = json_get_bool(resume->asked, "trace_modules", &resume->trace_modules, NULL, error);
@@ -231,8 +234,8 @@ static bool needs(void *context, const char *model)
     const struct resume *resume = context;
     size_t step;
     int length = 0;
-    sscanf(model, "step.%zu.unet%n", &step, &length);
-    return length == 0 || step >= resume->steps;
+    if (sscanf(model, "step.%zu.unet%n", &step, &length) != 1 || length == 0) return true;
+    return step >= resume->steps;
 }
 
 static bool ends_with(const char *name, const char *ending)

@@ -29,8 +29,8 @@ struct resume {
 
     /* What the run was asked for; strings are the set's and `asked`'s. */
     cJSON *recipe, *asked;
-    const char *checkpoint, *out, *trace_path, *noise_log; /* the last three: NULL where not wanted */
-    bool trace_modules;
+    const char *checkpoint, *out, *noise_log; /* the last two: NULL where not wanted */
+    bool has_trace, trace_modules;
     enum precision precision;
     enum gemm_kind gemm;
     char *blas_core; /* NULL where no number hangs on it */
@@ -42,8 +42,8 @@ struct resume_request {
     const struct pipeline *pipeline;
     const cJSON *fingerprint; /* of its checkpoint; NULL: not known */
     const struct recipe *recipe;
-    const char *out, *trace_path, *noise_log;
-    bool trace_modules;
+    const char *out, *noise_log;
+    bool has_trace, trace_modules;
     size_t total;
 };
 enum status resume_describe(const struct resume_request *request, char **text, struct error *error);

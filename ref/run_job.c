@@ -74,7 +74,7 @@ static enum status describe(struct run_state *state, size_t steps, struct error 
         .fingerprint = job->fingerprint,
         .recipe = job->recipe,
         .out = job->out,
-        .trace_path = job->trace,
+        .has_trace = job->trace != NULL,
         .noise_log = job->noise_log,
         .trace_modules = job->trace_modules,
         .total = steps,

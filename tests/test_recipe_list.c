@@ -391,6 +391,30 @@ START_TEST(folders_that_will_not_do)
 }
 END_TEST
 
+/* A failure of the machine is told from one of the list. */
+START_TEST(a_disk_is_full)
+{
+    char command[1024];
+    write_list("{\"prompt\": \"cat\"}\n{\"prompt\": \"dog\", " SMALL "}\n");
+    snprintf(command, sizeof command,
+        "ulimit -f 500; %s run " TINY
+        " --recipes %s/list.jsonl --out-dir %s/o --steps 40 --height 64 --width 64 >%s/out "
+        "2>%s/err",
+        getenv("PLUMB") ? getenv("PLUMB") : "build/plumb", test_folder, test_folder, test_folder,
+        test_folder);
+    int status = system(command);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == STATUS_MACHINE);
+    char *said = read_whole_text(path_in(test_folder, "err")),
+         *results = read_whole_text(path_in(test_folder, "out"));
+    expect_in(said, "error: 2 of 2 items failed; ");
+    expect_in(results, "list.jsonl:1: ");
+    expect_in(results, "o/0002-seed-0.safetensors.partial: cannot be written: File too large\n");
+    free(said);
+    free(results);
+    ck_assert_uint_eq(count_entries(path_in(test_folder, "o")), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("recipe list");
@@ -411,6 +435,7 @@ int main(void)
     tcase_add_test(runs, a_list_is_killed_until_it_is_done);
     tcase_add_test(runs, a_signal_says_how_to_go_on);
     tcase_add_test(runs, folders_that_will_not_do);
+    tcase_add_test(runs, a_disk_is_full);
     suite_add_tcase(suite, runs);
     return run_suite(suite);
 }

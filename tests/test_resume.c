@@ -311,15 +311,20 @@ START_TEST(a_journal_is_the_trace_so_far)
 }
 END_TEST
 
-/* A journal of calls[0] with three steps, and the run that was not interrupted. */
-static void make_journal(void)
+/* A journal with three steps, and the run that was not interrupted. */
+static void make_journal_of(const struct call *call, size_t total)
 {
     struct setting setting;
     struct error error = {""};
-    open_setting(&calls[0], &setting);
+    open_setting(call, &setting);
     ck_assert_int_eq(run(&setting, "whole", NULL, NULL, &error), STATUS_OK);
-    interrupt(&setting, 3, 8);
+    interrupt(&setting, 3, total);
     close_setting(&setting);
+}
+
+static void make_journal(void)
+{
+    make_journal_of(&calls[0], 8);
 }
 
 /* Changes a byte of a tensor in the journal's file. */
@@ -394,6 +399,16 @@ START_TEST(another_run_is_refused)
 }
 END_TEST
 
+START_TEST(modules_cannot_join_later)
+{
+    static const struct call plain = {.model = "tiny-sd",
+        .recipe =
+            "{" SMALL "\"num_inference_steps\": 4, \"scheduler\": {\"_class_name\": \"DDIMScheduler\"}}"};
+    make_journal_of(&plain, 4);
+    expect_refused("--trace-modules", "--trace-modules: the run began without", "");
+}
+END_TEST
+
 /* What the header says is changed in place to a text of the same length. */
 static void change_header(const char *from, const char *to)
 {
@@ -431,6 +446,27 @@ START_TEST(a_header_that_was_changed)
 }
 END_TEST
 
+/* Products of OpenBLAS's have the bits of its version and kernels; those that the run began with are asked
+ * for. */
+START_TEST(products_of_another_blas_are_refused)
+{
+    kernels_use_gemm(GEMM_OPENBLAS);
+    make_journal();
+    char core[64], other[64];
+    snprintf(core, sizeof core, "\\\"blas_core\\\":\\\"%.20s", kernels_blas_core());
+    snprintf(other, sizeof other, "\\\"blas_core\\\":\\\"X%.19s", kernels_blas_core() + 1);
+    change_header(core, other);
+    int status = plumb("run --resume " PART, test_folder);
+    expect_failure(status, STATUS_BAD_INPUT, MADE, "--blas-core: X", NULL);
+    change_header(other, core);
+    change_header("\\\"blas\\\":\\\"OpenBLAS", "\\\"blas\\\":\\\"CloseBLA");
+    expect_refused("", "machine: blas: expected CloseBLA", "as the run began with, got OpenBLAS");
+    change_header("\\\"blas\\\":\\\"CloseBLA", "\\\"blas\\\":\\\"OpenBLAS");
+    ck_assert_int_eq(plumb("run --resume " PART, test_folder), 0);
+    expect_same_bytes("whole.safetensors", "part.safetensors", "with OpenBLAS's products");
+}
+END_TEST
+
 START_TEST(a_file_that_was_cut)
 {
     make_journal();
@@ -446,9 +482,8 @@ END_TEST
 
 /* Whoever made it, made it otherwise: what is computed again is not what is recorded, though its checksum
  * holds. */
-START_TEST(numbers_of_another_program_are_refused)
+static void remake_journal(bool of_another_shape)
 {
-    make_journal();
     const char *path = path_in(test_folder, "part.safetensors.partial");
     struct tensor_set *set = open_set(path);
     struct trace *trace = NULL;
@@ -465,7 +500,9 @@ START_TEST(numbers_of_another_program_are_refused)
         ck_assert_int_eq(trace_add(trace, tensors[i].tensor, NULL, "%s", tensors[i].name), STATUS_OK);
         struct tensor *copy =
             (struct tensor *)(uintptr_t)tensor_set_find(trace_tensors(trace), tensors[i].name);
-        if (strcmp(tensors[i].name, "step.01.latents") == 0) ((float *)copy->data)[5] += 1e-6F;
+        if (strcmp(tensors[i].name, "step.01.latents") != 0) continue;
+        ((float *)copy->data)[5] += 1e-6F;
+        if (of_another_shape) copy->shape[3]--;
     }
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(trace_journal_open(path, false, &journal, NULL), STATUS_OK);
@@ -475,7 +512,16 @@ START_TEST(numbers_of_another_program_are_refused)
     trace_free(trace);
     tensor_set_free(set);
     free(tensors);
+}
+
+START_TEST(numbers_of_another_program_are_refused)
+{
+    make_journal();
+    remake_journal(false);
     expect_refused("", "step.01.latents: element 5: expected", "another program or machine made it");
+    remake_journal(true);
+    expect_refused(
+        "", "step.01.latents: expected F32 [1, 4, 8, 12], which this run has, got F32 [1, 4, 8, 11]", "");
 }
 END_TEST
 
@@ -532,6 +578,8 @@ int main(void)
     tcase_add_test(journals, it_goes_on_from_the_last_whole_step);
     tcase_add_test(journals, another_run_is_refused);
     tcase_add_loop_test(journals, a_header_that_was_changed, 0, (int)(sizeof changes / sizeof *changes));
+    tcase_add_test(journals, modules_cannot_join_later);
+    tcase_add_test(journals, products_of_another_blas_are_refused);
     tcase_add_test(journals, a_file_that_was_cut);
     tcase_add_test(journals, numbers_of_another_program_are_refused);
     tcase_add_test(journals, a_journal_is_not_lost_to_a_new_run);
