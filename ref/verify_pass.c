@@ -309,7 +309,8 @@ static void give_reasons(const struct watch *watch)
 enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpose, bool exact,
     struct warnings *warnings, struct error *error)
 {
-    struct watch watch = {.pass = pass, .purpose = purpose, .last_unknown_pred = -1};
+    struct watch watch = {
+        .pass = pass, .purpose = purpose, .last_unknown_pred = -1, .last_unknown_latents = -1};
     struct pictures pictures = {0};
     const struct variation *variation = pass->variation;
     const struct observer observer = {.context = &watch,

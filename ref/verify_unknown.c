@@ -45,9 +45,15 @@ static char *why_no_step(const struct watch *watch, int step)
     if (watch->no_noise_pred) return watch_reason("step.%02d.noise_pred is not recorded", step);
     if (watch->no_latents) return why_no_latents(step);
     if (watch->no_noise) return watch_reason("step.%02d.noise is not recorded, and %s", step, seed_reason);
-    if (watch->last_unknown_pred < 0) return NULL;
-    return watch_reason(
-        "step.%02d.noise_pred is not recorded, which this step takes too", watch->last_unknown_pred);
+    /* What the solver remembers: of some (PNDM, Heun, UniPC ...) earlier samples too. */
+    int pred = watch->last_unknown_pred, sample = watch->last_unknown_latents;
+    if (pred >= 0 && pred >= sample)
+        return watch_reason("step.%02d.noise_pred is not recorded, which this step takes too", pred);
+    if (sample < 0) return NULL;
+    char *before = why_no_latents(sample);
+    char *reason = before ? watch_reason("this step takes step.%02d's sample too: %s", sample, before) : NULL;
+    free(before);
+    return reason;
 }
 
 char *watch_why_unknown(const struct watch *watch, const struct verify_place *place)
@@ -108,6 +114,7 @@ void watch_note_unknown(struct watch *watch, const struct verify_place *place, b
     if (strcmp(key, "vae_input") == 0) watch->no_vae_input = unknown;
     if (strcmp(key, "model_input") == 0) {
         watch->no_model_input = unknown;
+        if (watch->no_latents) watch->last_unknown_latents = place->step;
         watch->no_noise = false; /* of the step before */
     }
     if (strcmp(key, "noise_pred") == 0) {

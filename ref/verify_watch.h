@@ -28,7 +28,8 @@ struct watch {
     bool no_noise;                   /* the last draw */
     bool no_latents, no_model_input; /* of this step */
     bool no_noise_pred, no_vae_input;
-    int last_unknown_pred; /* the last step whose prediction is not known; -1 */
+    int last_unknown_pred;    /* the last step whose prediction is not known; -1 */
+    int last_unknown_latents; /* the last step whose sample is not known; -1 */
 
     struct tensor latents; /* where the loop keeps them */
     bool latents_are_ones; /* they are not known, and ones stand there: see ask_for_scale() */
