@@ -104,6 +104,14 @@ void suspects_stages(struct diagnosis *d);
 void suspects_values(struct diagnosis *d);
 void suspects_call(struct diagnosis *d);
 void suspects_layers(struct diagnosis *d);
+/* A model that was given something else. */
+void suspects_inputs(struct diagnosis *d);
+/* Whether enough is known: of a large model each further suspect costs a pass. */
+bool suspects_are_settled(const struct diagnosis *d);
+
+/* What the UNet and the decoder compute, as globs. */
+#define SUSPECT_UNET_ROWS "*act.unet.* step.*.noise_pred_uncond step.*.noise_pred_text"
+#define SUSPECT_VAE_ROWS "*act.vae.* image"
 /* Ours times nearly 1, or with a bias: what a layer may do as well (suspects_values.c). */
 void suspects_small_scales(struct diagnosis *d);
 /* Where all but a corner is right, which no layer leaves so (suspects_none.c). */

@@ -14,8 +14,8 @@
 #include <string.h>
 
 /* Which rows a component makes: its modules, and its outputs. */
-#define UNET "*act.unet.* step.*.noise_pred_uncond step.*.noise_pred_text"
-#define VAE "*act.vae.* image"
+#define UNET SUSPECT_UNET_ROWS
+#define VAE SUSPECT_VAE_ROWS
 #define TEXT                                                                                                 \
     "*act.text_encoder*.* *last_hidden_state.* *text_embeds.* prompt_embeds negative_prompt_embeds "         \
     "*pooled_prompt_embeds add_text_embeds"
@@ -214,15 +214,14 @@ static bool try_rules(struct diagnosis *d, const struct layer_rule *rules, size_
     return suspect_variation(d, &variation, "%s", text);
 }
 
-/* Whether enough is known: of a large model each further suspect costs a pass. */
-static bool is_settled(const struct diagnosis *d)
+bool suspects_are_settled(const struct diagnosis *d)
 {
     return d->fit_count > 0 && unet_weights(d->pipeline->unet).parameters > LARGE;
 }
 
 static void try_layers(struct diagnosis *d)
 {
-    for (size_t i = 0; i < layer_suspect_count() && !is_settled(d); i++) {
+    for (size_t i = 0; i < layer_suspect_count() && !suspects_are_settled(d); i++) {
         const struct layer_suspect *suspect = &suspects[i];
         char text[SUSPECT_TEXT];
         if (d->status != STATUS_OK || !name_matches(d->row->name, suspect->rows)) continue;
@@ -245,7 +244,7 @@ static void try_singles(struct diagnosis *d)
     bool large = unet_weights(d->pipeline->unet).parameters > LARGE;
     if (!diagnosis_reaches(d, "*") || d->reach.count > (large ? MOST_SINGLES_LARGE : MOST_SINGLES)) return;
     for (size_t c = 0; c < sizeof changes / sizeof *changes; c++)
-        for (size_t i = 0; i < d->reach.count && !is_settled(d); i++) {
+        for (size_t i = 0; i < d->reach.count && !suspects_are_settled(d); i++) {
             struct layer_rule rule = {d->reach.items[i], changes[c], 0};
             char text[SUSPECT_TEXT];
             snprintf(text, sizeof text,
@@ -358,79 +357,6 @@ static void try_timesteps(struct diagnosis *d)
     values_free(&timesteps);
 }
 
-/* --- What the UNet is given --------------------------------------------------------------- */
-
-/* Writes something else over an input of the UNet that was not recorded. */
-struct spoiled_input {
-    const char *name; /* a glob */
-    enum { INPUT_ZERO, INPUT_WIDTHS_FIRST, INPUT_HALVES, INPUT_UNSCALED } how;
-    struct values latents; /* the last that were seen */
-};
-
-static void set_element(const struct tensor *tensor, size_t i, double value)
-{
-    if (tensor->dtype == DTYPE_F32) ((float *)tensor->data)[i] = (float)value;
-    if (tensor->dtype == DTYPE_F64) ((double *)tensor->data)[i] = value;
-}
-
-static void spoil(const struct spoiled_input *spoiled, const struct tensor *value)
-{
-    size_t n = tensor_count(value), half = n / 2;
-    for (size_t i = 0; i < n; i++) {
-        double x = tensor_get_double(value, i);
-        if (spoiled->how == INPUT_ZERO) set_element(value, i, 0);
-        if (spoiled->how == INPUT_UNSCALED && spoiled->latents.count == n)
-            set_element(value, i, spoiled->latents.items[i]);
-        size_t other = spoiled->how == INPUT_HALVES ? i + half : i + 1;
-        bool first =
-            spoiled->how == INPUT_HALVES ? i < half : spoiled->how == INPUT_WIDTHS_FIRST && i % 2 == 0;
-        if (!first || other >= n) continue;
-        set_element(value, i, tensor_get_double(value, other));
-        set_element(value, other, x);
-    }
-}
-
-static enum status spoil_input(
-    void *context, const char *name, const struct tensor *value, struct error *error)
-{
-    struct spoiled_input *spoiled = context;
-    if (name_matches(name, spoiled->name)) spoil(spoiled, value);
-    if (spoiled->how != INPUT_UNSCALED || !name_matches(name, "latents.init step.*.latents"))
-        return STATUS_OK;
-    values_free(&spoiled->latents);
-    size_t n = tensor_count(value);
-    spoiled->latents.items = malloc((n + 1) * sizeof(double));
-    if (!spoiled->latents.items) return error_memory(error, n * sizeof(double));
-    spoiled->latents.count = n;
-    for (size_t i = 0; i < n; i++) spoiled->latents.items[i] = tensor_get_double(value, i);
-    return STATUS_OK;
-}
-
-static void try_inputs(struct diagnosis *d)
-{
-    const struct {
-        struct spoiled_input spoiled;
-        const char *text;
-    } inputs[] = {
-        {{.name = "step.*.model_input", .how = INPUT_UNSCALED},
-            "equals ours on latents that scale_model_input has not scaled"},
-        {{.name = "add_time_ids", .how = INPUT_WIDTHS_FIRST},
-            "equals ours with the width before the height in add_time_ids"},
-        {{.name = "add_time_ids", .how = INPUT_ZERO}, "equals ours with zeros for add_time_ids"},
-        {{.name = "add_text_embeds", .how = INPUT_ZERO}, "equals ours with zeros for the pooled prompt"},
-        {{.name = "add_text_embeds", .how = INPUT_HALVES},
-            "equals ours with the pooled prompts of the two halves exchanged"},
-    };
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs && !is_settled(d); i++) {
-        if (tensor_set_find(d->theirs, inputs[i].spoiled.name)) continue;
-        struct spoiled_input spoiled = inputs[i].spoiled;
-        struct observer observer = {.context = &spoiled, .see = spoil_input};
-        struct variation variation = {.observer = &observer};
-        suspect_variation(d, &variation, "%s", inputs[i].text);
-        values_free(&spoiled.latents);
-    }
-}
-
 void suspects_layers(struct diagnosis *d)
 {
     if (d->wrong.count != d->exact.count) return;
@@ -438,8 +364,9 @@ void suspects_layers(struct diagnosis *d)
     if (!values_finite_alike(d->wrong.items, d->exact.items, d->wrong.count)) return;
     if (name_matches(d->row->name, UNET)) {
         try_timesteps(d);
-        if (d->fit_count == 0) try_inputs(d);
+        if (d->fit_count == 0) suspects_inputs(d);
     }
+    if (name_matches(d->row->name, VAE)) suspects_inputs(d);
     if (d->fit_count == 0) try_layers(d);
     if (d->fit_count == 0 && name_matches(d->row->name, UNET " " VAE " " TEXT)) try_singles(d);
 }

@@ -9,6 +9,7 @@
 #include "verify_roundings.h"
 #include "verify_sinusoid.h"
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,11 +171,19 @@ static void round_operand(struct watch *watch, const struct verify_value *known,
         verify_round_otherwise(watch->pass->roundings, watch->pass->options->their_format, value);
 }
 
+/* Whether a variation is about what the run goes on with here. */
+static bool stays_ours(const struct watch *watch, const char *name)
+{
+    const struct variation *variation = watch->pass->variation;
+    return variation && variation->stays && fnmatch(variation->stays, name, 0) == 0;
+}
+
 /* Theirs in the place of ours; returns whether the value is unknown from here on. */
 static bool replace(struct watch *watch, const struct verify_value *known, const struct tensor *value)
 {
     const bool is_draw = known->place.stage == VERIFY_NOISE && strcmp(known->place.key, "latents.init") != 0;
-    if (known->theirs && may_stand(watch, known) && (watch->purpose != VERIFY_PASS_FREE || is_draw)) {
+    if (known->theirs && may_stand(watch, known) && !stays_ours(watch, known->name) &&
+        (watch->purpose != VERIFY_PASS_FREE || is_draw)) {
         if (known->place.stage == VERIFY_MODEL_INPUT) take_scale(watch, known, value);
         watch->latents_are_ones = watch->latents_are_ones && known->place.stage != VERIFY_MODEL_INPUT;
         copy_elements(value, known->theirs);

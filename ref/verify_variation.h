@@ -19,6 +19,8 @@ struct variation {
     const struct recipe *recipe;                  /* of a call with other arguments; NULL: the same call */
     const struct observer *observer;              /* writes its values over the run's; NULL: none */
     const struct kernel_replacement *replacement; /* NULL: the kernels compute */
+    const char *stays; /* a glob: of these values the run's stay, and recorded ones do not take their place;
+                          NULL: none */
 };
 
 #endif

@@ -470,6 +470,80 @@ START_TEST(edited_values)
 }
 END_TEST
 
+/* --- Inputs that are not what is recorded ------------------------------------------------- */
+
+/* A model is given something else than its input, which is recorded: a run's own trace has values as they are
+ * before an observer changes them. */
+struct other_given {
+    size_t call;
+    const char *input;
+    enum { GIVEN_LATENTS, GIVEN_WIDTHS_FIRST, GIVEN_EARLIER } what;
+    const char *row, *words;
+};
+static const struct other_given others_given[] = {
+    {2, "step.01.model_input", GIVEN_LATENTS, "step.01.noise_pred_uncond",
+        "has not scaled: what is recorded as step.01.model_input is not what"},
+    {2, "step.01.model_input", GIVEN_EARLIER, "step.01.noise_pred_uncond",
+        "of the step before: what is recorded as step.01.model_input"},
+    {3, "step.02.model_input", GIVEN_EARLIER, "step.02.noise_pred_uncond",
+        "the model input of the step before"},
+    {2, "add_time_ids", GIVEN_WIDTHS_FIRST, "step.00.noise_pred_uncond",
+        "before the height in add_time_ids: what is recorded as add_time_ids"},
+    {0, "vae_input", GIVEN_LATENTS, "image", "has not divided: what is recorded as vae_input"},
+};
+
+struct giving {
+    const struct other_given *given;
+    struct tensor latents; /* where the run keeps them */
+    struct tensor earlier; /* a copy of the last model input; owned */
+};
+
+static enum status give_other(
+    void *context, const char *name, const struct tensor *value, struct error *error)
+{
+    struct giving *giving = context;
+    const struct other_given *given = giving->given;
+    const char *key = strrchr(name, '.');
+    (void)error;
+    if (strcmp(name, given->input) == 0 && given->what == GIVEN_WIDTHS_FIRST)
+        for (size_t i = 0; i + 1 < tensor_count(value); i += 2) {
+            const double height = tensor_get_double(value, i);
+            put(value, i, tensor_get_double(value, i + 1));
+            put(value, i + 1, height);
+        }
+    else if (strcmp(name, given->input) == 0)
+        take_over(value, given->what == GIVEN_LATENTS ? &giving->latents : &giving->earlier);
+    if (key && strcmp(key, ".model_input") == 0) {
+        if (!giving->earlier.data) giving->earlier.data = malloc(tensor_bytes(value));
+        ck_assert_ptr_nonnull(giving->earlier.data);
+        memcpy(giving->earlier.data, value->data, tensor_bytes(value));
+    }
+    if (strncmp(name, "latents.", 8) == 0 || (key && strcmp(key, ".latents") == 0)) giving->latents = *value;
+    return STATUS_OK;
+}
+
+START_TEST(what_is_recorded_is_not_what_a_model_was_given)
+{
+    const size_t count = sizeof others_given / sizeof *others_given;
+    size_t named = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct setting setting;
+        struct giving giving = {.given = &others_given[i]};
+        struct observer observer = {.context = &giving, .see = give_other};
+        open_setting(others_given[i].call, &setting);
+        struct trace *trace = run_with(&setting, &(struct variation){.observer = &observer}, false);
+        named += is_named(&setting, trace_tensors(trace), others_given[i].words, others_given[i].row,
+            others_given[i].words);
+        trace_free(trace);
+        free(giving.earlier.data);
+        close_setting(&setting);
+    }
+    printf("%zu of %zu other inputs named\n", named, count);
+    fflush(stdout);
+    ck_assert_uint_eq(named, count);
+}
+END_TEST
+
 /* The UNet is told one less than the timestep of the first step. */
 START_TEST(timesteps_off_by_one)
 {
@@ -503,6 +577,7 @@ int main(void)
     tcase_set_timeout(planted, 600);
     tcase_add_test(planted, arguments_of_the_call);
     tcase_add_test(planted, edited_values);
+    tcase_add_test(planted, what_is_recorded_is_not_what_a_model_was_given);
     tcase_add_test(planted, timesteps_off_by_one);
     suite_add_tcase(suite, planted);
     return run_suite(suite);
