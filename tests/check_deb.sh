@@ -10,7 +10,7 @@ mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 packages="plumb libplumb-sched0 libplumb-sched-dev"
 
 fail() { echo "check_deb: $*" >&2; exit 1; }
-inside() { LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
+inside() { env -u TMPDIR LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 apt() { inside apt-get -q -y --no-install-recommends "$@" >> "$folder/apt.log" 2>&1 </dev/null || fail "see $folder/apt.log"; }
 # Everything but what apt and dpkg write of their own work.
 list_files() { (cd "$root" && find . \( -path ./proc -o -path ./sys -o -path ./var/cache -o -path ./var/log -o -path ./var/lib/apt \

@@ -2,16 +2,21 @@
 # The way of somebody new, from a clean Debian to a port verified: the README's two commands in a new Debian 12 with git
 # and make, the packages made there, and then, in another new one, the packages used as README.md's guide says (check_deb.sh).
 #
-#     check_fresh.sh FOLDER       for the packages and logs
+#     check_fresh.sh FOLDER [COMMAND...]      for the packages and logs; of the README's commands (demo check) these
 #
 # Needs root, debootstrap and a network (Debian's mirror, or DEBIAN_MIRROR). What is tried is what is committed.
 set -eu
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
+shift
+# shellcheck disable=SC2046 # words
+[ $# -gt 0 ] || set -- $(sed -n 's/^make \([a-z]*\) .*/\1/p' README.md)
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 fail() { echo "check_fresh: $*" >&2; exit 1; }
-inside() { LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
+inside() {
+    env -u TMPDIR -u MAKEFLAGS -u MFLAGS -u MAKELEVEL LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
+}
 
 [ "$(id -u)" = 0 ] || fail "must be root, for debootstrap and chroot"
 command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
@@ -32,18 +37,17 @@ inside sh -c 'apt-get -q update && apt-get -q -y --no-install-recommends install
     fail "see $folder/apt.log"
 git clone -q --no-hardlinks . "$root/srv/plumb"
 
-for command in $(sed -n 's/^make \([a-z]*\) .*/\1/p' README.md); do
+for command; do
     echo "In a new Debian 12: make $command"
     inside sh -c "cd /srv/plumb && make $command" > "$folder/$command.log" 2>&1 </dev/null || {
         tail -n 30 "$folder/$command.log" >&2
         fail "make $command fails: see $folder/$command.log"
     }
-    tail -n 1 "$folder/$command.log"
 done
-[ -s "$root/srv/plumb/build/demo/sheet.png" ] || fail "make demo drew no sheet"
+[ ! -d "$root/srv/plumb/build/demo" ] || [ -s "$root/srv/plumb/build/demo/options/sde.png" ] || fail "make demo drew nothing"
 [ -z "$(inside git -C /srv/plumb status --porcelain)" ] || fail "these commands change the tree: see git status"
 
-inside sh -c 'cd /srv/plumb && make deb' > "$folder/deb.log" 2>&1 </dev/null || fail "make deb fails: see $folder/deb.log"
+inside sh -c 'cd /srv/plumb && make -j$(nproc) deb' > "$folder/deb.log" 2>&1 </dev/null || fail "make deb fails: see $folder/deb.log"
 rm -rf "$folder/packages"
 cp -R "$root/srv/plumb/build/debian" "$folder/packages"
 tests/check_deb.sh "$folder/packages"
