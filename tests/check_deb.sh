@@ -58,10 +58,10 @@ there=$(inside plumb hash /tmp/fox.safetensors | cut -d' ' -f1)
 
 # README.md's guide to verifying a port, as it stands there but for the program that is installed. A command ends with the
 # status behind it, 0 where none is stated; the faults are found.
-mkdir "$root/tmp/guide"
+mkdir -p "$root/tmp/guide/build"
 cp -r golden configs "$root/tmp/guide"
 awk '/^## /{guide = /^## Verify a port/} /^```/{fence = guide && /^```sh$/; next} fence' README.md |
-    sed 's|build/plumb|plumb|; s|--html build/|--html |
+    sed 's|build/plumb|plumb|
         s|^\(.*\) # exit status \([0-9]*\)$|\1 \&\& got=0 \|\| got=$?; [ $got = \2 ]|' > "$root/tmp/guide/guide.sh"
 [ "$(grep -c '^plumb verify' "$root/tmp/guide/guide.sh")" -ge 3 ] || fail "README.md: the guide has too few commands"
 inside sh -c 'cd /tmp/guide && sh -e guide.sh' > "$folder/guide.txt" 2>&1 || fail "the guide: see $folder/guide.txt"
