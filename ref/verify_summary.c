@@ -320,8 +320,8 @@ static void conclude_without_wrong(
         say(conclusion, failed, "all %zu tensors are rounding", checked);
         say(conclusion, failed,
             "Every tensor that could be checked, %zu of %zu, is rounding: computed from your own recorded "
-            "inputs, none is further than %s floors from the exact answer (%s).",
-            checked, v->count, multiple, all.worst->name);
+            "inputs, none is further than %s floor%s from the exact answer (%s).",
+            checked, v->count, multiple, strcmp(multiple, "1") == 0 ? "" : "s", all.worst->name);
         return;
     }
     const struct verify_row *first = v->rows;
