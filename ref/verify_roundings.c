@@ -2,6 +2,8 @@
 
 #include "splitmix.h"
 
+#include "kernels/cpu.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +16,29 @@ enum { IMPLEMENTATIONS = 6 };
 
 /* --- Another rounding --------------------------------------------------------------------- */
 
+/* x as it would be with another rounding error, `r` in -1 .. 1 of the largest. */
+static float rounded_otherwise(enum number_format format, float x, double r)
+{
+    /* What is no number of the format was computed in an upcast. */
+    const bool is_stored = format != FORMAT_F32 && number_format_round(format, x) == x;
+    const enum number_format stored = is_stored ? format : FORMAT_F32;
+    const float moved = (float)((double)x * (1 + number_format_limits[stored].unit_roundoff * r));
+    return is_stored ? number_format_round(format, moved) : moved;
+}
+
 void verify_round_otherwise(
     struct roundings *roundings, enum number_format format, const struct tensor *result)
 {
+    enum { SMALL = 16384 };
     float *values = result->data;
+    const size_t n = tensor_count(result);
     const uint64_t key = splitmix_finalise(roundings->key + ++roundings->results * SPLITMIX_STEP);
-    const double single = number_format_limits[FORMAT_F32].unit_roundoff;
     if (result->dtype != DTYPE_F32) return;
     if (format == FORMAT_TF32) format = FORMAT_F32; /* which rounds operands, not results */
-    for (size_t i = 0, n = tensor_count(result); i < n; i++) {
+#pragma omp parallel for num_threads(kernels_threads()) if (n > SMALL)
+    for (size_t i = 0; i < n; i++) {
         const uint64_t word = splitmix_finalise(key + (i + 1) * SPLITMIX_STEP);
-        const double r = (double)(int64_t)word * 0x1p-63; /* -1 .. 1 */
-        /* What is no number of the format was computed in an upcast. */
-        const bool is_stored = number_format_round(format, values[i]) == values[i];
-        const double unit = is_stored ? number_format_limits[format].unit_roundoff : single;
-        values[i] =
-            number_format_round(is_stored ? format : FORMAT_F32, (float)((double)values[i] * (1 + unit * r)));
+        values[i] = rounded_otherwise(format, values[i], (double)(int64_t)word * 0x1p-63);
     }
 }
 
