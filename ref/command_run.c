@@ -25,6 +25,17 @@ static char *resumed_trace(const char *name)
     return strndup(name, length);
 }
 
+/* A folder of arrays, which DIR.partial does not tell from a file. */
+static enum status end_with_slash(char **path, struct error *error)
+{
+    char *folder = NULL;
+    if (path_ends_with(*path, "/")) return STATUS_OK;
+    if (asprintf(&folder, "%s/", *path) < 0) return error_memory(error, strlen(*path));
+    free(*path);
+    *path = folder;
+    return STATUS_OK;
+}
+
 /* Where there is no journal: a finished trace has nothing to go on with. */
 static enum status check_finished(struct invocation *invocation, const char *trace, const char *journal)
 {
@@ -117,7 +128,7 @@ static enum status run(struct invocation *invocation, struct run_arguments *argu
             .precision = (enum precision)arguments->precision,
             .trace_modules = arguments->trace_modules,
             .out = arguments->out || !asks_for_nothing ? arguments->out : "plumb.png",
-            .trace = resume && !resume->has_trace ? NULL : trace,
+            .trace = resume && resume->trace_kind == TRACE_NONE ? NULL : trace,
             .noise_log = arguments->noise_log,
             .journal = journal,
             .going_on = going_on,
@@ -143,6 +154,7 @@ static enum status go_on(struct invocation *invocation, struct run_arguments *ar
     } else if (status == STATUS_OK) {
         status = resume_open(journal, &resume, &invocation->warnings, error);
         if (status == STATUS_OK) status = adopt(arguments, &resume, error);
+        if (status == STATUS_OK && resume.trace_kind == TRACE_FOLDER) status = end_with_slash(&trace, error);
         if (status == STATUS_OK) status = run(invocation, arguments, &resume, trace, journal);
     }
     resume_close(&resume);

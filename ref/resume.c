@@ -14,6 +14,8 @@
 
 /* --- What a journal says of its run ------------------------------------------------------- */
 
+static const char *const trace_kind_names[] = {NULL, "file", "folder"};
+
 /* A path that is no UTF-8 cannot stand in a header: whoever goes on has to give it. */
 static bool add_path(cJSON *object, const char *key, const char *value)
 {
@@ -39,7 +41,7 @@ enum status resume_describe(const struct resume_request *request, char **text, s
         find_fingerprint(checkpoint, request->recipe->variant, request->fingerprint, &fingerprint, error);
     bool made = object && add_path(object, "checkpoint", folder ? folder : checkpoint->folder) &&
                 add_path(object, "out", request->out) &&
-                cJSON_AddBoolToObject(object, "trace", request->has_trace) &&
+                add_path(object, "trace", trace_kind_names[request->trace]) &&
                 add_path(object, "noise_log", request->noise_log) &&
                 cJSON_AddBoolToObject(object, "trace_modules", request->trace_modules) &&
                 cJSON_AddNumberToObject(object, "steps", (double)request->total);
@@ -76,6 +78,15 @@ static enum status read_name(const char *key, const char *name, const char *cons
         error, "__metadata__: %s: expected a name that Plumb has, got \"%.40s\"", key, name ? name : "");
 }
 
+static enum status read_trace_kind(struct resume *resume, struct error *error)
+{
+    const char *kind = NULL;
+    enum status status = json_get_string(resume->asked, "trace", &kind, NULL, error);
+    for (int i = TRACE_FILE; i <= TRACE_FOLDER; i++)
+        if (kind && strcmp(kind, trace_kind_names[i]) == 0) resume->trace_kind = (enum trace_kind)i;
+    return status;
+}
+
 /* By the metadata, how the run was asked for. */
 static enum status read_request(struct resume *resume, struct error *error)
 {
@@ -88,7 +99,7 @@ static enum status read_request(struct resume *resume, struct error *error)
     if (s == STATUS_OK) s = read_metadata(resume->set, "machine", &machine, error);
     if (s == STATUS_OK) s = json_get_string(resume->asked, "checkpoint", &resume->checkpoint, NULL, error);
     if (s == STATUS_OK) s = json_get_string(resume->asked, "out", &resume->out, NULL, error);
-    if (s == STATUS_OK) s = json_get_bool(resume->asked, "trace", &resume->has_trace, NULL, error);
+    if (s == STATUS_OK) s = read_trace_kind(resume, error);
     if (s == STATUS_OK) s = json_get_string(resume->asked, "noise_log", &resume->noise_log, NULL, error);
     if (s == STATUS_OK)
         s = json_get_bool(resume->asked, "trace_modules", &resume->trace_modules, NULL, error);

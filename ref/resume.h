@@ -16,6 +16,9 @@
 
 #include "kernels/cpu.h"
 
+/* What a run leaves at the end beside its pictures. */
+enum trace_kind { TRACE_NONE, TRACE_FILE, TRACE_FOLDER };
+
 struct resume {
     struct observer observer; /* what the run is to be watched by; its context is this struct */
     struct trace
@@ -30,7 +33,8 @@ struct resume {
     /* What the run was asked for; strings are the set's and `asked`'s. */
     cJSON *recipe, *asked;
     const char *checkpoint, *out, *noise_log; /* the last two: NULL where not wanted */
-    bool has_trace, trace_modules;
+    enum trace_kind trace_kind;
+    bool trace_modules;
     enum precision precision;
     enum gemm_kind gemm;
     char *blas_core; /* NULL where no number hangs on it */
@@ -43,7 +47,8 @@ struct resume_request {
     const cJSON *fingerprint; /* of its checkpoint; NULL: not known */
     const struct recipe *recipe;
     const char *out, *noise_log;
-    bool has_trace, trace_modules;
+    enum trace_kind trace;
+    bool trace_modules;
     size_t total;
 };
 enum status resume_describe(const struct resume_request *request, char **text, struct error *error);

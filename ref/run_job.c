@@ -3,6 +3,7 @@
 #include "faults.h"
 #include "noise.h"
 #include "output_file.h"
+#include "paths.h"
 #include "trace_journal.h"
 
 #include <stdlib.h>
@@ -74,7 +75,9 @@ static enum status describe(struct run_state *state, size_t steps, struct error 
         .fingerprint = job->fingerprint,
         .recipe = job->recipe,
         .out = job->out,
-        .has_trace = job->trace != NULL,
+        .trace = !job->trace                       ? TRACE_NONE
+                 : path_ends_with(job->trace, "/") ? TRACE_FOLDER
+                                                   : TRACE_FILE,
         .noise_log = job->noise_log,
         .trace_modules = job->trace_modules,
         .total = steps,

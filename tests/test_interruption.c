@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define STEPS "400"
-#define RECIPE "golden/models/tiny-sd", "--prompt", "fox", "--height", "16", "--width", "16", "--threads", "1"
+#define MODEL "golden/models/tiny-sd"
+#define RECIPE MODEL, "--prompt", "fox", "--height", "16", "--width", "16", "--threads", "1"
 
 static pid_t start_run(const char *name, bool goes_on)
 {
@@ -100,6 +101,31 @@ START_TEST(a_signal_keeps_the_steps_and_says_so)
     status = end_of_program(start_run("part", true));
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     expect_finished();
+}
+END_TEST
+
+/* Traces of other containers: the journal is the same. */
+START_TEST(archives_and_folders_go_on_too)
+{
+    static const char *const names[] = {"t.npz", "t/", "t/"}, *const resumed[] = {"t.npz", "t/", "t.partial"};
+    char digits[65];
+    const char *trace = path_in(test_folder, "%s", names[_i]);
+    const char *journal = _i == 0 ? "t.npz.partial" : "t.partial";
+    ck_assert_int_eq(
+        plumb("run " MODEL " --prompt fox --steps 60 --trace-modules --trace %s/whole.npz", test_folder), 0);
+    ck_assert_int_eq(plumb("hash %s/whole.npz", test_folder), 0);
+    snprintf(digits, sizeof digits, "%.64s", out);
+    pid_t child = start_program((const char *const[]){"plumb", "run", MODEL, "--prompt", "fox", "--steps",
+        "60", "--trace-modules", "--trace", trace, NULL});
+    while (!is_in_folder(journal)) wait_milliseconds(0.2);
+    kill(child, SIGKILL);
+    ck_assert(WIFSIGNALED(end_of_program(child)));
+    ck_assert_int_eq(plumb("run --resume %s/%s", test_folder, resumed[_i]), 0);
+    ck_assert_int_eq(plumb("hash %s", trace), 0);
+    ck_assert(strncmp(out, digits, 64) == 0 && !is_in_folder(journal));
+    if (_i == 0) expect_same_bytes("whole.npz", "t.npz", "an archive");
+    ck_assert_int_eq(plumb("run --resume %s", trace), 0);
+    expect_in(err, ": this run is finished\n");
 }
 END_TEST
 
@@ -193,6 +219,7 @@ int main(void)
     tcase_add_checked_fixture(cases, make_test_folder, drop_program_folder);
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, a_signal_keeps_the_steps_and_says_so, 0, 3);
+    tcase_add_loop_test(cases, archives_and_folders_go_on_too, 0, 3);
     tcase_add_test(cases, the_journal_is_whole_at_every_moment);
     tcase_add_loop_test(cases, it_is_killed_until_it_is_done, 0, 2);
     tcase_add_test(cases, a_disk_that_is_too_small_is_known_at_once);

@@ -86,6 +86,7 @@ static enum status run(struct setting *setting, const char *name, const struct o
         .trace_modules = setting->call->modules,
         .out = path_in(test_folder, "%s.png", name),
         .trace = path_in(test_folder, "%s.safetensors", name),
+        .noise_log = path_in(test_folder, "%s.json", name),
         .journal = path_in(test_folder, "%s.safetensors.partial", name),
         .going_on = "nothing",
         .resume = resume,
@@ -123,6 +124,7 @@ static void expect_resumed(struct setting *setting, size_t steps)
     resume_close(&resume);
     ck_assert(!is_in_folder("part.safetensors.partial"));
     expect_same_bytes("whole.safetensors", "part.safetensors", setting->call->recipe);
+    expect_same_bytes("whole.json", "part.json", setting->call->recipe);
     const size_t pictures = run_files_pictures(&setting->recipe);
     for (size_t i = 0; i < pictures; i++) {
         char *whole = run_files_picture("whole.png", i, pictures),
@@ -133,6 +135,7 @@ static void expect_resumed(struct setting *setting, size_t steps)
         free(part);
     }
     unlink(path_in(test_folder, "part.safetensors"));
+    unlink(path_in(test_folder, "part.json"));
 }
 
 static size_t steps_of_whole(void)
@@ -367,7 +370,7 @@ END_TEST
 
 /* --- What is refused ---------------------------------------------------------------------- */
 
-enum { MADE = 3 }; /* files of make_journal() */
+enum { MADE = 4 }; /* files of make_journal() */
 
 static void expect_refused(const char *options, const char *a, const char *b)
 {
