@@ -284,8 +284,9 @@ $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_TARGETS)): %: %.o $(FUZZ_
 fuzz:
 	@tests/fuzz/has_libfuzzer.sh || { echo "make fuzz needs clang with libFuzzer and OpenMP;" \
 	    "on Debian: apt-get install $(FUZZ_PACKAGES)" >&2; exit 1; }
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS=-Wno-pass-failed OPTIMISE="-O1 -g" FUZZ_ENGINE=-fsanitize=fuzzer \
-	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined $(FUZZ_SANITIZE)" $(FUZZ:%=$(BUILD)/fuzz/tests/fuzz/%)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS=-Wno-pass-failed OPTIMISE="-O1 -g" \
+	    FUZZ_ENGINE=-fsanitize=fuzzer SANITIZE="-fsanitize=fuzzer-no-link,address,undefined $(FUZZ_SANITIZE)" \
+	    $(FUZZ:%=$(BUILD)/fuzz/tests/fuzz/%)
 	@tests/fuzz/run.sh $(BUILD)/fuzz $(TIME) $(JOBS) $(FUZZ)
 fuzz-afl:
 	@command -v afl-clang-fast >/dev/null || { \

@@ -65,7 +65,8 @@ static void take_case(const char *path, const char *name)
     static const char *const keys[] = {
         "scheduler", "set_timesteps", "step_kwargs", "seed", "generator", "begin_index", "tables_only"};
     static const char *const formats[] = {"json", "csv", "table"};
-    static size_t number;
+    size_t number = 0; /* of the name, so that the order of a folder decides nothing */
+    for (const char *c = name; *c; c++) number += (unsigned char)*c;
     cJSON *json = read_json(path), *kept = cJSON_CreateObject();
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         cJSON *item = cJSON_DetachItemFromObjectCaseSensitive(json, keys[i]);
@@ -83,7 +84,6 @@ static void take_case(const char *path, const char *name)
     if (number % 4 == 2) cJSON_AddTrueToObject(options, "explain");
     if (number % 5 == 3) cJSON_AddStringToObject(options, "arithmetic", number % 2 ? "f64" : "both");
     write_json("schedule", name, kept);
-    number++;
     cJSON_Delete(kept);
     cJSON_Delete(json);
 }
@@ -146,6 +146,11 @@ static void write_recipe_and_maps(void)
         "\"*.x\":null,\"a*b*c\":[null,\"init_noise\"]}";
     static const char digits[] =
         "{\"in/it_*/x\":\"step.{1-7:02d}.latents\",\"{1}*\":\"step.*.noise\",\"*\":\"{1}\"}";
+    static const char limits[] =
+        "{\"o*u*t*_***1*2*\":[\"{1}{2}{3}{4}{5}{6}{7}{8}{9}\",null,\"init_noise\",null,\"step.*.noise\",null,"
+        "null,"
+        "null],\"*\":{\"to\":\"act.*\",\"reshape\":[1,1,1,1,1,1,1,-1],\"transpose\":[7,6,5,4,3,2,1,0]}}";
+    write_seed("map", "limits", limits, sizeof limits - 1);
     write_seed("recipe", "every_key", recipe, sizeof recipe - 1);
     write_seed("map", "every_kind", map, sizeof map - 1);
     write_seed("map", "digits", digits, sizeof digits - 1);
