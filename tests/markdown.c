@@ -142,7 +142,9 @@ char *markdown_next_name(const char *text, size_t *at, bool *link)
         size_t fenced = fence_length(text, *at);
         *at += fenced;
         if (fenced) continue;
-        char closes = text[*at] == '`' ? '`' : strncmp(text + *at, "](", 2) == 0 ? ')' : '\0';
+        char closes = '\0';
+        if (text[*at] == '`') closes = '`';
+        if (strncmp(text + *at, "](", 2) == 0) closes = ')';
         if (!closes) {
             ++*at;
             continue;
@@ -170,8 +172,8 @@ bool markdown_has_anchor(const char *text, const char *anchor)
         if (i == 0 || line.start[i] != ' ') continue;
         bool same = true;
         for (i++; same && i < line.length; i++) {
-            const char c = line.start[i] == ' ' ? '-' : (char)tolower((unsigned char)line.start[i]);
-            if (!isalnum((unsigned char)c) && c != '-' && c != '_') continue;
+            const int c = line.start[i] == ' ' ? '-' : tolower((unsigned char)line.start[i]);
+            if (!isalnum(c) && c != '-' && c != '_') continue;
             same = anchor[matched] == c;
             matched += same;
         }

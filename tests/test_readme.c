@@ -111,7 +111,7 @@ static void run_shell(const char *name, const struct fence *fence)
     snprintf(script, sizeof script, "%s/%s", folder, name);
     for (char *slash = script + strlen(folder) + 1; (slash = strchr(slash, '/')) != NULL;) *slash = '-';
     write_script(fence, script);
-    remove(path_in(folder, "stood_in"));
+    (void)remove(path_in(folder, "stood_in"));
     int status = run("PATH='%s/bin:%s/tree/build':\"$PATH\" bash -e '%s'", folder, folder, script);
     char *output = said();
     ck_assert_msg(
@@ -163,8 +163,8 @@ static void check_c(const char *name, const struct fence *fence)
         return;
     }
     write_bytes(path_in(folder, "fence.c"), fence->text, strlen(fence->text));
-    int status =
-        run("${CC:-cc} -std=c17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Isched -Igolden/recipes -c ../fence.c -o ../fence.o");
+    static const char flags[] = "-std=c17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Isched -Igolden/recipes";
+    int status = run("${CC:-cc} %s -c ../fence.c -o ../fence.o", flags);
     char *output = said();
     ck_assert_msg(status == 0, "%s:%zu: this does not compile:\n%s", name, fence->line, output);
     free(output);
