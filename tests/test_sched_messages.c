@@ -71,7 +71,8 @@ static const struct {
         "solver_p: expected null (another predictor is an object), got \"x\""},
     {IS("ScoreSdeVe") ", \"sigma_min\": 0", NULL,
         "sigma_min, sigma_max: expected numbers above 0, got 0 and "},
-    {IS("IPNDM") ", \"trained_betas\": []", NULL, "trained_betas: expected at least one number, got []"},
+    {IS("IPNDM") ", \"trained_betas\": []", NULL,
+        "trained_betas: expected two numbers or more, from one of which to the next a step goes, got 0"},
 
     {IS("LCM"), "{\"num_inference_steps\": 4, \"strength\": 1e9}",
         "strength: 1e+09 makes 5e+10 steps, more than 1000000"},
