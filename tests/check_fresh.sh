@@ -47,7 +47,9 @@ done
 [ ! -d "$root/srv/plumb/build/demo" ] || [ -s "$root/srv/plumb/build/demo/options/sde.png" ] || fail "make demo drew nothing"
 [ -z "$(inside git -C /srv/plumb status --porcelain)" ] || fail "these commands change the tree: see git status"
 
-inside sh -c 'cd /srv/plumb && make -j$(nproc) deb' > "$folder/deb.log" 2>&1 </dev/null || fail "make deb fails: see $folder/deb.log"
+# What make deb asks for where it is missing.
+inside apt-get -q -y --no-install-recommends install dpkg-dev >> "$folder/apt.log" 2>&1 </dev/null || fail "see $folder/apt.log"
+inside sh -c 'cd /srv/plumb && make -j"$(nproc)" deb' > "$folder/deb.log" 2>&1 </dev/null || fail "make deb fails: see $folder/deb.log"
 rm -rf "$folder/packages"
 cp -R "$root/srv/plumb/build/debian" "$folder/packages"
 tests/check_deb.sh "$folder/packages"
