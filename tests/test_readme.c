@@ -412,7 +412,7 @@ int main(void)
     tcase_add_test(rules, shells_stop_at_failures);
     tcase_add_unchecked_fixture(all, make_tree, drop_tree);
     tcase_set_timeout(rules, 60);
-    tcase_set_timeout(all, 300);
+    tcase_set_timeout(all, 900); /* under sanitizers on a busy machine */
     tcase_add_loop_test(all, every_fence_holds, 0, (int)texts.gl_pathc);
     tcase_add_loop_test(all, every_name_is_there, 0, (int)texts.gl_pathc);
     suite_add_tcase(suite, rules);
