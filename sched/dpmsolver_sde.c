@@ -101,7 +101,7 @@ static enum status set_timesteps(struct scheduler *scheduler, const struct sched
 {
     (void)warnings;
     struct sigma_table table = {0};
-    struct sigma_schedule schedule = {.in_double = true, .karras_is_as_spaced = true};
+    struct sigma_schedule schedule = {.in_double = true};
     enum status status = sigma_table_create(scheduler, &table, error);
     if (status == STATUS_OK) status = sigma_schedule_make(scheduler, request, &table, &schedule, error);
     if (status == STATUS_OK) status = take(scheduler, &schedule, &table, error);
@@ -265,6 +265,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(dpmsolver_sde_solver) = {
     .class_name = "DPMSolverSDEScheduler",
+    .karras_is_as_spaced = true,
     .equation =
         "x' = (sigma_down/sigma) x - (e^(t - t_down) - 1) D + sigma_up s_noise z,  t = -log sigma, by way of "
         "the middle of log sigma    (Lu et al. 2022, arXiv:2211.01095; k-diffusion; z from a Brownian path)",

@@ -122,6 +122,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 const struct solver REAL_NAME(lms_discrete_solver) = {
     .class_name = "LMSDiscreteScheduler",
+    .karras_is_as_spaced = true,
     .equation = "x' = x + sum of c_k d_k,  d_k = (x - x_0) / sigma of k steps ago,  c_k the integral of its "
                 "Lagrange polynomial from sigma to sigma'    (k-diffusion)",
     .options = {OPTION_TABLE_OF(noise_schedule_options), OPTION_TABLE_FIRST(sigma_options, SIGMA_KINDS),

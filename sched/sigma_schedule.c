@@ -31,7 +31,8 @@ void warn_of_sigma_range(const struct scheduler *scheduler, struct warnings *war
         warnings_add(warnings,
             "options sigma_min and sigma_max are ignored by %s without Karras, exponential or beta sigmas",
             name);
-    else if (inherited && scheduler->semantics == SEMANTICS_DOCUMENTED)
+    else if (inherited && (scheduler->semantics == SEMANTICS_DOCUMENTED ||
+                              (config->use_karras_sigmas && scheduler->solver->karras_is_as_spaced)))
         warnings_add(warnings, "options sigma_min and sigma_max are ignored by %s", name);
     else if (inherited)
         warnings_add(warnings,
@@ -140,7 +141,7 @@ enum status sigma_schedule_apply_kind(const struct scheduler *scheduler, const s
     const size_t n = schedule->num_inference_steps, spaced = schedule->num_sigmas;
     double sigma_min = spaced ? schedule->sigmas[spaced - 1] : (double)NAN;
     double sigma_max = spaced ? schedule->sigmas[0] : (double)NAN;
-    if (!(config->use_karras_sigmas && schedule->karras_is_as_spaced)) {
+    if (!(config->use_karras_sigmas && scheduler->solver->karras_is_as_spaced)) {
         sigma_min = sigma_range_end(scheduler, &config->sigma_min, &config->inherited_sigma_min, sigma_min);
         sigma_max = sigma_range_end(scheduler, &config->sigma_max, &config->inherited_sigma_max, sigma_max);
     }

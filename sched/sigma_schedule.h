@@ -35,8 +35,7 @@ struct sigma_schedule {
     size_t num_sigmas;          /* without the final one: `count`, or what the class makes of it */
     double *timesteps, *sigmas; /* each has room for one more than N and `count` */
     /* What the class does otherwise; set before the first stage. */
-    bool in_double;           /* timesteps are not rounded to float32 */
-    bool karras_is_as_spaced; /* Karras sigmas take no inherited range */
+    bool in_double; /* timesteps are not rounded to float32 */
 };
 
 /* What the constructors have in common: at most one kind of sigmas, and the noise schedule, kept from zero

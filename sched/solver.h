@@ -58,6 +58,9 @@ struct solver {
     /* Samples are (1 - sigma) x_0 + sigma noise (a rectified flow). Other classes may be told so by an
      * option. */
     bool flow;
+    /* Karras sigmas have the range of the spaced ones, and take none from a config that has options of
+     * another class (LMS, DPMSolverSDE). */
+    bool karras_is_as_spaced;
     /* A timestep may be no number, as it may be in diffusers (DPM2 ancestral). */
     bool undefined_timesteps;
     /* diffusers' class has step_pred() in the place of step(), so that its pipelines for text cannot run it.

@@ -7,6 +7,7 @@
 #include "tests/support.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define STABLE_DIFFUSION "\"beta_schedule\": \"scaled_linear\", \"beta_start\": 0.00085, \"beta_end\": 0.012"
@@ -117,6 +118,22 @@ START_TEST(inherited_range_of_sigmas)
 }
 END_TEST
 
+/* Karras sigmas of LMS and DPMSolverSDE keep the spaced range in diffusers too; their exponential ones do
+ * not. */
+START_TEST(karras_without_the_inherited_range)
+{
+    static const char *const classes[] = {"LMSDiscreteScheduler", "DPMSolverSDEScheduler"};
+    for (int i = 0; i < 4; i++) {
+        char options[160];
+        snprintf(options, sizeof options, "%s, \"use_%s_sigmas\": true, \"sigma_max\": 5", STABLE_DIFFUSION,
+            i / 2 ? "exponential" : "karras");
+        struct scheduler *scheduler = stepped(classes[i % 2], options, false, 5);
+        ck_assert_double_eq_tol((double)scheduler->sigmas[0], i / 2 ? 5 : 14.614641, 1e-5);
+        scheduler_free(scheduler);
+    }
+}
+END_TEST
+
 /* shift 3 takes the smallest sigma of training, 0.001, to 3 * 0.001 / (1 + 2 * 0.001) = 0.002994; once more,
  * to 0.008929.
  */
@@ -201,6 +218,7 @@ int main(void)
     tcase_add_test(tcase, ancestral_step_lost_in_rounding);
     tcase_add_test(tcase, dpm2_rounds_under_karras);
     tcase_add_test(tcase, inherited_range_of_sigmas);
+    tcase_add_test(tcase, karras_without_the_inherited_range);
     tcase_add_test(tcase, flow_shifts_twice);
     tcase_add_test(tcase, flow_keeps_given_timesteps);
     tcase_add_test(tcase, flow_heun_noises_and_begins);
