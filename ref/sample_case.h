@@ -39,9 +39,9 @@ void sample_case_free(struct sample_case *c); /* accepts an empty one */
  * `.pred_original_sample` (where the class returns it, or another under its name) and `final_sample`; with
  * `add_noise.original`,
  * `.noise` and `.timesteps` also `add_noise.result`. Numbers are F32 (_f32) or F64 (_f64). */
-enum status sample_case_run_f32(const struct sample_case *c, const struct tensor_set *inputs,
+enum status sample_case_run_f32(const struct sample_case *sample_case, const struct tensor_set *inputs,
     struct tensor_set *outputs, struct warnings *warnings, struct error *error);
-enum status sample_case_run_f64(const struct sample_case *c, const struct tensor_set *inputs,
+enum status sample_case_run_f64(const struct sample_case *sample_case, const struct tensor_set *inputs,
     struct tensor_set *outputs, struct warnings *warnings, struct error *error);
 
 #endif

@@ -1,0 +1,224 @@
+/*
+ * What the program says that no other suite has it say: command lines, architectures whose parts do not fit
+ * each other, files. `make coverage` lists the messages that no suite produces.
+ */
+#include "program.h"
+
+#include "ref/tensor_files.h"
+#include "sched/checksum.h"
+#include "sched/scheduler.h"
+#include "sched/scheduler_save.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Command lines ------------------------------------------------------------------------ */
+
+static const struct {
+    const char *arguments, *words;
+} lines[] = {
+    {"sample a.json b.json --tensors x --out y", "several schedulers go into a picture: add --plot P.png"},
+    {"schedule DDIM --panel sigmas", "--panel says what --plot draws: add --plot P.png"},
+    {"verify a b --rounding 9 --wrong 8", "--wrong: expected at least --rounding, 9, got 8"},
+    {"sample 'EulerDiscrete,num_inference_steps=5,timesteps=[9]' --plot p.png",
+        "num_inference_steps, timesteps and sigmas exclude each other: give one"},
+    {"sample CMStochasticIterative --plot p.png",
+        "CMStochasticIterativeScheduler: no picture of it can be drawn, since its model is not a denoiser"},
+};
+
+START_TEST(command_lines)
+{
+    expect_failure(plumb("%s", lines[_i].arguments), STATUS_BAD_INPUT, 0, lines[_i].words, NULL);
+}
+END_TEST
+
+/* --- Architectures ------------------------------------------------------------------------ */
+
+/* tiny-sdxl with one member of one part changed (a value of NULL: taken out), and what is asked of it. */
+static const struct {
+    const char *part, *key, *value, *command, *words;
+} architectures[] = {
+    {"unet", "in_channels", "9", "info --plan",
+        "in_channels: expected 4, the VAE's latent_channels, got 9 (a model for inpainting or editing"},
+    {"unet", "projection_class_embeddings_input_dim", "999", "info --plan",
+        "projection_class_embeddings_input_dim: expected 68 (six time ids of addition_time_embed_dim"},
+    {"unet", "projection_class_embeddings_input_dim", "10", "bench --stages --architecture",
+        "projection_class_embeddings_input_dim: leaves no room for a pooled text"},
+    {"unet", "sample_size", NULL, "info --plan",
+        "height, width: give both: unet/config.json has no sample_size to take them from"},
+    {"vae", "block_out_channels", "[32, 32, 32, 32, 32, 32]", "info --height 8 --width 8 --plan",
+        "height, width: expected at least 32, one latent, got 8 and 8"},
+    {"vae", "latents_mean", "[0, 0, 0, 1e999]", "info --plan", "latents_mean[3]: expected a finite number"},
+};
+
+static void set_member(cJSON *part, const char *key, const char *value)
+{
+    if (!value) {
+        cJSON_DeleteItemFromObjectCaseSensitive(part, key);
+        return;
+    }
+    cJSON *item = cJSON_CreateRaw(value);
+    ck_assert_ptr_nonnull(item);
+    ck_assert(cJSON_HasObjectItem(part, key) ? cJSON_ReplaceItemInObjectCaseSensitive(part, key, item)
+                                             : cJSON_AddItemToObject(part, key, item));
+}
+
+START_TEST(architectures_that_do_not_fit)
+{
+    const char *path = path_in(test_folder, "architecture.json");
+    cJSON *json;
+    struct error error = {""};
+    ck_assert_int_eq(json_read_file("configs/architectures/tiny-sdxl.json", &json, &error), STATUS_OK);
+    cJSON *part = cJSON_GetObjectItem(json, architectures[_i].part);
+    set_member(part, architectures[_i].key, architectures[_i].value);
+    if (strcmp(architectures[_i].key, "block_out_channels") == 0) { /* six levels: 32 pixels a latent */
+        static const char downs[] = "\"DownEncoderBlock2D\"", ups[] = "\"UpDecoderBlock2D\"";
+        char list[256];
+        snprintf(list, sizeof list, "[%s,%s,%s,%s,%s,%s]", downs, downs, downs, downs, downs, downs);
+        set_member(part, "down_block_types", list);
+        snprintf(list, sizeof list, "[%s,%s,%s,%s,%s,%s]", ups, ups, ups, ups, ups, ups);
+        set_member(part, "up_block_types", list);
+    }
+    char *text = cJSON_Print(json);
+    write_bytes(path, text, strlen(text));
+    expect_failure(plumb("%s '%s'", architectures[_i].command, path), STATUS_BAD_INPUT, 1,
+        architectures[_i].words, NULL);
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+END_TEST
+
+/* --- Files -------------------------------------------------------------------------------- */
+
+START_TEST(files)
+{
+    const char *path = path_in(test_folder, "architecture.json");
+    write_bytes(path, "[]", 2);
+    expect_failure(
+        plumb("info --plan '%s'", path), STATUS_BAD_INPUT, 1, path, "expected a JSON object", NULL);
+
+    path = path_in(test_folder, "pytorch_lora_weights.safetensors");
+    write_bytes(path, "", 0);
+    expect_failure(
+        plumb("inspect '%s'", path), STATUS_BAD_INPUT, 2, "LoRA weights, which Plumb does not read", NULL);
+
+    path = path_in(test_folder, "recipe.json");
+    write_bytes(path, "{\"strength\": 0.5}", strlen("{\"strength\": 0.5}"));
+    expect_failure(plumb("run %s --recipe '%s' --out o.png", golden_path("models/tiny-sd"), path),
+        STATUS_BAD_INPUT, 3, "strength: no such argument: Plumb makes no picture out of a picture", NULL);
+
+    path = path_in(test_folder, "cut.npy");
+    write_bytes(path, "\x93NUMPY\x02\x00\x01\x00", 10);
+    expect_failure(plumb("compare '%s' '%s'", path, path), STATUS_BAD_INPUT, 4,
+        "header length: the file ends inside it", NULL);
+}
+END_TEST
+
+START_TEST(texts_that_are_too_long)
+{
+    const size_t size = (size_t)65 << 20;
+    char *spaces = malloc(size);
+    ck_assert_ptr_nonnull(spaces);
+    memset(spaces, ' ', size);
+    const char *path = path_in(test_folder, "long.json");
+    write_bytes(path, spaces, size);
+    expect_failure(plumb("schedule '%s'", path), STATUS_BAD_INPUT, 1, "larger than ",
+        " bytes, which no config is", NULL);
+    const char *model = path_in(test_folder, "model");
+    copy_folder(golden_path("models/tiny-sd"), model);
+    write_bytes(path_in(model, "tokenizer/merges.txt"), spaces, size);
+    free(spaces);
+    expect_failure(plumb("run '%s' --prompt x --out '%s'", model, path_in(test_folder, "o.png")),
+        STATUS_BAD_INPUT, 2, "tokenizer/merges.txt: larger than ", " bytes, which no list of merges is",
+        NULL);
+}
+END_TEST
+
+START_TEST(noise_that_is_no_number)
+{
+    const char *path = path_in(test_folder, "noise.npz");
+    float numbers[4 * 16 * 16];
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) numbers[i] = i == 7 ? NAN : 1;
+    struct tensor_set *set;
+    struct error error = {""};
+    ck_assert_int_eq(tensor_set_create(&set, &error), STATUS_OK);
+    const struct tensor noise = {DTYPE_F32, 4, {1, 4, 16, 16}, numbers};
+    ck_assert_int_eq(tensor_set_add(set, "init_noise", &noise, &error), STATUS_OK);
+    ck_assert_int_eq(tensor_set_write(set, path, &error), STATUS_OK);
+    tensor_set_free(set);
+    expect_failure(plumb("run %s --prompt x --steps 2 --noise '%s' --out '%s'", golden_path("models/tiny-sd"),
+                       path, path_in(test_folder, "o.png")),
+        STATUS_BAD_INPUT, 1, "init_noise: element 7: expected a finite number, got nan", NULL);
+}
+END_TEST
+
+/* --- Saved schedulers --------------------------------------------------------------------- */
+
+/* Bytes with a right checksum that are still not what was saved: each number made too large in its turn, and
+ * what comes behind it cut off. Nothing is read beyond them, and each of these things is said of some of
+ * them. */
+START_TEST(saved_schedulers)
+{
+    enum { HEADER = 96 }; /* its counts and sizes */
+    static const char *const said[] = {"cut short", "of another build", "not the memory of PNDMScheduler"};
+    bool is_said[sizeof said / sizeof *said] = {false};
+    static const char config[] = "{\"_class_name\": \"PNDMScheduler\", \"num_train_timesteps\": 50}";
+    struct scheduler *scheduler;
+    struct error error = {""};
+    cJSON *json;
+    ck_assert_int_eq(json_parse(config, strlen(config), "config", &json, &error), STATUS_OK);
+    ck_assert_int_eq(scheduler_create(json, &scheduler, NULL, &error), STATUS_OK);
+    cJSON_Delete(json);
+    const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = 4};
+    ck_assert_int_eq(scheduler_set_timesteps(scheduler, &request, NULL, &error), STATUS_OK);
+    float sample[4] = {1, 2, 3, 4}, next[4];
+    const struct step_input input = {.timestep = scheduler->timesteps[0],
+        .model_output = sample,
+        .model_output_size = 4,
+        .sample = sample,
+        .batch = 1,
+        .sample_size = 4,
+        .options = STEP_OPTIONS_DEFAULT};
+    ck_assert_int_eq(scheduler_step(scheduler, &input, next, NULL, &error), STATUS_OK);
+    unsigned char *saved;
+    size_t size;
+    ck_assert_int_eq(scheduler_save(scheduler, &saved, &size, &error), STATUS_OK);
+    scheduler_free(scheduler);
+    unsigned char *changed = malloc(size);
+    ck_assert_ptr_nonnull(changed);
+    for (size_t at = 0; at + 16 <= size; at += 4)
+        for (int cut = at < HEADER ? 0 : 1; cut < 2; cut++) {
+            const size_t length = cut ? at + 16 : size;
+            memcpy(changed, saved, size);
+            if (!cut) memset(changed + at, 0x3f, 8);
+            const uint64_t sum = checksum_of(changed, length - sizeof sum);
+            memcpy(changed + length - sizeof sum, &sum, sizeof sum);
+            struct scheduler *restored = NULL;
+            const enum status status = scheduler_restore(changed, length, &restored, &error);
+            scheduler_free(restored);
+            for (size_t i = 0; status != STATUS_OK && i < sizeof said / sizeof *said; i++)
+                is_said[i] |= strstr(error.message, said[i]) != NULL;
+        }
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        ck_assert_msg(is_said[i], "nothing is %s", said[i]);
+    free(saved);
+    free(changed);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("messages");
+    TCase *all = tcase_create("all");
+    tcase_add_checked_fixture(all, make_test_folder, drop_program_folder);
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, command_lines, 0, sizeof lines / sizeof *lines);
+    tcase_add_loop_test(all, architectures_that_do_not_fit, 0, sizeof architectures / sizeof *architectures);
+    tcase_add_test(all, files);
+    tcase_add_test(all, texts_that_are_too_long);
+    tcase_add_test(all, noise_that_is_no_number);
+    tcase_add_test(all, saved_schedulers);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
