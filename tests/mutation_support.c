@@ -106,13 +106,22 @@ static void rename_key(const struct place *place, const cJSON *donor, uint64_t *
     cJSON_AddItemToObject(place->parent, other->string, item);
 }
 
+/* An entry of a list once more, beside itself: lists as long as their limit become one longer. */
+static void repeat(const struct place *place)
+{
+    if (!cJSON_IsArray(place->parent)) return;
+    cJSON *copy = cJSON_Duplicate(at(place), true);
+    need(copy);
+    cJSON_InsertItemInArray(place->parent, place->index, copy);
+}
+
 static void damage_tree(cJSON *json, const cJSON *donor, uint64_t *state)
 {
     static struct place places[MOST_PLACES];
     size_t count = find_places(json, places, 0);
     if (count == 0) return;
     const struct place *place = &places[below(state, count)];
-    switch (below(state, 8)) {
+    switch (below(state, 9)) {
     case 0:
     case 1: replace(place, telling_value(state)); break;
     case 2:
@@ -120,6 +129,7 @@ static void damage_tree(cJSON *json, const cJSON *donor, uint64_t *state)
     case 4: replace(place, random_value(json, state)); break;
     case 5: replace(place, random_value(donor, state)); break;
     case 6: rename_key(place, donor, state); break;
+    case 7: repeat(place); break;
     default: cJSON_DeleteItemFromArray(place->parent, place->index); break;
     }
 }

@@ -147,7 +147,7 @@ static void write_recipe_and_maps(void)
     static const char digits[] =
         "{\"in/it_*/x\":\"step.{1-7:02d}.latents\",\"{1}*\":\"step.*.noise\",\"*\":\"{1}\"}";
     static const char limits[] =
-        "{\"o*u*t*_***1*2*\":[\"{1}{2}{3}{4}{5}{6}{7}{8}{9}\",null,\"init_noise\",null,\"step.*.noise\",null,"
+        "{\"*o*u*t*_****1*\":[\"{1}{2}{3}{4}{5}{6}{7}{8}{9}\",null,\"init_noise\",null,\"step.*.noise\",null,"
         "null,"
         "null],\"*\":{\"to\":\"act.*\",\"reshape\":[1,1,1,1,1,1,1,-1],\"transpose\":[7,6,5,4,3,2,1,0]}}";
     write_seed("map", "limits", limits, sizeof limits - 1);
