@@ -23,6 +23,8 @@ version=$("$plumb" --version | sed 's/^plumb //')
 echo "$version" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || fail "version: expected three numbers, got $version"
 [ "$(in_root pkg-config --modversion plumb_sched)" = "$version" ] || fail "pkg-config: expected $version, got $(in_root pkg-config --modversion plumb_sched)"
 [ -f "$lib/libplumb_sched.so.$version" ] || fail "libplumb_sched.so.$version is missing"
+grep -q "^\.TH .* \"Plumb $version\"" "$root$prefix/share/man/man1/plumb.1" || fail "man plumb: expected $version"
+grep -q "of plumb $version," "$root$prefix/share/bash-completion/completions/plumb" || fail "completion: expected $version"
 for link in libplumb_sched.so.0 libplumb_sched.so; do
     [ "$(readlink -f "$lib/$link")" = "$(readlink -f "$lib/libplumb_sched.so.$version")" ] || fail "$link leads elsewhere"
 done
