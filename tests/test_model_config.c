@@ -389,6 +389,7 @@ int main(void)
 {
     Suite *suite = suite_create("model configs");
     TCase *published = tcase_create("published");
+    tcase_set_timeout(published, 60); /* SDXL takes some seconds where the machine is busy */
     tcase_add_loop_test(published, published_unets, 0, 3);
     tcase_add_test(published, published_vae);
     tcase_add_test(published, defaults_and_lists);
