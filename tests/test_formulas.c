@@ -437,6 +437,7 @@ int main(void)
 {
     Suite *suite = suite_create("formulas");
     TCase *guides = tcase_create("guides");
+    tcase_set_timeout(guides, 60);
     tcase_add_test(guides, comments_are_found);
     tcase_add_loop_test(guides, formulas_are_there, 0, FOLDERS);
     tcase_add_loop_test(guides, calls_are_functions, 0, FOLDERS);
