@@ -60,6 +60,11 @@ real *history_at(const struct history *history, size_t age)
     return history->memory + place * history->size;
 }
 
+const real *history_newest(const struct history *history)
+{
+    return history->count > 0 ? history_at(history, 0) : NULL;
+}
+
 void history_forget(struct history *history)
 {
     history->count = 0;

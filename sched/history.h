@@ -15,6 +15,7 @@
 #define history_next REAL_NAME(history_next)
 #define history_push REAL_NAME(history_push)
 #define history_at REAL_NAME(history_at)
+#define history_newest REAL_NAME(history_newest)
 #define history_forget REAL_NAME(history_forget)
 #define history_clear REAL_NAME(history_clear)
 
@@ -40,6 +41,8 @@ void history_push(struct history *history); /* what was written there is now the
 
 /* The entry of `age`, 0 for the newest; age < count. */
 real *history_at(const struct history *history, size_t age);
+/* The newest entry; NULL where there is none. */
+const real *history_newest(const struct history *history);
 
 /* Forgets the entries and keeps their memory. */
 void history_forget(struct history *history);

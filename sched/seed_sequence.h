@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many digits a seed may have: as many as Python takes where it reads an integer from text, since the work
- * of reading one grows with the square of them. */
+/* How many digits a seed may have: as many as Python takes where it reads an integer from text, since the
+ * work of reading one grows with the square of them. */
 #define SEED_MOST_DIGITS ((size_t)4300)
 
-/* Reads a non-negative integer, decimal or 0x-hexadecimal, into its 32-bit words, the lowest first and without
- * leading zero words: at least one. The caller frees `*words`. Anything else in the text, spaces and signs
- * included, is STATUS_BAD_INPUT, and so are more than SEED_MOST_DIGITS digits. */
+/* Reads a non-negative integer, decimal or 0x-hexadecimal, into its 32-bit words, the lowest first and
+ * without leading zero words: at least one. The caller frees `*words`. Anything else in the text, spaces and
+ * signs included, is STATUS_BAD_INPUT, and so are more than SEED_MOST_DIGITS digits. */
 enum status seed_words(const char *text, uint32_t **words, size_t *count, struct error *error);
 
 /* Words of entropy that a SeedSequence keeps: its pool_size, 4 where it is not given. */

@@ -309,8 +309,7 @@ static enum status step(struct scheduler *scheduler, const struct step_input *in
 
 static const real *corrected_sample(const struct scheduler *scheduler)
 {
-    const struct history *last_sample = &((const struct state *)scheduler->state)->last_sample;
-    return last_sample->count > 0 ? history_at(last_sample, 0) : NULL;
+    return history_newest(&((const struct state *)scheduler->state)->last_sample);
 }
 
 const struct solver REAL_NAME(unipc_multistep_solver) = {
