@@ -284,33 +284,39 @@ static enum status sample_elements(size_t n, struct error *error)
 
 /* --- Schedules ---------------------------------------------------------------------------- */
 
-static enum status make_schedule(
-    const char *class_name, size_t trained, size_t steps, bool with_coefficients, struct error *error)
+static enum status make_schedule(const char *class_name, size_t trained, size_t steps, struct error *error)
 {
-    struct schedule_table table = {0};
+    struct scheduler *scheduler = NULL;
     cJSON *config =
         parse_formatted("{\"_class_name\": \"%s\", \"num_train_timesteps\": %zu}", class_name, trained);
     const struct schedule_request request = {
         .has_num_inference_steps = true, .num_inference_steps = (int)steps};
-    enum status status = schedule_table_make_f64(config, &request, with_coefficients, &table, NULL, error);
-    schedule_table_free(&table);
+    enum status status = scheduler_create(config, &scheduler, NULL, error);
+    if (status == STATUS_OK) status = scheduler_set_timesteps(scheduler, &request, NULL, error);
+    scheduler_free(scheduler);
     cJSON_Delete(config);
     return status;
 }
 
 static enum status training_timesteps(size_t n, struct error *error)
 {
-    return make_schedule("DDIMScheduler", n, 5, false, error);
+    return make_schedule("DDIMScheduler", n, 5, error);
 }
 
 static enum status schedule_steps(size_t n, struct error *error)
 {
-    return make_schedule("FlowMatchEulerDiscreteScheduler", 1000, n, false, error);
+    return make_schedule("FlowMatchEulerDiscreteScheduler", 1000, n, error);
 }
 
 static enum status coefficient_steps(size_t n, struct error *error)
 {
-    return make_schedule("FlowMatchEulerDiscreteScheduler", 1000, n, true, error);
+    struct schedule_table table = {0};
+    cJSON *config = parse_formatted("{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\"}");
+    const struct schedule_request request = {.has_num_inference_steps = true, .num_inference_steps = (int)n};
+    enum status status = schedule_table_make_f32(config, &request, true, &table, NULL, error);
+    schedule_table_free(&table);
+    cJSON_Delete(config);
+    return status;
 }
 
 /* --- Models ------------------------------------------------------------------------------- */
