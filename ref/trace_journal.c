@@ -5,9 +5,8 @@
  *
  *     8 bytes       the header's length
  *     the header    {"__metadata__": ..., tensors that are there,
- *                   a slot of 1024 bytes for each step to come: ,"unfinished.07":{... "U8", its room ...}
- * spaces
- *                   }
+ *                   a slot of 1024 bytes for each step to come, ,"unfinished.07":{... its room ...} and
+ *                   spaces, and }
  *     the data      of those tensors, then the rooms
  *
  * All of it has its final size from the beginning, so a full disk is known before the work and not after it.
@@ -122,16 +121,6 @@ void trace_journal_free(struct trace_journal *journal)
     if (journal->file >= 0) close(journal->file);
     free(journal->path);
     free(journal);
-}
-
-size_t trace_journal_steps(const struct trace_journal *journal)
-{
-    return journal->steps;
-}
-
-const char *trace_journal_file(const struct trace_journal *journal)
-{
-    return journal->path;
 }
 
 void trace_journal_remove(struct trace_journal *journal)

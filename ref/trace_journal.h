@@ -35,9 +35,6 @@ bool trace_journal_is_in_use(const char *path);
  * text of that metadata key. Where it fails the file is as it was. */
 enum status trace_journal_save(struct trace_journal *journal, const struct trace *trace, const char *resume,
     size_t steps, size_t total, struct error *error);
-/* The steps that the file holds by this process's doing; 0 where there is none. */
-size_t trace_journal_steps(const struct trace_journal *journal);
-const char *trace_journal_file(const struct trace_journal *journal); /* its path */
 /* The run has left all that it was to leave: the file goes. */
 void trace_journal_remove(struct trace_journal *journal);
 
