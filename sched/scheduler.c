@@ -136,16 +136,17 @@ static enum status refuse_entry(
     const struct scheduler *scheduler, const char *list, size_t i, double value, struct error *error)
 {
     char shown[32];
-    snprintf(shown, sizeof shown, "%g", value);
+    const char *what = isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
+    const char *question = "are sigma_min and sigma_max those of a model";
+    if (scheduler->solver->flow) question = "are shift and mu above 0";
+    if (scheduler->num_betas > 0)
+        question = "are its betas between 0 and 1, and small enough to leave something of the data";
+    if (isfinite(value)) {
+        snprintf(shown, sizeof shown, "%g", value);
+        what = shown;
+    }
     return error_input(error, "%s[%zu]: expected a number%s, got %s from this noise schedule; %s?", list, i,
-        value < 0 && isfinite(value) ? " that is not negative" : "",
-        isnan(value)          ? "NaN"
-        : isfinite(value)     ? shown
-        : signbit(value) != 0 ? "-infinity"
-                              : "infinity",
-        scheduler->solver->flow
-            ? "are shift and mu above 0"
-            : "are its betas between 0 and 1, and small enough to leave something of the data");
+        isfinite(value) ? " that is not negative" : "", what, question);
 }
 
 /* A sigma may be below 0 by rounding, as 1 - sigma of a flow is at its end, or where the caller has it so. */
