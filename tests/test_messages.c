@@ -153,6 +153,49 @@ START_TEST(noise_that_is_no_number)
 }
 END_TEST
 
+/* added_tokens.json of a tokenizer; a name that no token can have, and more tokens than there may be. */
+START_TEST(added_tokens)
+{
+    const char *model = path_in(test_folder, "model");
+    copy_folder(golden_path("models/tiny-sd"), model);
+    const char *path = path_in(model, "tokenizer/added_tokens.json"),
+               *picture = path_in(test_folder, "o.png");
+    write_bytes(path, "{\"\": 5}", strlen("{\"\": 5}"));
+    expect_failure(plumb("run '%s' --prompt x --out '%s'", model, picture), STATUS_BAD_INPUT, 1,
+        "added_tokens.json: expected a token, got an empty key", NULL);
+    enum { TOKENS = 4200, ENTRY = 32 };
+    char *text = malloc(TOKENS * ENTRY + 2), *end = text;
+    ck_assert_ptr_nonnull(text);
+    for (int i = 0; i < TOKENS; i++)
+        end += snprintf(end, ENTRY, "%s\"<t%d>\": %d", i ? ", " : "{", i, 2000 + i);
+    *end++ = '}';
+    write_bytes(path, text, (size_t)(end - text));
+    free(text);
+    expect_failure(plumb("run '%s' --prompt x --out '%s'", model, picture), STATUS_BAD_INPUT, 1,
+        "more than 4096 added tokens", NULL);
+}
+END_TEST
+
+START_TEST(more_tensors_than_a_zip_archive_has)
+{
+    enum { TENSORS = 65535 };
+    struct tensor_set *set;
+    struct error error = {""};
+    float number = 1;
+    const struct tensor tensor = {DTYPE_F32, 1, {1}, &number};
+    ck_assert_int_eq(tensor_set_create(&set, &error), STATUS_OK);
+    for (int i = 0; i < TENSORS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%d", i);
+        ck_assert_int_eq(tensor_set_append(set, name, strlen(name), &tensor, NULL, &error), STATUS_OK);
+    }
+    expect_error(tensor_set_write(set, path_in(test_folder, "many.npz"), &error), STATUS_BAD_INPUT, &error,
+        "many.npz: a .npz file is written with up to 65534 tensors: write .safetensors", NULL);
+    ck_assert_uint_eq(count_entries(test_folder), 0);
+    tensor_set_free(set);
+}
+END_TEST
+
 /* --- Saved schedulers --------------------------------------------------------------------- */
 
 /* Bytes with a right checksum that are still not what was saved: each number made too large in its turn, and
@@ -218,6 +261,8 @@ int main(void)
     tcase_add_test(all, files);
     tcase_add_test(all, texts_that_are_too_long);
     tcase_add_test(all, noise_that_is_no_number);
+    tcase_add_test(all, added_tokens);
+    tcase_add_test(all, more_tensors_than_a_zip_archive_has);
     tcase_add_test(all, saved_schedulers);
     suite_add_tcase(suite, all);
     return run_suite(suite);

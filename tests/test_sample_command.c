@@ -107,6 +107,8 @@ static const struct {
      "\"shape\": [1, 65536, 32768], \"seed\": 1}",
         "step.0.model_output: expected 2147483648 elements, got 60"},
     {"{\"scheduler\": {}, \"set_timesteps\": {}, \"shape\": [1], \"seed\": -1}", "seed: expected"},
+    {"{\"scheduler\": {}, \"set_timesteps\": {}, \"shape\": [1], \"generator\": \"dice\"}",
+        "generator: expected numpy-"},
     {"{\"scheduler\": {\"_class_name\": \"X\"}, \"set_timesteps\": {}, \"shape\": [1]}", "_class_name"},
 };
 
