@@ -86,6 +86,8 @@ REF := $(filter-out ref/main.c,$(wildcard ref/*.c))
 TEST_MAINS := $(wildcard tests/test_*.c)
 TEST_SHARED := $(filter-out $(TEST_MAINS) tests/checkkernels.c,$(wildcard tests/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_MAINS))
+# Suites that call the program's main() in forked processes, with faults in them: linked with tests/faults/.
+FAULT_TESTS := $(addprefix $(BUILD)/tests/test_faults_,memory calls)
 
 # Fuzz targets: one file each. test_fuzz_corpus calls them by names of their own; a fuzzer is linked to one of them.
 FUZZ_SHARED := tests/fuzz/fuzz_support.c tests/fuzz/scheduler_input.c tests/fuzz/mutate_json.c
@@ -181,7 +183,15 @@ $(EXAMPLES): $(BUILD)/%: %.c $(SCHED_SHARED)
 $(BUILD)/plumb: $(BUILD)/ref/main.o $(LIBS)
 	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
-$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libplumb_tests.a $(LIBS)
+$(BUILD)/tests/faults/plumb_main.o: ref/main.c $(FLAGS_STAMP)
+	$(call compile,0) -Dmain=plumb_main -include tests/faults/plumb_main.h
+$(BUILD)/tests/faults/allocations.o: ALL_CFLAGS += -fno-builtin
+FAULT_OBJECTS := $(call objects,$(wildcard tests/faults/*.c)) $(BUILD)/tests/faults/plumb_main.o
+
+$(FAULT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(FAULT_OBJECTS) $(BUILD)/libplumb_tests.a $(LIBS)
+	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -ldl -o $@
+
+$(filter-out $(FAULT_TESTS),$(TESTS)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libplumb_tests.a $(LIBS)
 	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
 
 # --- Running -------------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ static cJSON *class_as_json(const struct solver *solver)
     for (size_t i = 0; i < uses.count; i++) {
         bool ignored;
         const struct option *option = find_option(solver, uses.items[i], &ignored);
-        done = done && cJSON_AddItemToObject(defaults, uses.items[i], default_of(option));
+        done = done && json_put(defaults, uses.items[i], default_of(option));
     }
     done = done && put_names(object, "takes_and_ignores", &ignores);
     done = done && put_names(object, "refuses", &refuses);

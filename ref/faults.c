@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +19,12 @@ static _Atomic(const char *) partials[MOST_PARTIALS];
 
 static _Atomic(const char *) last_words;
 
-/* Never freed, so that a signal may walk the list at any time; one that is forgotten is used again. */
-struct mapped {
-    struct mapped *next;
-    _Atomic(uintptr_t) begin; /* 0: forgotten */
+#define MOST_MAPPED 256
+static struct mapped {
+    _Atomic(uintptr_t) begin; /* 0: free; 1, which no mapping begins at: being filled in */
     _Atomic(size_t) size;
     char path[512]; /* cut at its start where it is longer */
-};
-static _Atomic(struct mapped *) all_mapped;
+} all_mapped[MOST_MAPPED];
 
 void faults_partial(const char *path)
 {
@@ -50,32 +49,24 @@ void faults_say_at_end(const char *text)
 
 void faults_mapped(const void *address, size_t size, const char *path)
 {
-    struct mapped *mapped = atomic_load(&all_mapped);
-    uintptr_t forgotten = 0, claimed = 1; /* no address of a mapping */
-    while (mapped && !atomic_compare_exchange_strong(&mapped->begin, &forgotten, claimed)) {
-        forgotten = 0;
-        mapped = mapped->next;
+    for (int i = 0; i < MOST_MAPPED; i++) {
+        struct mapped *mapped = &all_mapped[i];
+        uintptr_t forgotten = 0;
+        if (!atomic_compare_exchange_strong(&mapped->begin, &forgotten, 1)) continue;
+        size_t length = strlen(path), room = sizeof mapped->path - 1;
+        const char *end = length > room ? path + length - room : path;
+        memcpy(mapped->path, end, strlen(end) + 1);
+        atomic_store(&mapped->size, size);
+        atomic_store(&mapped->begin, (uintptr_t)address);
+        return;
     }
-    if (!mapped) {
-        mapped = calloc(1, sizeof *mapped);
-        if (!mapped) return;
-        mapped->begin = claimed;
-        mapped->next = atomic_load(&all_mapped);
-        while (!atomic_compare_exchange_weak(&all_mapped, &mapped->next, mapped))
-            ;
-    }
-    size_t length = strlen(path), room = sizeof mapped->path - 1;
-    const char *end = length > room ? path + length - room : path;
-    memcpy(mapped->path, end, strlen(end) + 1);
-    atomic_store(&mapped->size, size);
-    atomic_store(&mapped->begin, (uintptr_t)address);
 }
 
 void faults_forget_mapped(const void *address)
 {
-    for (struct mapped *mapped = atomic_load(&all_mapped); mapped; mapped = mapped->next) {
+    for (int i = 0; i < MOST_MAPPED; i++) {
         uintptr_t begin = (uintptr_t)address;
-        if (atomic_compare_exchange_strong(&mapped->begin, &begin, 0)) return;
+        if (atomic_compare_exchange_strong(&all_mapped[i].begin, &begin, 0)) return;
     }
 }
 
@@ -140,10 +131,11 @@ static void say_last_words(void)
 static const char *file_at(const void *address)
 {
     uintptr_t at = (uintptr_t)address;
-    for (struct mapped *mapped = atomic_load(&all_mapped); mapped; mapped = mapped->next) {
-        uintptr_t begin = atomic_load(&mapped->begin);
+    for (int i = 0; i < MOST_MAPPED; i++) {
+        uintptr_t begin = atomic_load(&all_mapped[i].begin);
         /* The end of the last page belongs to the mapping, too. */
-        if (begin > 1 && at >= begin && at - begin <= atomic_load(&mapped->size)) return mapped->path;
+        if (begin > 1 && at >= begin && at - begin <= atomic_load(&all_mapped[i].size))
+            return all_mapped[i].path;
     }
     return NULL;
 }
@@ -181,8 +173,26 @@ static void on_end(int number)
     end_by(number);
 }
 
+/* Where the system has no memory or no thread for it, the OpenMP runtime says so and calls exit(). */
+static atomic_bool at_work;
+
+static void on_exit_by_a_library(void)
+{
+    if (!atomic_load(&at_work)) return;
+    remove_partials();
+    say("error: out of memory or threads: a library has ended the program, and says why above\n");
+    say_last_words();
+    _exit(STATUS_MACHINE);
+}
+
+void faults_done(void)
+{
+    atomic_store(&at_work, false);
+}
+
 void faults_handle(void)
 {
+    atomic_store(&at_work, atexit(on_exit_by_a_library) == 0);
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigaction(SIGBUS, &bus, NULL);
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};

@@ -15,8 +15,11 @@
 
 #include <stddef.h>
 
-/* From now on those signals are handled. */
+/* From now on those signals are handled, and so is a library that ends the program by exit(), as the OpenMP
+ * runtime does where memory is out: with a message and STATUS_MACHINE, and without what is half written. */
 void faults_handle(void);
+/* The program ends by itself now. */
+void faults_done(void);
 
 /* `path` is a file or a folder with all that is in it, which a commit has not named yet and which a signal
  * removes; it stays the caller's, and must stay as it is until faults_forget_partial(). Register it before it
@@ -28,8 +31,8 @@ void faults_forget_partial(const char *path);
  * it is at first: nothing. The text stays the caller's, and must stay as it is until there is another. */
 void faults_say_at_end(const char *text);
 
-/* `size` bytes at `address` are the file `path`, which is copied. Where memory is out, a fault will not name
- * it. */
+/* `size` bytes at `address` are the file `path`, which is copied. Of more than 256 at a time a fault does not
+ * name some. */
 void faults_mapped(const void *address, size_t size, const char *path);
 void faults_forget_mapped(const void *address);
 

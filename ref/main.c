@@ -60,5 +60,6 @@ int main(int argc, char **argv)
     cli_show_warnings(&invocation);
     if (status != STATUS_OK && invocation.error.message[0]) cli_show_error(&invocation);
     warnings_free(&invocation.warnings);
+    faults_done();
     return (int)status;
 }

@@ -1,7 +1,6 @@
 #include "output_file.h"
 
 #include "faults.h"
-#include "paths.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,6 @@
 #include "output_folder.h"
 
 #include "faults.h"
-#include "paths.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -53,6 +53,7 @@ static bool write_png(png_structp png, png_infop info, FILE *stream, const uint8
     int height, png_textp texts, size_t text_count)
 {
     if (setjmp(png_jmpbuf(png))) return false;
+    errno = 0;
     png_set_write_fn(png, stream, write_bytes, flush_bytes);
     png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_RGB,
         PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
@@ -84,7 +85,8 @@ static enum status write_to(FILE *stream, const char *name, const uint8_t *pixel
     enum status status = STATUS_OK;
     info = png ? png_create_info_struct(png) : NULL;
     if (!info || !write_png(png, info, stream, pixels, width, height, chunks, text_count))
-        status = error_machine(error, "%s: libpng: %s", name, failure.message);
+        status =
+            error_machine(error, "%s: libpng: %s", name, errno == ENOMEM ? "out of memory" : failure.message);
     png_destroy_write_struct(&png, &info);
     free(chunks);
     return status;

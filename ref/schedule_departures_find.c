@@ -119,17 +119,21 @@ static bool steps_differ(const struct probe *a, const struct probe *b)
 }
 
 /* Steps both as far as both can; a step that only one of them refuses differs, and ends the comparison. */
-static void compare_steps(struct scheduler *a, struct scheduler *b, struct schedule_table *table, int *orders)
+static enum status compare_steps(
+    struct scheduler *a, struct scheduler *b, struct schedule_table *table, int *orders, struct error *error)
 {
     struct probe of_a, of_b;
     for (size_t i = 0; i < table->count && i < a->num_timesteps && i < b->num_timesteps; i++) {
-        const enum status status_a = probe_step(a, i, &of_a, NULL);
-        const enum status status_b = probe_step(b, i, &of_b, NULL);
+        const enum status status_a = probe_step(a, i, &of_a, error);
+        if (status_a == STATUS_MACHINE) return status_a;
+        const enum status status_b = probe_step(b, i, &of_b, error);
+        if (status_b == STATUS_MACHINE) return status_b;
         orders[i] = a->step_order > b->step_order ? a->step_order : b->step_order;
         if ((status_a == STATUS_OK) != (status_b == STATUS_OK)) table->signs[i] |= DEPARTS_IN_STEP;
-        if (status_a != STATUS_OK || status_b != STATUS_OK) return;
+        if (status_a != STATUS_OK || status_b != STATUS_OK) return STATUS_OK;
         if (steps_differ(&of_a, &of_b)) table->signs[i] |= DEPARTS_IN_STEP;
     }
+    return STATUS_OK;
 }
 
 /* Every option of the class, given or default. */
@@ -162,8 +166,8 @@ enum status REAL_NAME(schedule_departures_find)(const cJSON *config, const struc
     if (status == STATUS_OK && !refused) {
         for (size_t i = 0; i < table->count; i++)
             table->signs[i] = (unsigned char)signs_of_tables(actual, documented, i);
-        compare_steps(actual, documented, table, orders);
-        status = whole_config(actual, &options, error);
+        status = compare_steps(actual, documented, table, orders, error);
+        if (status == STATUS_OK) status = whole_config(actual, &options, error);
         for (size_t i = 0; status == STATUS_OK && i < table->count; i++)
             table->departures[i] = departures_that_explain(options, request, table->signs[i], orders[i]);
     }

@@ -252,9 +252,13 @@ enum status schedule_explain(const cJSON *config, const struct schedule_request 
     struct error not_linear = {""};
     enum status status = scheduler_create(config, &scheduler, warnings, error);
     if (status == STATUS_OK) status = scheduler_set_timesteps(scheduler, request, NULL, error);
-    if (status == STATUS_OK &&
-        REAL_NAME(schedule_table_make)(config, request, true, &table, NULL, &not_linear) != STATUS_OK)
-        status = REAL_NAME(schedule_table_make)(config, request, false, &table, NULL, error);
+    if (status == STATUS_OK) {
+        status = REAL_NAME(schedule_table_make)(config, request, true, &table, NULL, &not_linear);
+        if (status == STATUS_BAD_INPUT)
+            status = REAL_NAME(schedule_table_make)(config, request, false, &table, NULL, error);
+        else if (status != STATUS_OK)
+            error_machine(error, "%s", not_linear.message);
+    }
     if (status == STATUS_OK) {
         struct explanation e = {out, 0, scheduler, &table, request};
         fprintf(out, "%s, %zu steps, %s arithmetic\n", scheduler_name(scheduler), table.count,

@@ -25,7 +25,7 @@ void schedule_table_free(struct schedule_table *table)
 /* --- As a table --------------------------------------------------------------------------- */
 
 /* The options that were given, but for those that tell nothing. */
-static void write_options(const cJSON *config, FILE *out)
+static enum status write_options(const cJSON *config, FILE *out, struct error *error)
 {
     const cJSON *item;
     int column = 0;
@@ -33,7 +33,8 @@ static void write_options(const cJSON *config, FILE *out)
     {
         if (item->string[0] == '_' || cJSON_IsNull(item)) continue;
         char value[64], text[160];
-        int length = snprintf(text, sizeof text, "%s=%s", item->string, json_show(item, value, sizeof value));
+        if (strcmp(json_show(item, value, sizeof value), "?") == 0) return error_memory(error, sizeof value);
+        int length = snprintf(text, sizeof text, "%s=%s", item->string, value);
         if (column > 0 && column + length > 96) {
             fputc('\n', out);
             column = 0;
@@ -41,6 +42,7 @@ static void write_options(const cJSON *config, FILE *out)
         column += fprintf(out, "  %s", text);
     }
     if (column) fputc('\n', out);
+    return STATUS_OK;
 }
 
 /* A model is asked twice at a timestep that stands twice, and a search by value finds the second. */
@@ -97,7 +99,9 @@ static enum status write_as_table(
         fprintf(out, "%s, %zu steps, init_noise_sigma %s, %s arithmetic\n", name, table->count,
             schedule_show_number(table->init_noise_sigma, table->init_noise_sigma_is_f32, false, number),
             table->is_f32 ? "diffusers" : "f64");
-        write_options(config, out);
+        status = write_options(config, out, error);
+    }
+    if (status == STATUS_OK) {
         fputc('\n', out);
         status = table_write(&cells, out, "", error);
         write_repeat_note(table, out);
@@ -146,7 +150,8 @@ static void write_json_list(FILE *out, const struct schedule_column *column, siz
 }
 
 /* The lists have Diffusers' names where it has one: `timesteps`, and `sigmas` with the last. */
-static void write_as_json(const struct schedule_table *table, const cJSON *config, FILE *out)
+static enum status write_as_json(
+    const struct schedule_table *table, const cJSON *config, FILE *out, struct error *error)
 {
     struct schedule_column columns[SCHEDULE_MOST_COLUMNS];
     size_t count = schedule_columns(table, columns);
@@ -160,6 +165,7 @@ static void write_as_json(const struct schedule_table *table, const cJSON *confi
         first = false;
         cli_write_json_string(out, item->string);
         char *text = cJSON_IsNumber(item) ? NULL : cJSON_PrintUnformatted(item);
+        if (!text && !cJSON_IsNumber(item)) return error_memory(error, 0);
         fprintf(out, ": %s", text ? text : json_show(item, value, sizeof value));
         cJSON_free(text);
     }
@@ -173,6 +179,7 @@ static void write_as_json(const struct schedule_table *table, const cJSON *confi
     fprintf(out, ",\n \"departures\": ");
     schedule_departures_write_json(table, out);
     fprintf(out, "\n}\n");
+    return STATUS_OK;
 }
 
 enum status schedule_table_write(const struct schedule_table *table, const cJSON *config,
@@ -181,7 +188,7 @@ enum status schedule_table_write(const struct schedule_table *table, const cJSON
     switch (format) {
     case SCHEDULE_AS_TABLE: return write_as_table(table, config, out, error);
     case SCHEDULE_AS_CSV: write_as_csv(table, out); break;
-    case SCHEDULE_AS_JSON: write_as_json(table, config, out); break;
+    case SCHEDULE_AS_JSON: return write_as_json(table, config, out, error);
     }
     return STATUS_OK;
 }

@@ -5,10 +5,9 @@
 #include "tokenizer_vocabulary.h"
 #include "sched/json.h"
 #include "sched/mistaken_content.h"
+#include "sched/text_file.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -197,46 +196,6 @@ done:
 
 /* --- merges.txt --------------------------------------------------------------------------- */
 
-/* The whole file, NUL-terminated and allocated. */
-static enum status read_text(const char *path, char **out, size_t *out_length, struct error *error)
-{
-    *out = NULL;
-    FILE *file = fopen(path, "rb");
-    if (!file) return error_input(error, "%s: cannot be read: %s", path, strerror(errno));
-    char *text = NULL;
-    size_t length = 0, capacity = 0, got = 0;
-    enum status status = STATUS_OK;
-    do {
-        if (capacity - length < 2) {
-            capacity = capacity ? 2 * capacity : 1 << 16;
-            char *larger = realloc(text, capacity);
-            if (!larger) {
-                status = error_memory(error, capacity);
-                break;
-            }
-            text = larger;
-        }
-        got = fread(text + length, 1, capacity - length - 1, file);
-        length += got;
-        if (length > JSON_MAX_FILE) {
-            status = error_input(
-                error, "%s: larger than %zu bytes, which no list of merges is", path, JSON_MAX_FILE);
-            break;
-        }
-    } while (got > 0);
-    if (status == STATUS_OK && ferror(file))
-        status = error_input(error, "%s: cannot be read: %s", path, strerror(errno));
-    fclose(file);
-    if (status != STATUS_OK) {
-        free(text);
-        return status;
-    }
-    text[length] = '\0';
-    *out = text;
-    *out_length = length;
-    return STATUS_OK;
-}
-
 /* One line, "left right": text[length] without its end of line. */
 static enum status read_merge(const struct vocabulary *vocabulary, const char *text, size_t length,
     struct merge *merge, struct error *error)
@@ -318,7 +277,8 @@ enum status vocabulary_open(
     char *text = NULL;
     size_t length = 0;
     enum status status = read_vocab(vocab_path, vocabulary, error);
-    if (status == STATUS_OK) status = read_text(merges_path, &text, &length, error);
+    if (status == STATUS_OK)
+        status = text_file_read(merges_path, JSON_MAX_FILE, "list of merges", &text, &length, error);
     if (status == STATUS_OK)
         status = error_prefix(error, parse_merges(text, length, vocabulary, error), "%s: ", merges_path);
     free(text);

@@ -1,6 +1,8 @@
 #include "error.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,35 @@ enum status error_machine(struct error *error, const char *format, ...)
 void error_write_memory(struct error *error, size_t bytes)
 {
     error_machine(error, "out of memory (asked for %zu bytes)", bytes);
+}
+
+static bool path_is_at_fault(int system_error)
+{
+    switch (system_error) {
+    case ENOENT:
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ENOTEMPTY:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EXDEV:
+    case EINVAL:
+    case ENODEV:
+    case ENXIO:
+    case ETXTBSY: return true;
+    default: return false;
+    }
+}
+
+enum status error_file(struct error *error, const char *path, const char *what, int system_error)
+{
+    if (path_is_at_fault(system_error))
+        return error_input(error, "%s: %s: %s", path, what, strerror(system_error));
+    return error_machine(error, "%s: %s: %s", path, what, strerror(system_error));
 }
 
 enum status error_prefix(struct error *error, enum status status, const char *format, ...)

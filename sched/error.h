@@ -35,6 +35,10 @@ static inline enum status error_memory(struct error *error, size_t bytes)
     return STATUS_MACHINE;
 }
 
+/* "PATH: WHAT: the system's words". STATUS_BAD_INPUT where the path is at fault (there is no such folder, it
+ * may not be written), STATUS_MACHINE where the machine is (disk full, an I/O error, out of memory). */
+enum status error_file(struct error *error, const char *path, const char *what, int system_error);
+
 /* Puts text in front of a message: error_prefix(e, "%s: ", path) turns "a[1]: expected ..." into "path: a[1]:
  * ...". Does nothing when `status` is STATUS_OK; returns `status`, so that it can end a function. */
 enum status error_prefix(struct error *error, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);

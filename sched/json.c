@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include "mistaken_content.h"
+#include "text_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -95,8 +96,11 @@ enum status json_parse(const char *text, size_t length, const char *name, cJSON 
     if (status == STATUS_OK) {
         const char *end = copy;
         char reason[80];
+        errno = 0;
         value = cJSON_ParseWithLengthOpts(copy, length + 1, &end, true);
-        if (!value)
+        if (!value && errno == ENOMEM) /* cJSON has one answer to both */
+            status = error_memory(error, length);
+        else if (!value)
             status = error_input(error, "not valid JSON at line %zu%s", line_of(copy, end),
                 explain_json(copy, length, end, reason, sizeof reason));
     }
@@ -113,35 +117,19 @@ enum status json_parse(const char *text, size_t length, const char *name, cJSON 
 enum status json_read_file(const char *path, cJSON **out, struct error *error)
 {
     *out = NULL;
-    FILE *file = fopen(path, "rb");
-    if (!file) return error_input(error, "%s: cannot be read: %s", path, strerror(errno));
-    char *text = NULL;
-    size_t length = 0, capacity = 0;
-    enum status status = STATUS_OK;
-    for (;;) {
-        if (length == capacity) {
-            capacity = capacity ? 2 * capacity : 4096;
-            char *larger = realloc(text, capacity);
-            if (!larger) {
-                status = error_memory(error, capacity);
-                break;
-            }
-            text = larger;
-        }
-        size_t got = fread(text + length, 1, capacity - length, file);
-        length += got;
-        if (got == 0) break;
-        if (length > JSON_MAX_FILE) {
-            status = error_input(error, "%s: larger than %zu bytes, which no config is", path, JSON_MAX_FILE);
-            break;
-        }
-    }
-    if (status == STATUS_OK && ferror(file))
-        status = error_input(error, "%s: cannot be read: %s", path, strerror(errno));
-    fclose(file);
+    char *text;
+    size_t length;
+    enum status status = text_file_read(path, JSON_MAX_FILE, "config", &text, &length, error);
     if (status == STATUS_OK) status = json_parse(text, length, path, out, error);
     free(text);
     return status;
+}
+
+bool json_put(cJSON *object, const char *key, cJSON *item)
+{
+    if (item && cJSON_AddItemToObject(object, key, item)) return true;
+    cJSON_Delete(item);
+    return false;
 }
 
 const char *json_show(const cJSON *value, char *buffer, size_t size)
@@ -150,6 +138,9 @@ const char *json_show(const cJSON *value, char *buffer, size_t size)
         snprintf(buffer, size, "%sInfinity", value->valuedouble < 0 ? "-" : "");
         return buffer;
     }
+    /* Most values fit, and then no memory is needed; the slack is cJSON's for numbers. */
+    if (size > 32 && cJSON_PrintPreallocated((cJSON *)(uintptr_t)value, buffer, (int)size - 5, false))
+        return buffer;
     char *text = cJSON_PrintUnformatted(value);
     snprintf(buffer, size, "%s", text ? text : "?");
     if (text && strlen(text) >= size && size > 4) memcpy(buffer + size - 4, "...", 4);

@@ -26,7 +26,12 @@ enum status json_parse(const char *text, size_t length, const char *name, cJSON 
 #define JSON_MAX_FILE ((size_t)64 << 20)
 enum status json_read_file(const char *path, cJSON **out, struct error *error);
 
-/* A short rendering of a value for messages ("got ..."); cut to the buffer. Returns `buffer`. */
+/* Puts `item`, which it takes, under a key of the object. False where memory is out, or was for `item`, which
+ * is then NULL: the item is freed. */
+bool json_put(cJSON *object, const char *key, cJSON *item);
+
+/* A short rendering of a value for messages ("got ..."); cut to the buffer. "?" where memory is out, which
+ * only a value that is cut needs. Returns `buffer`. */
 const char *json_show(const cJSON *value, char *buffer, size_t size);
 
 enum status json_get_int(const cJSON *object, const char *key, int64_t minimum, int64_t maximum,

@@ -1,0 +1,64 @@
+#include "fault_suite.h"
+
+#include "kernels/cpu.h"
+#include "ref/library_threads.h"
+#include "tests/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST = 12, OTHERS = 12 };
+
+static bool tries_all(void)
+{
+    const char *wanted = getenv("PLUMB_FAULTS");
+    return wanted && strcmp(wanted, "all") == 0;
+}
+
+void sweep_all(const struct fault_command *command, struct fault_plan *plan, struct sweep_counts *counts)
+{
+    const char *only = getenv("PLUMB_FAULTS_OF"); /* for whoever looks for one fault */
+    if (only && !strstr(command->arguments, only)) return;
+    struct sweep sweep;
+    sweep_begin(&sweep, command, plan);
+    size_t stride = tries_all() || sweep.points <= FIRST + OTHERS ? 1 : (sweep.points - FIRST) / OTHERS;
+    for (plan->at = 1; plan->at <= sweep.points; plan->at += plan->at < FIRST ? 1 : stride)
+        sweep_run(&sweep, plan, plan->at % 2);
+    counts->commands++;
+    counts->points += sweep.points;
+    counts->made += sweep.made;
+    counts->failed += sweep.failed;
+    counts->went_on += sweep.went_on;
+    counts->wrong += sweep.wrong;
+    sweep_end(&sweep);
+}
+
+void sweep_report(const char *what, const struct sweep_counts *counts)
+{
+    printf("%s: %zu of %zu points of %zu commands: %zu ended with a message and status 3, %zu did without, "
+           "%zu wrong\n",
+        what, counts->made, counts->points, counts->commands, counts->failed, counts->went_on, counts->wrong);
+    ck_assert_uint_gt(counts->made, 0);
+    ck_assert_uint_eq(counts->wrong, 0);
+}
+
+void fault_suite_start(char **argv)
+{
+    const char *core = kernels_common_blas_core();
+    if (core && !getenv("OPENBLAS_CORETYPE")) {
+        setenv("OPENBLAS_CORETYPE", core, 1);
+        unsetenv("OPENBLAS_NUM_THREADS"), unsetenv("OMP_WAIT_POLICY");
+    }
+    library_threads_settle(argv);
+}
+
+TCase *fault_suite_case(Suite *suite, const char *name)
+{
+    const double hours = 6; /* for all points; each run has its own limit */
+    TCase *tcase = tcase_create(name);
+    tcase_add_checked_fixture(tcase, make_test_folder, drop_program_folder);
+    tcase_set_timeout(tcase, hours * 3600);
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}

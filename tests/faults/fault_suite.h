@@ -1,0 +1,24 @@
+/* What the suites of faults share: how many points of a command are tried, and the line that says how it
+ * went. */
+#ifndef TESTS_FAULTS_FAULT_SUITE_H
+#define TESTS_FAULTS_FAULT_SUITE_H
+
+#include "fault_run.h"
+#include "tests/file_support.h"
+
+struct sweep_counts {
+    size_t commands, points, made, failed, went_on, wrong;
+};
+
+/* Tries points of the command: each of them where PLUMB_FAULTS is "all", else the first few and some of the
+ * others, at even distances. */
+void sweep_all(const struct fault_command *command, struct fault_plan *plan, struct sweep_counts *counts);
+/* Prints the line; fails the test where something was wrong. */
+void sweep_report(const char *what, const struct sweep_counts *counts);
+
+/* To be called first in main(): starts the program anew where OpenBLAS has not yet been told to use one
+ * thread and the kernels that plumb uses, since plumb would start itself anew. */
+void fault_suite_start(char **argv);
+TCase *fault_suite_case(Suite *suite, const char *name);
+
+#endif
