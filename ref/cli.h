@@ -22,6 +22,7 @@ struct invocation {
     int argc; /* argv[0] is the command's name */
     char **argv;
     FILE *out;              /* results: standard output */
+    bool out_is_seen;       /* `out` is a terminal: colours may be used */
     FILE *messages;         /* progress and remarks: standard error */
     bool messages_are_seen; /* `messages` is a terminal: progress may be shown */
     struct warnings warnings;

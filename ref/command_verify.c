@@ -240,7 +240,7 @@ static enum status show(
         .call = call,
     };
     const struct verify_table_options table = {
-        .all = arguments->all, .coloured = verify_may_colour(invocation->out)};
+        .all = arguments->all, .coloured = verify_may_colour(invocation->out_is_seen)};
     enum status status = arguments->format == 0 ? verify_write_table(&report, &table, invocation->out, error)
                                                 : verify_write_json(&report, invocation->out, error);
     if (status == STATUS_OK && arguments->html) status = write_page(&report, arguments->html, work, error);

@@ -195,7 +195,7 @@ void faults_handle(void)
     atomic_store(&at_work, atexit(on_exit_by_a_library) == 0);
     struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigaction(SIGBUS, &bus, NULL);
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct sigaction action = {.sa_handler = on_end}, before;
         /* What the caller has switched off (nohup) stays so. */

@@ -1,6 +1,7 @@
 #include "output_file.h"
 
 #include "faults.h"
+#include "output_stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,10 +29,23 @@ static char *follow_link(const char *path)
     return target ? target : strdup(path);
 }
 
+/* A stream onto the descriptor, which is closed where there is no memory for one. */
+static enum status open_stream(struct output_file *file, struct error *error)
+{
+    file->sink = output_stream_open(file->descriptor);
+    if (file->sink) {
+        file->stream = output_stream_file(file->sink);
+        return STATUS_OK;
+    }
+    close(file->descriptor);
+    return error_file(error, file->path, "cannot be written", ENOMEM);
+}
+
 static enum status open_special(struct output_file *file, struct error *error)
 {
-    file->stream = fopen(file->path, "wb");
-    return file->stream ? STATUS_OK : error_file(error, file->path, "cannot be written", errno);
+    file->descriptor = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file->descriptor < 0) return error_file(error, file->path, "cannot be written", errno);
+    return open_stream(file, error);
 }
 
 /* Refuses what rename() would let pass or would say too late: a folder, and a file that is there and
@@ -60,17 +74,19 @@ static enum status open_temporary(struct output_file *file, struct error *error)
         if (descriptor < 0) faults_forget_partial(file->temporary_path);
         if (descriptor < 0 && errno != EEXIST) break;
     }
-    if (descriptor >= 0) file->stream = fdopen(descriptor, "wb");
-    if (file->stream) return STATUS_OK;
-    int system_error = errno;
-    if (descriptor >= 0) {
-        close(descriptor);
-        unlink(file->temporary_path);
-        faults_forget_partial(file->temporary_path);
+    enum status status = STATUS_OK;
+    file->descriptor = descriptor;
+    if (descriptor < 0) {
+        status = error_file(error, file->path, "cannot be written", errno);
+    } else {
+        status = open_stream(file, error);
+        if (status != STATUS_OK) unlink(file->temporary_path);
     }
-    free(file->temporary_path); /* there is no file of that name which is ours to remove */
+    if (status == STATUS_OK) return STATUS_OK;
+    faults_forget_partial(file->temporary_path);
+    free(file->temporary_path); /* there is no file of that name any more which is ours to remove */
     file->temporary_path = NULL;
-    return error_file(error, file->path, "cannot be written", system_error);
+    return status;
 }
 
 enum status output_file_open(struct output_file *file, const char *path, struct error *error)
@@ -104,28 +120,23 @@ static void sync_folder_of(const char *path)
     free(copy);
 }
 
-/* Why an earlier write to a file failed, which its stream has not kept: the file is to be thrown away, so a
- * further write may ask. The first may still find a little room. */
-static int ask_again(int descriptor)
+/* 0, or why it failed. */
+static int sync_to_disk(int descriptor)
 {
-    static const char block[1 << 16];
-    for (int i = 0; i < 2; i++)
-        if (write(descriptor, block, sizeof block) < 0) return errno;
-    return EIO;
+    while (fsync(descriptor) != 0)
+        if (errno != EINTR) return errno;
+    return 0;
 }
 
 enum status output_file_commit(struct output_file *file, struct error *error)
 {
     bool temporary = file->temporary_path != NULL;
-    int system_error = 0;
-    if (fflush(file->stream) != 0)
-        system_error = errno;
-    else if (ferror(file->stream))
-        system_error = temporary ? ask_again(fileno(file->stream)) : EIO;
-    else if (temporary && fsync(fileno(file->stream)) != 0)
-        system_error = errno;
-    if (fclose(file->stream) != 0 && system_error == 0) system_error = errno;
-    file->stream = NULL;
+    int system_error = output_stream_finish(file->sink);
+    if (system_error == 0 && temporary) system_error = sync_to_disk(file->descriptor);
+    output_stream_close(file->sink);
+    file->sink = NULL;
+    /* Linux has closed the file even where a signal came in between. */
+    if (close(file->descriptor) != 0 && errno != EINTR && system_error == 0) system_error = errno;
     if (system_error == 0 && temporary && rename(file->temporary_path, file->path) != 0) system_error = errno;
 
     enum status status = STATUS_OK;
@@ -143,7 +154,10 @@ enum status output_file_commit(struct output_file *file, struct error *error)
 
 void output_file_abandon(struct output_file *file)
 {
-    if (file->stream) fclose(file->stream);
+    if (file->sink) {
+        output_stream_close(file->sink);
+        close(file->descriptor);
+    }
     if (file->temporary_path) unlink(file->temporary_path);
     faults_forget_partial(file->temporary_path);
     free(file->temporary_path);

@@ -17,6 +17,8 @@
 struct output_file {
     FILE *stream; /* write here; errors are gathered until the end */
     char *path, *temporary_path;
+    int descriptor; /* of the file that is written */
+    struct output_stream *sink;
 };
 
 /* Whether the path is no regular file (nor a place for one): a device, a pipe, /dev/stdout. */

@@ -295,12 +295,15 @@ static char *make_header(
 }
 
 /* Takes the disk's room for the whole file, or at least gives it its size. Returns the system's error. */
-static int extend(FILE *stream, uint64_t size)
+static int extend(const struct output_file *file, uint64_t size)
 {
-    if (fflush(stream) != 0) return errno;
-    if (fallocate(fileno(stream), 0, 0, (off_t)size) == 0) return 0;
-    if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
-    return ftruncate(fileno(stream), (off_t)size) == 0 ? 0 : errno;
+    if (fflush(file->stream) != 0) return errno;
+    while (fallocate(file->descriptor, 0, 0, (off_t)size) != 0) {
+        if (errno == EINTR) continue;
+        if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+        return ftruncate(file->descriptor, (off_t)size) == 0 ? 0 : errno;
+    }
+    return 0;
 }
 
 static enum status write_anew(struct trace_journal *journal, const struct group *group, const char *resume,
@@ -324,7 +327,7 @@ static enum status write_anew(struct trace_journal *journal, const struct group 
         write_group(&(struct sink){.stream = file.stream}, group, 0);
         int failed = ferror(file.stream)
                          ? 0
-                         : extend(file.stream, next.data_at + next.rooms_at + next.rooms * next.room);
+                         : extend(&file, next.data_at + next.rooms_at + next.rooms * next.room);
         status = failed ? error_file(error, journal->path, "cannot be written", failed)
                         : output_file_commit(&file, error);
     }

@@ -23,11 +23,11 @@ struct verify_report {
 extern const char verify_report_help[];
 
 /* Every row with `all`; else what is rounding, in a line for each stage. Colour (terminal control sequences)
- * only where `coloured`; verify_may_colour() says whether a stream is a terminal that wants it. */
+ * only where `coloured`; verify_may_colour() says whether the person wants it of a stream that is a terminal. */
 struct verify_table_options {
     bool all, coloured;
 };
-bool verify_may_colour(FILE *out);
+bool verify_may_colour(bool is_terminal);
 enum status verify_write_table(const struct verify_report *report, const struct verify_table_options *options,
     FILE *out, struct error *error);
 

@@ -11,18 +11,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FOLDED 3       /* so many rounding tensors of a stage are shown by themselves, more are folded */
 #define SHOWN_NAMES 12 /* reasons, and names that are none of ours */
 #define SHOWN_BAD 12   /* tensors of a stage that are not rounding and are shown */
 #define LINE_WIDTH 100 /* of the conclusion's paragraphs */
 
-bool verify_may_colour(FILE *out)
+bool verify_may_colour(bool is_terminal)
 {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     if (no_colour && *no_colour) return false; /* no-color.org */
-    return isatty(fileno(out)) && !(terminal && strcmp(terminal, "dumb") == 0);
+    return is_terminal && !(terminal && strcmp(terminal, "dumb") == 0);
 }
 
 static const char *verdict_colour(enum verify_verdict verdict)

@@ -144,10 +144,11 @@ static void leave(void *memory)
     atomic_flag_clear(&ledger_in_use);
 }
 
-/* OpenBLAS and the OpenMP runtime keep theirs until the process ends, and so does stdout its buffer. */
+/* OpenBLAS, the OpenMP runtime and the loader (for thread-local variables) keep theirs until the process
+ * ends, and so does stdout its buffer. */
 static bool is_kept(const struct ledger_entry *entry, const char *module)
 {
-    static const char *const keepers[] = {"libopenblas", "libgomp", "libomp", "libgfortran"};
+    static const char *const keepers[] = {"libopenblas", "libgomp", "libomp", "libgfortran", "ld-linux"};
     for (size_t i = 0; i < sizeof keepers / sizeof *keepers; i++)
         if (strncmp(module, keepers[i], strlen(keepers[i])) == 0) return true;
     return entry->memory == (uintptr_t)stdout->_IO_buf_base;

@@ -40,7 +40,7 @@ const struct fault_command fault_commands[] = {
     {"compare " TRACES "sd-ddim5.safetensors " TRACES "sd-ddim5-torchgen.safetensors --heatmap @h.png", NULL,
         false},
     {"compare " TRACES "sd-ddim5.safetensors " TRACES "sd-ddim5.safetensors --format json", NULL, false},
-    {"compare -a.npz -b", "run " SD " " SMALL "--trace @a.npz", false},
+    {"compare -a.npz -a.npz", "run " SD " " SMALL "--trace @a.npz", false},
     {"verify " SD " " TRACES "sd-ddim5.safetensors --threads 1", NULL, false},
     {"verify " SD " golden/faults/sd-pndm6-no-scaling-factor.safetensors --threads 1 --html @v.html", NULL,
         false},
@@ -69,7 +69,7 @@ const struct fault_command fault_commands[] = {
     /* Mistakes are told under faults, too. */
     {"run " SD " --promt fox", NULL, false},
     {"schedule DDIMM --set timestep_spacng=trailing", NULL, false},
-    {"run golden --prompt fox", NULL, false},
+    {"run golden --prompt fox --out @o.png", NULL, false},
     {0},
 };
 const size_t fault_command_count = sizeof fault_commands / sizeof *fault_commands - 1;

@@ -1,6 +1,8 @@
 #include "fault_run.h"
 
 #include "plumb_main.h"
+#include "ref/paths.h"
+#include "ref/trace_journal.h"
 #include "tests/file_support.h"
 
 #include <dirent.h>
@@ -134,6 +136,7 @@ static void put_back(const struct fault_command *command, bool old_outputs)
         if (!strchr("@+", *word)) continue;
         const char *path = path_in(test_folder, "%s", word + 1);
         remove_entry(path);
+        remove_entry(path_in(test_folder, "%s" JOURNAL_ENDING, word + 1));
         if (*word == '@' && old_outputs) write_bytes(path, "old\n", 4);
     }
 }
@@ -222,6 +225,16 @@ static bool is_one_error(const char *text)
     return said && (said == text || said[-1] == '\n') && strchr(said, '\n') == said + strlen(said) - 1;
 }
 
+/* A run that is interrupted keeps its finished steps, in a file that can be read. */
+static bool is_sound_journal(const char *name)
+{
+    struct tensor_set *set = NULL;
+    bool sound = path_ends_with(name, JOURNAL_ENDING) &&
+                 tensor_set_open(path_in(test_folder, "%s", name), &set, NULL) == STATUS_OK;
+    tensor_set_free(set);
+    return sound;
+}
+
 /* Each entry as it was, or as it is to be; and none is gone. */
 static void judge_folder(
     struct sweep *sweep, const struct fault_plan *plan, const struct folder_state *before)
@@ -229,7 +242,8 @@ static void judge_folder(
     struct folder_state after;
     read_state(&after);
     for (size_t i = 0; i < after.count; i++)
-        if (!holds(before, &after.entries[i]) && !holds(&sweep->whole, &after.entries[i]))
+        if (!holds(before, &after.entries[i]) && !holds(&sweep->whole, &after.entries[i]) &&
+            !is_sound_journal(after.entries[i].name))
             complain(sweep, plan, "left behind or not whole: ", after.entries[i].name);
     for (size_t i = 0; i < before->count; i++)
         if (!find_entry(&after, before->entries[i].name))

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST = 12, OTHERS = 12 };
-
-static bool tries_all(void)
+/* PLUMB_FAULTS: so many points of each command and kind, or "all". */
+static size_t wanted_points(void)
 {
+    const size_t usual = 16;
     const char *wanted = getenv("PLUMB_FAULTS");
-    return wanted && strcmp(wanted, "all") == 0;
+    if (!wanted || !*wanted) return usual;
+    return strcmp(wanted, "all") == 0 ? SIZE_MAX : strtoul(wanted, NULL, 10);
 }
 
 void sweep_all(const struct fault_command *command, struct fault_plan *plan, struct sweep_counts *counts)
@@ -22,8 +23,9 @@ void sweep_all(const struct fault_command *command, struct fault_plan *plan, str
     if (only && !strstr(command->arguments, only)) return;
     struct sweep sweep;
     sweep_begin(&sweep, command, plan);
-    size_t stride = tries_all() || sweep.points <= FIRST + OTHERS ? 1 : (sweep.points - FIRST) / OTHERS;
-    for (plan->at = 1; plan->at <= sweep.points; plan->at += plan->at < FIRST ? 1 : stride)
+    const size_t wanted = wanted_points(), first = wanted / 2;
+    const size_t stride = sweep.points <= wanted ? 1 : (sweep.points - first) / (wanted - first);
+    for (plan->at = 1; plan->at <= sweep.points; plan->at += plan->at < first ? 1 : stride)
         sweep_run(&sweep, plan, plan->at % 2);
     counts->commands++;
     counts->points += sweep.points;

@@ -10,8 +10,8 @@ struct sweep_counts {
     size_t commands, points, made, failed, went_on, wrong;
 };
 
-/* Tries points of the command: each of them where PLUMB_FAULTS is "all", else the first few and some of the
- * others, at even distances. */
+/* Tries 16 points of the command, the first ones and others at even distances; of the variable PLUMB_FAULTS
+ * the environment may say another number, or "all". */
 void sweep_all(const struct fault_command *command, struct fault_plan *plan, struct sweep_counts *counts);
 /* Prints the line; fails the test where something was wrong. */
 void sweep_report(const char *what, const struct sweep_counts *counts);
