@@ -103,8 +103,10 @@ void bench_scheduler_measure(const char *class_name, struct bench_meter *meter,
         struct bench_task creating = {create, &run, 0, 1}, stepping = {step, &run, 0, result->bytes};
         result->create_seconds = bench_measure(meter, &one_thread, &creating).seconds;
         step(&run);
-        const size_t kept = scheduler_memory(run.scheduler) / (SIZE * sizeof(float)); /* but for tables */
-        stepping.bytes = result->bytes += (double)(kept * SIZE * sizeof(float));
+        if (run.status == STATUS_OK) {
+            const size_t kept = scheduler_memory(run.scheduler) / (SIZE * sizeof(float)); /* but for tables */
+            stepping.bytes = result->bytes += (double)(kept * SIZE * sizeof(float));
+        }
         if (run.status == STATUS_OK) result->step = bench_measure(meter, &one_thread, &stepping);
     }
     kernels_set_threads(timing->threads);

@@ -108,6 +108,11 @@ static void remove_all(int parent, const char *name, int depth)
     unlinkat(parent, name, AT_REMOVEDIR);
 }
 
+void faults_remove(const char *path)
+{
+    remove_all(AT_FDCWD, path, 0);
+}
+
 static void remove_partials(void)
 {
     for (int i = 0; i < MOST_PARTIALS; i++) {

@@ -26,6 +26,8 @@ void faults_done(void);
  * is made. Of more than 64 at a time some are not removed. */
 void faults_partial(const char *path);
 void faults_forget_partial(const char *path);
+/* Removes a file, or a folder with all that is in it, and asks for no memory. */
+void faults_remove(const char *path);
 
 /* What is said, before it ends the program, by a signal that does: what was kept and how to go on. NULL, as
  * it is at first: nothing. The text stays the caller's, and must stay as it is until there is another. */

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -145,10 +146,10 @@ static enum status count_weights(
 
 static bool is_there(const struct checkpoint *checkpoint, const char *component, const char *file)
 {
-    char *path = checkpoint_path(checkpoint, component, file);
-    bool there = path && access(path, F_OK) == 0;
-    free(path);
-    return there;
+    char path[PATH_MAX]; /* the system takes no longer one */
+    int length = snprintf(
+        path, sizeof path, "%s/%s%s%s", checkpoint->folder, component, file ? "/" : "", file ? file : "");
+    return length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0;
 }
 
 /* Looks at component `kind`, whatever model_index.json says of it. */
@@ -163,15 +164,16 @@ static void inspect_component(struct inspection *inspection, size_t kind, const 
 }
 
 /* A folder without model_index.json: the components that lie in it; or, where it is a component's own folder
- * (`unet/`), that one. False where there is none. */
-static bool inspect_loose(struct inspection *inspection, const char *folder, const char *variant)
+ * (`unet/`), that one. There may be none. */
+static enum status inspect_loose(
+    struct inspection *inspection, const char *folder, const char *variant, struct error *error)
 {
     struct checkpoint *checkpoint = &inspection->checkpoint;
     checkpoint->folder = strdup(folder);
-    if (!checkpoint->folder) return false;
+    if (!checkpoint->folder) return error_memory(error, strlen(folder) + 1);
     for (size_t i = 0; i < INSPECTED_COMPONENTS; i++)
         if (is_there(checkpoint, kinds[i].name, kinds[i].config)) inspect_component(inspection, i, variant);
-    if (inspection->count > 0) return true;
+    if (inspection->count > 0) return STATUS_OK;
 
     char *folder_end = checkpoint->folder + strlen(checkpoint->folder);
     while (folder_end > checkpoint->folder + 1 && folder_end[-1] == '/') *--folder_end = '\0';
@@ -179,13 +181,13 @@ static bool inspect_loose(struct inspection *inspection, const char *folder, con
     snprintf(name, sizeof name, "%s", path_base_name(checkpoint->folder));
     char *slash = strrchr(checkpoint->folder, '/');
     char *parent = slash ? strndup(checkpoint->folder, (size_t)(slash - checkpoint->folder)) : strdup(".");
-    if (!parent) return false;
+    if (!parent) return error_memory(error, strlen(checkpoint->folder));
     free(checkpoint->folder);
     checkpoint->folder = parent;
     for (size_t i = 0; i < INSPECTED_COMPONENTS; i++)
         if (strcmp(name, kinds[i].name) == 0 && is_there(checkpoint, kinds[i].name, kinds[i].config))
             inspect_component(inspection, i, variant);
-    return inspection->count > 0;
+    return STATUS_OK;
 }
 
 enum status inspection_make(const char *folder, const char *variant, struct inspection *inspection,
@@ -194,8 +196,10 @@ enum status inspection_make(const char *folder, const char *variant, struct insp
     *inspection = (struct inspection){.warnings = warnings};
     struct checkpoint bare = {.folder = (char *)(uintptr_t)folder};
     if (!is_there(&bare, "model_index.json", NULL)) {
-        if (inspect_loose(inspection, folder, variant)) return STATUS_OK;
+        enum status status = inspect_loose(inspection, folder, variant, error);
+        if (status == STATUS_OK && inspection->count > 0) return STATUS_OK;
         inspection_close(inspection);
+        if (status != STATUS_OK) return status;
         return checkpoint_open(
             folder, &inspection->checkpoint, error); /* it says what the folder is instead */
     }

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,16 +82,8 @@ enum status output_folder_name(const struct output_folder *folder, enum status s
     return error_prefix(error, status, "%s", folder->path);
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
-{
-    (void)info, (void)kind, (void)place;
-    (void)remove(path);
-    return 0;
-}
-
 void output_folder_abandon(struct output_folder *folder)
 {
-    const int descriptors = 8; /* that the walk may hold; deeper folders are opened again */
-    if (folder->partial) (void)nftw(folder->partial, remove_entry, descriptors, FTW_DEPTH | FTW_PHYS);
+    if (folder->partial) faults_remove(folder->partial);
     forget(folder);
 }

@@ -194,7 +194,7 @@ enum status png_read(const char *path, struct picture *picture, struct error *er
 {
     *picture = (struct picture){0};
     FILE *stream = fopen(path, "rb");
-    if (!stream) return error_input(error, "%s: cannot be read: %s", path, strerror(errno));
+    if (!stream) return error_file(error, path, "cannot be read", errno);
     struct failure failure = {"out of memory"};
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;

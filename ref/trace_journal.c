@@ -325,9 +325,8 @@ static enum status write_anew(struct trace_journal *journal, const struct group 
         fwrite(size, 1, sizeof size, file.stream);
         fwrite(header, 1, length, file.stream);
         write_group(&(struct sink){.stream = file.stream}, group, 0);
-        int failed = ferror(file.stream)
-                         ? 0
-                         : extend(&file, next.data_at + next.rooms_at + next.rooms * next.room);
+        int failed =
+            ferror(file.stream) ? 0 : extend(&file, next.data_at + next.rooms_at + next.rooms * next.room);
         status = failed ? error_file(error, journal->path, "cannot be written", failed)
                         : output_file_commit(&file, error);
     }

@@ -1,9 +1,9 @@
 /*
- * Each write and each read that a command makes fails, in each way that it can: the disk is full, the quota is
- * used up, an I/O error, part of it only, a signal in between. The command says so, names the file and ends
- * with status 3, or goes on to the same outcome; what was there before is there unchanged, and nothing is left
- * that is not whole. `make faults` fails every single one; here they are the first of each command and kind,
- * and some of the others.
+ * Each write and each read that a command makes fails, in each way that it can: the disk is full, the quota
+ * is used up, an I/O error, part of it only, a signal in between. The command says so, names the file and
+ * ends with status 3, or goes on to the same outcome; what was there before is there unchanged, and nothing
+ * is left that is not whole. `make faults` fails every single one; here they are the first of each command
+ * and kind, and some of the others.
  */
 #include "faults/fault_commands.h"
 #include "faults/fault_suite.h"
@@ -30,12 +30,14 @@ static const struct way {
 START_TEST(calls_fail)
 {
     if (!injection_catches_calls()) {
-        if (_i == 0) printf("faults of calls: skipped, this system has no seccomp filters to catch them with\n");
+        if (_i == 0)
+            printf("faults of calls: skipped, this system has no seccomp filters to catch them with\n");
         return;
     }
     struct fault_plan plan = ways[_i].plan;
     struct sweep_counts counts = {0};
-    for (size_t i = 0; i < fault_command_count; i++) sweep_all(&fault_commands[i], &plan, &counts);
+    for (size_t i = 0; i < fault_command_count; i++)
+        sweep_all(&fault_commands[i], i + (size_t)_i, &plan, &counts);
     sweep_report(ways[_i].name, &counts);
 }
 END_TEST

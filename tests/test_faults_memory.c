@@ -7,16 +7,17 @@
 #include "faults/fault_commands.h"
 #include "faults/fault_suite.h"
 
-static void fail_allocations(const struct fault_command *command, bool lasting, struct sweep_counts *counts)
+static void fail_allocations(
+    const struct fault_command *command, size_t turn, bool lasting, struct sweep_counts *counts)
 {
     struct fault_plan plan = {.point = POINT_ALLOCATION, .lasting = lasting};
-    sweep_all(command, &plan, counts);
+    sweep_all(command, turn, &plan, counts);
 }
 
 START_TEST(one_allocation_fails)
 {
     struct sweep_counts counts = {0};
-    for (size_t i = 0; i < fault_command_count; i++) fail_allocations(&fault_commands[i], false, &counts);
+    for (size_t i = 0; i < fault_command_count; i++) fail_allocations(&fault_commands[i], i, false, &counts);
     sweep_report("one allocation finds no memory", &counts);
 }
 END_TEST
@@ -24,7 +25,8 @@ END_TEST
 START_TEST(all_further_allocations_fail)
 {
     struct sweep_counts counts = {0};
-    for (size_t i = 0; i < fault_command_count; i++) fail_allocations(&fault_commands[i], true, &counts);
+    for (size_t i = 0; i < fault_command_count; i++)
+        fail_allocations(&fault_commands[i], i + 1, true, &counts);
     sweep_report("no allocation finds memory from one on", &counts);
 }
 END_TEST
@@ -36,7 +38,7 @@ START_TEST(allocations_of_each_class_and_case_fail)
     size_t count = fault_commands_of_classes(commands, ROOM);
     count += fault_commands_of_cases(commands + count, ROOM - count);
     struct sweep_counts counts = {0};
-    for (size_t i = 0; i < count; i++) fail_allocations(&commands[i], i % 2, &counts);
+    for (size_t i = 0; i < count; i++) fail_allocations(&commands[i], i + 2, i % 2, &counts);
     fault_commands_free(commands, count);
     sweep_report("an allocation of a scheduler finds no memory", &counts);
 }

@@ -16,6 +16,7 @@ struct fault_command {
     const char *arguments; /* without "plumb" */
     const char *inputs;    /* another command, which makes this one's inputs; NULL: it needs none */
     bool varies;           /* what it prints is not the same in every run: times, the machine's state */
+    bool is_long;          /* it measures, and asks for memory a million times: some points are enough */
 };
 
 /* The outcome of one run. */

@@ -8,22 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* PLUMB_FAULTS: so many points of each command and kind, or "all". */
-static size_t wanted_points(void)
+enum { USUAL_POINTS = 6, TURNS = 3, MANY_POINTS = 64 };
+
+static const char *wish(const char *variable)
 {
-    const size_t usual = 16;
-    const char *wanted = getenv("PLUMB_FAULTS");
-    if (!wanted || !*wanted) return usual;
-    return strcmp(wanted, "all") == 0 ? SIZE_MAX : strtoul(wanted, NULL, 10);
+    const char *value = getenv(variable);
+    return value && *value ? value : NULL;
 }
 
-void sweep_all(const struct fault_command *command, struct fault_plan *plan, struct sweep_counts *counts)
+static size_t wanted_points(const struct fault_command *command)
 {
-    const char *only = getenv("PLUMB_FAULTS_OF"); /* for whoever looks for one fault */
+    const char *wanted = wish("PLUMB_FAULTS");
+    if (!wanted) return USUAL_POINTS;
+    if (strcmp(wanted, "all") != 0) return strtoul(wanted, NULL, 10);
+    return command->is_long ? MANY_POINTS : SIZE_MAX;
+}
+
+void sweep_all(
+    const struct fault_command *command, size_t turn, struct fault_plan *plan, struct sweep_counts *counts)
+{
+    const char *only = wish("PLUMB_FAULTS_OF");
     if (only && !strstr(command->arguments, only)) return;
+    if (!only && !wish("PLUMB_FAULTS") && turn % TURNS != 0) return;
     struct sweep sweep;
     sweep_begin(&sweep, command, plan);
-    const size_t wanted = wanted_points(), first = wanted / 2;
+    const size_t wanted = wanted_points(command), first = wanted / 2;
     const size_t stride = sweep.points <= wanted ? 1 : (sweep.points - first) / (wanted - first);
     for (plan->at = 1; plan->at <= sweep.points; plan->at += plan->at < first ? 1 : stride)
         sweep_run(&sweep, plan, plan->at % 2);
@@ -41,7 +50,7 @@ void sweep_report(const char *what, const struct sweep_counts *counts)
     printf("%s: %zu of %zu points of %zu commands: %zu ended with a message and status 3, %zu did without, "
            "%zu wrong\n",
         what, counts->made, counts->points, counts->commands, counts->failed, counts->went_on, counts->wrong);
-    ck_assert_uint_gt(counts->made, 0);
+    if (!wish("PLUMB_FAULTS_OF")) ck_assert_uint_gt(counts->made, 0);
     ck_assert_uint_eq(counts->wrong, 0);
 }
 

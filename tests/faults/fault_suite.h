@@ -10,9 +10,12 @@ struct sweep_counts {
     size_t commands, points, made, failed, went_on, wrong;
 };
 
-/* Tries 16 points of the command, the first ones and others at even distances; of the variable PLUMB_FAULTS
- * the environment may say another number, or "all". */
-void sweep_all(const struct fault_command *command, struct fault_plan *plan, struct sweep_counts *counts);
+/* Puts faults into the command at some points, the first ones and others at even distances. Unless the
+ * variable PLUMB_FAULTS says how many ("all": at each), there are few, and only of each third `turn`: a
+ * suite's sweeps take turns with the commands. PLUMB_FAULTS_OF keeps to commands in which its text is found.
+ */
+void sweep_all(
+    const struct fault_command *command, size_t turn, struct fault_plan *plan, struct sweep_counts *counts);
 /* Prints the line; fails the test where something was wrong. */
 void sweep_report(const char *what, const struct sweep_counts *counts);
 
