@@ -113,7 +113,8 @@ enum status png_encode(
     if (!stream) return error_memory(error, 0);
     enum status status = write_to(stream, "a picture in memory", pixels, width, height, NULL, 0, error);
     bool failed = ferror(stream) != 0;
-    if ((fclose(stream) != 0 || failed) && status == STATUS_OK) status = error_memory(error, *size);
+    failed = fclose(stream) != 0 || failed || !memory; /* the last realloc() of all shows only so */
+    if (failed && status == STATUS_OK) status = error_memory(error, *size);
     if (status == STATUS_OK)
         *bytes = (uint8_t *)memory;
     else

@@ -110,7 +110,7 @@ static enum status make_lines(
     scheduler_free(scheduler);
     bool complete = text && !ferror(text);
     if (text && fclose(text) != 0) complete = false;
-    return complete ? STATUS_OK : error_memory(error, 0);
+    return complete && *lines ? STATUS_OK : error_memory(error, 0);
 }
 
 /* --- All tables --------------------------------------------------------------------------- */

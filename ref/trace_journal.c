@@ -364,7 +364,7 @@ static bool make_slot(
     uint64_t left = begin + journal->room - end;
     bool fits = end <= begin + journal->room;
     if (fits && left > 0) write_bytes_entry(out, "unused", end, end, left);
-    fits = fclose(out) == 0 && fits && length <= SLOT;
+    fits = fclose(out) == 0 && text && fits && length <= SLOT;
     if (fits) {
         memset(slot, ' ', SLOT);
         memcpy(slot, text, length);

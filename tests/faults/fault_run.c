@@ -206,6 +206,7 @@ static void complain(struct sweep *sweep, const struct fault_plan *plan, const c
     for (int i = 0; i < atomic_load(&report->places); i++) printf(" %#zx", (size_t)report->place[i]);
     printf(": %s%s\n", what, detail);
     if (*sweep->run.err) printf("  it said: %s", sweep->run.err);
+    fflush(stdout); /* a test that fails ends without it */
 }
 
 static void judge_leaks(struct sweep *sweep, const struct fault_plan *plan)

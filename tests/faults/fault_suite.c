@@ -50,6 +50,7 @@ void sweep_report(const char *what, const struct sweep_counts *counts)
     printf("%s: %zu of %zu points of %zu commands: %zu ended with a message and status 3, %zu did without, "
            "%zu wrong\n",
         what, counts->made, counts->points, counts->commands, counts->failed, counts->went_on, counts->wrong);
+    fflush(stdout);
     if (!wish("PLUMB_FAULTS_OF")) ck_assert_uint_gt(counts->made, 0);
     ck_assert_uint_eq(counts->wrong, 0);
 }
