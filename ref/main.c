@@ -35,12 +35,12 @@ static enum status dispatch(struct invocation *invocation)
 }
 
 /* Where the caller has closed one of the three standard descriptors, the first file that is opened would take
- * its number, and what is printed would go into that file. What stands there instead can only fail. */
+ * its number, and what is printed would go into that file. What stands there instead can only fail: it is
+ * neither read nor written, nor opened again as /dev/stdout. */
 static void fill_closed_descriptors(void)
 {
     for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
-        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
-            (void)!open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) (void)!open("/", O_PATH | O_DIRECTORY);
 }
 
 /* Results that did not reach their file are no results. A reader that goes away (`| head`) ends the program

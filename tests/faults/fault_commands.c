@@ -51,7 +51,7 @@ const struct fault_command fault_commands[] = {
     {.arguments = "info", .varies = true},
     {.arguments = "info --plan sdxl --height 1024 --width 1024", .varies = true},
     {.arguments = "info --plan " SD " --format json", .varies = true},
-    {.arguments = "synth tiny-sd +tiny --threads 1"},
+    {.arguments = "synth tiny-sd15 +tiny --threads 1"},
     {.arguments = "synth tiny-sdxl +tiny --threads 1 --dtype f16 --variant fp16 --shard-size 300000"},
     {.arguments = "synth --list"},
     {.arguments = "hash " TRACES "sd-ddim5.safetensors --tensors"},

@@ -219,11 +219,13 @@ static void judge_leaks(struct sweep *sweep, const struct fault_plan *plan)
     if (report->leaked_descriptors) complain(sweep, plan, "a file was left open", "");
 }
 
-/* One line "error: ...", the last; before it only warnings. */
+/* One line "error: ..."; before it only warnings, and after it at most what was kept of a run. */
 static bool is_one_error(const char *text)
 {
-    const char *said = strstr(text, "error: ");
-    return said && (said == text || said[-1] == '\n') && strchr(said, '\n') == said + strlen(said) - 1;
+    static const char kept[] = "interrupted: ";
+    const char *said = strstr(text, "error: "), *end = said ? strchr(said, '\n') : NULL;
+    if (!end || (said > text && said[-1] != '\n')) return false;
+    return end[1] == '\0' || strncmp(end + 1, kept, strlen(kept)) == 0;
 }
 
 /* A run that is interrupted keeps its finished steps, in a file that can be read. */
