@@ -12,6 +12,9 @@
 #   make check-cluster     a list of runs shared by GNU parallel, and by a job array of Slurm on this machine
 #   make check-fresh       the way of somebody new: README's commands in a clean Debian, the packages, the guide; as check-deb
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make faults            every allocation, write and read of every command fails once; hours; FAULTS=100 points of each
+#   make tsan              the threads under ThreadSanitizer, with clang and an OpenMP runtime that it understands
+#   make valgrind          the commands with the tiny models under Valgrind
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
 #   make fuzz              TIME=60 seconds of libFuzzer a target, two at a time; FUZZ="schedule npz", JOBS=2; needs clang
@@ -314,6 +317,23 @@ fuzz-corpus: $(BUILD)/tests/fuzz/seeds
 	@PLUMB_GOLDEN=golden $< tests/fuzz/corpus
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/libplumb_tests.a $(LIBS)
 	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
+
+# Every point of every command; FAULTS=100 takes that many of each, FAULTS_OF='schedule' keeps to commands with the text.
+FAULTS ?= all
+FAULTS_OF ?=
+.PHONY: faults
+faults: $(FAULT_TESTS)
+	@PLUMB_FAULTS='$(FAULTS)' PLUMB_FAULTS_OF='$(FAULTS_OF)'; export PLUMB_FAULTS PLUMB_FAULTS_OF; \
+	for test in $(FAULT_TESTS); do $$test || failed=yes; done; [ -z "$$failed" ]
+
+# ThreadSanitizer cannot see the synchronisation of gcc's libgomp. LLVM's runtime tells it, by its tool Archer.
+TSAN_PACKAGES := clang libomp-dev
+.PHONY: tsan
+tsan:
+	@tests/faults/check_tsan.sh $(BUILD)/tsan $(MAKE) '$(TSAN_PACKAGES)'
+.PHONY: valgrind
+valgrind: $(BUILD)/plumb
+	@tests/faults/check_valgrind.sh $(BUILD)/plumb $(BUILD)/valgrind
 
 # --- Installing ----------------------------------------------------------------------------------------------------
 # The program writes its own manual pages and completion, from the tables that it reads command lines by.

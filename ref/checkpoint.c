@@ -1,6 +1,7 @@
 #include "checkpoint.h"
 
 #include "no_checkpoint.h"
+#include "paths.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -144,7 +145,7 @@ enum status checkpoint_open(const char *folder, struct checkpoint *checkpoint, s
     char *path = checkpoint_path(checkpoint, NULL, "model_index.json");
     if (!path) {
         status = error_memory(error, length);
-    } else if (stat(path, &info) != 0) {
+    } else if (stat(path, &info) != 0 && path_is_absent(errno)) {
         status = refuse_folder(checkpoint->folder, error);
     } else {
         status = checkpoint_read_json(checkpoint, NULL, "model_index.json", &checkpoint->model_index, error);

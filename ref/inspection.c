@@ -8,6 +8,7 @@
 
 #include "sched/scheduler.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <limits.h>
@@ -149,7 +150,8 @@ static bool is_there(const struct checkpoint *checkpoint, const char *component,
     char path[PATH_MAX]; /* the system takes no longer one */
     int length = snprintf(
         path, sizeof path, "%s/%s%s%s", checkpoint->folder, component, file ? "/" : "", file ? file : "");
-    return length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0;
+    if (length < 0 || (size_t)length >= sizeof path) return false;
+    return access(path, F_OK) == 0 || !path_is_absent(errno);
 }
 
 /* Looks at component `kind`, whatever model_index.json says of it. */

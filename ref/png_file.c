@@ -201,6 +201,8 @@ enum status png_read(const char *path, struct picture *picture, struct error *er
     png_infop info = png ? png_create_info_struct(png) : NULL;
     enum status status =
         info ? read_picture(png, info, stream, picture, &failure, error) : error_memory(error, 0);
+    if (status != STATUS_OK && ferror(stream)) /* libpng knows no reasons */
+        status = error_machine(error, "cannot be read: %s", strerror(errno));
     png_destroy_read_struct(&png, &info, NULL);
     fclose(stream);
     if (status != STATUS_OK) picture_free(picture);

@@ -31,7 +31,7 @@
 static bool is_listed(const char *path)
 {
     struct stat info;
-    return lstat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+    return lstat(path, &info) == 0 ? !S_ISDIR(info.st_mode) : !path_is_absent(errno);
 }
 
 const char *weights_stem(const char *component)

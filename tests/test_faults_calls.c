@@ -36,8 +36,9 @@ START_TEST(calls_fail)
     }
     struct fault_plan plan = ways[_i].plan;
     struct sweep_counts counts = {0};
+    const size_t each = 8; /* of the commands, in make check: the ways take turns */
     for (size_t i = 0; i < fault_command_count; i++)
-        sweep_all(&fault_commands[i], i + (size_t)_i, &plan, &counts);
+        sweep_all(&fault_commands[i], (i + (size_t)_i) % each, &plan, &counts);
     sweep_report(ways[_i].name, &counts);
 }
 END_TEST

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USUAL_POINTS = 6, TURNS = 3, MANY_POINTS = 64 };
+enum { USUAL_POINTS = 6, MANY_POINTS = 64 };
 
 static const char *wish(const char *variable)
 {
@@ -19,7 +19,7 @@ static const char *wish(const char *variable)
 static size_t wanted_points(const struct fault_command *command)
 {
     const char *wanted = wish("PLUMB_FAULTS");
-    if (!wanted) return USUAL_POINTS;
+    if (!wanted) return command->is_long ? USUAL_POINTS / 2 : USUAL_POINTS;
     if (strcmp(wanted, "all") != 0) return strtoul(wanted, NULL, 10);
     return command->is_long ? MANY_POINTS : SIZE_MAX;
 }
@@ -29,7 +29,7 @@ void sweep_all(
 {
     const char *only = wish("PLUMB_FAULTS_OF");
     if (only && !strstr(command->arguments, only)) return;
-    if (!only && !wish("PLUMB_FAULTS") && turn % TURNS != 0) return;
+    if (!only && !wish("PLUMB_FAULTS") && turn != 0) return;
     struct sweep sweep;
     sweep_begin(&sweep, command, plan);
     const size_t wanted = wanted_points(command), first = wanted / 2;

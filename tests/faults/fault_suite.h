@@ -11,7 +11,7 @@ struct sweep_counts {
 };
 
 /* Puts faults into the command at some points, the first ones and others at even distances. Unless the
- * variable PLUMB_FAULTS says how many ("all": at each), there are few, and only of each third `turn`: a
+ * variable PLUMB_FAULTS says how many ("all": at each), there are few, and only where `turn` is 0: a
  * suite's sweeps take turns with the commands. PLUMB_FAULTS_OF keeps to commands in which its text is found.
  */
 void sweep_all(
