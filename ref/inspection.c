@@ -145,13 +145,18 @@ static enum status count_weights(
     return STATUS_OK;
 }
 
-static bool is_there(const struct checkpoint *checkpoint, const char *component, const char *file)
+/* The error is that nobody can tell. */
+static enum status look_for(const struct checkpoint *checkpoint, const char *component, const char *file,
+    bool *there, struct error *error)
 {
     char path[PATH_MAX]; /* the system takes no longer one */
     int length = snprintf(
         path, sizeof path, "%s/%s%s%s", checkpoint->folder, component, file ? "/" : "", file ? file : "");
-    if (length < 0 || (size_t)length >= sizeof path) return false;
-    return access(path, F_OK) == 0 || !path_is_absent(errno);
+    *there = false;
+    if (length < 0 || (size_t)length >= sizeof path) return STATUS_OK;
+    *there = access(path, F_OK) == 0;
+    if (*there || path_is_absent(errno)) return STATUS_OK;
+    return error_file(error, path, "cannot be read", errno);
 }
 
 /* Looks at component `kind`, whatever model_index.json says of it. */
@@ -165,6 +170,20 @@ static void inspect_component(struct inspection *inspection, size_t kind, const 
         c->status = kinds[kind].load(&inspection->checkpoint, variant, c, inspection->warnings);
 }
 
+/* Looks at those components that lie in the folder; with a name, at that one. */
+static enum status inspect_those_there(
+    struct inspection *inspection, const char *name, const char *variant, struct error *error)
+{
+    for (size_t i = 0; i < INSPECTED_COMPONENTS; i++) {
+        bool there;
+        if (name && strcmp(name, kinds[i].name) != 0) continue;
+        enum status status = look_for(&inspection->checkpoint, kinds[i].name, kinds[i].config, &there, error);
+        if (status != STATUS_OK) return status;
+        if (there) inspect_component(inspection, i, variant);
+    }
+    return STATUS_OK;
+}
+
 /* A folder without model_index.json: the components that lie in it; or, where it is a component's own folder
  * (`unet/`), that one. There may be none. */
 static enum status inspect_loose(
@@ -173,9 +192,8 @@ static enum status inspect_loose(
     struct checkpoint *checkpoint = &inspection->checkpoint;
     checkpoint->folder = strdup(folder);
     if (!checkpoint->folder) return error_memory(error, strlen(folder) + 1);
-    for (size_t i = 0; i < INSPECTED_COMPONENTS; i++)
-        if (is_there(checkpoint, kinds[i].name, kinds[i].config)) inspect_component(inspection, i, variant);
-    if (inspection->count > 0) return STATUS_OK;
+    enum status status = inspect_those_there(inspection, NULL, variant, error);
+    if (status != STATUS_OK || inspection->count > 0) return status;
 
     char *folder_end = checkpoint->folder + strlen(checkpoint->folder);
     while (folder_end > checkpoint->folder + 1 && folder_end[-1] == '/') *--folder_end = '\0';
@@ -186,10 +204,7 @@ static enum status inspect_loose(
     if (!parent) return error_memory(error, strlen(checkpoint->folder));
     free(checkpoint->folder);
     checkpoint->folder = parent;
-    for (size_t i = 0; i < INSPECTED_COMPONENTS; i++)
-        if (strcmp(name, kinds[i].name) == 0 && is_there(checkpoint, kinds[i].name, kinds[i].config))
-            inspect_component(inspection, i, variant);
-    return STATUS_OK;
+    return inspect_those_there(inspection, name, variant, error);
 }
 
 enum status inspection_make(const char *folder, const char *variant, struct inspection *inspection,
@@ -197,15 +212,18 @@ enum status inspection_make(const char *folder, const char *variant, struct insp
 {
     *inspection = (struct inspection){.warnings = warnings};
     struct checkpoint bare = {.folder = (char *)(uintptr_t)folder};
-    if (!is_there(&bare, "model_index.json", NULL)) {
-        enum status status = inspect_loose(inspection, folder, variant, error);
+    bool there;
+    enum status status = look_for(&bare, "model_index.json", NULL, &there, error);
+    if (status != STATUS_OK) return status;
+    if (!there) {
+        status = inspect_loose(inspection, folder, variant, error);
         if (status == STATUS_OK && inspection->count > 0) return STATUS_OK;
         inspection_close(inspection);
         if (status != STATUS_OK) return status;
         return checkpoint_open(
             folder, &inspection->checkpoint, error); /* it says what the folder is instead */
     }
-    enum status status = checkpoint_open(folder, &inspection->checkpoint, error);
+    status = checkpoint_open(folder, &inspection->checkpoint, error);
     if (status != STATUS_OK) return status;
     inspection->has_model_index = true;
     for (size_t i = 0; i < INSPECTED_COMPONENTS; i++)

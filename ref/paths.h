@@ -8,8 +8,7 @@
 
 /* Whether the last characters of `path` are `ending`, in the same case. */
 bool path_ends_with(const char *path, const char *ending);
-/* Whether an `errno` says that nothing is there. With any other there may be something, which whoever opens
- * it tells about. */
+/* Whether an `errno` says that nothing is there; any other says that nobody can tell. */
 bool path_is_absent(int system_error);
 /* What follows the last '/'. */
 const char *path_base_name(const char *path);

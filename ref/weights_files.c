@@ -28,10 +28,13 @@
 #define FILE_NAME_SIZE 256
 
 /* A link counts even where it leads nowhere, as in a cache that lost its files: opening it says so. */
-static bool is_listed(const char *path)
+static enum status look_for(const char *path, bool *listed, struct error *error)
 {
     struct stat info;
-    return lstat(path, &info) == 0 ? !S_ISDIR(info.st_mode) : !path_is_absent(errno);
+    const int failure = lstat(path, &info) == 0 ? 0 : errno;
+    *listed = failure == 0 && !S_ISDIR(info.st_mode);
+    if (failure == 0 || path_is_absent(failure)) return STATUS_OK;
+    return error_file(error, path, "cannot be read", failure);
 }
 
 const char *weights_stem(const char *component)
@@ -144,9 +147,12 @@ static enum status choose(const struct checkpoint *checkpoint, const char *compo
     for (size_t i = 0; i < count; i++) {
         *path = checkpoint_path(checkpoint, component, names[i]);
         if (!*path) return error_memory(error, strlen(checkpoint->folder) + FILE_NAME_SIZE);
-        if (is_listed(*path)) return STATUS_OK;
+        bool listed;
+        enum status status = look_for(*path, &listed, error);
+        if (status == STATUS_OK && listed) return STATUS_OK;
         free(*path);
         *path = NULL;
+        if (status != STATUS_OK) return status;
     }
     char *folder = checkpoint_path(checkpoint, component, NULL);
     if (!folder) return error_memory(error, strlen(checkpoint->folder));
