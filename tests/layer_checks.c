@@ -156,8 +156,9 @@ static void check_conv2d(int kernel, int stride, int pad_before, int pad_after)
                             for (int l = 0; l < kernel; l++) {
                                 int row = i * stride + k - pad_before, column = j * stride + l - pad_before;
                                 if (row < 0 || row >= H || column < 0 || column >= W) continue;
-                                sum += at(x, (size_t)(((b * C + c) * H + row) * W + column)) *
-                                       at(layer.weight, (size_t)(((o * C + c) * kernel + k) * kernel + l));
+                                const int from = ((b * C + c) * H + row) * W + column;
+                                const int by = ((o * C + c) * kernel + k) * kernel + l;
+                                sum += at(x, (size_t)from) * at(layer.weight, (size_t)by);
                             }
                     ck_assert(at(y, n) == sum);
                 }

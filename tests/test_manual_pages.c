@@ -88,13 +88,14 @@ static size_t expect_options(const char *help, const char *page, const char *sai
             char name[64], heading[160] = "\\fB", *to = heading + 3;
             snprintf(name, sizeof name, "%.*s", (int)strcspn(line + 2, " \n"), line + 2);
             for (const char *c = name; *c; c++) to += sprintf(to, *c == '-' ? "\\-" : "%c", *c);
-            strcpy(to, "\\fR");
+            memcpy(to, "\\fR", sizeof "\\fR");
             ck_assert_msg(strstr(page, heading), "%s is not in the page", name);
             *text = '\0';
             count++;
         }
         if (length > 28 && line[27] == ' ') {
-            strncat(strcat(text, " "), line + 28, length - 28);
+            char *text_end = text + strlen(text);
+            snprintf(text_end, length - 28 + 2, " %s", line + 28); /* up to the line's end */
             flatten(text);
             ck_assert_msg(strstr(said, text) || strcmp(text, "this text") == 0, "not in the page: %s", text);
         }
