@@ -20,7 +20,7 @@ check() {
     runs=$((runs + 1))
     status=0
     valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
-        --errors-for-leak-kinds=definite,indirect --suppressions=tests/faults/valgrind.supp --log-file="$folder/log" \
+        --errors-for-leak-kinds=definite,indirect --log-file="$folder/log" \
         "$program" "$@" >"$folder/out" 2>"$folder/err" || status=$?
     if [ $status -ne "$expected" ]; then
         echo "plumb $*: status $status under Valgrind" >&2
