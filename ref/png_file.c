@@ -202,11 +202,13 @@ enum status png_read(const char *path, struct picture *picture, struct error *er
     enum status status =
         info ? read_picture(png, info, stream, picture, &failure, error) : error_memory(error, 0);
     if (status != STATUS_OK && ferror(stream)) /* libpng knows no reasons */
-        status = error_machine(error, "cannot be read: %s", strerror(errno));
+        status = error_file(error, path, "cannot be read", errno);
+    else
+        status = error_prefix(error, status, "%s: ", path);
     png_destroy_read_struct(&png, &info, NULL);
     fclose(stream);
     if (status != STATUS_OK) picture_free(picture);
-    return error_prefix(error, status, "%s: ", path);
+    return status;
 }
 
 void picture_free(struct picture *picture)
