@@ -112,7 +112,7 @@ static void repeat(const struct place *place)
     if (!cJSON_IsArray(place->parent)) return;
     cJSON *copy = cJSON_Duplicate(at(place), true);
     need(copy);
-    cJSON_InsertItemInArray(place->parent, place->index, copy);
+    if (!cJSON_InsertItemInArray(place->parent, place->index, copy)) cJSON_Delete(copy);
 }
 
 static void damage_tree(cJSON *json, const cJSON *donor, uint64_t *state)

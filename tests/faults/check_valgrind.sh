@@ -30,7 +30,7 @@ check() {
 }
 
 sd=golden/models/tiny-sd xl=golden/models/tiny-sdxl traces=golden/models/traces
-small="--prompt fox --steps 2 --height 64 --width 64 --threads 1 --cpu avx2"
+small="--prompt fox --steps 2 --height 16 --width 16 --threads 1 --cpu avx2"
 check 0 run $sd $small --out "$folder/o.png" --trace "$folder/t.safetensors" --noise-log "$folder/n.json"
 check 0 run $xl $small --trace "$folder/t.npz" --trace-modules --seed 1,2 --images 2
 check 0 run $xl $small --precision bf16 --range --out "$folder/o.png"

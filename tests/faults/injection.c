@@ -83,8 +83,9 @@ bool injection_begin(const struct fault_plan *plan, struct fault_report *report)
 void injection_end(void)
 {
     struct fault_report *report = the_report;
+    const bool calls_are_caught = the_plan->point != POINT_ALLOCATION;
     the_plan = NULL;
     size_t open_after = count_descriptors();
     report->leaked_descriptors = open_after > open_before ? open_after - open_before : 0;
-    injection_count_leaks(report);
+    injection_count_leaks(report, calls_are_caught);
 }

@@ -47,7 +47,8 @@ bool injection_catches_calls(void);
 /* From now on; the plan and the report stay the caller's. Returns false where calls cannot be caught. */
 bool injection_begin(const struct fault_plan *plan, struct fault_report *report);
 /* No more faults; what is still allocated since the beginning, by any but OpenBLAS and the OpenMP runtime,
- * and still open, goes into the report. Under AddressSanitizer leaks are counted by LeakSanitizer, as one. */
+ * and still open, goes into the report. Under AddressSanitizer leaks are counted by LeakSanitizer, as one,
+ * and not where system calls are caught. */
 void injection_end(void);
 
 /* Between the files of this folder. Counts a point; whether it is to fail. */
@@ -55,7 +56,7 @@ bool injection_fails(enum fault_point point);
 const struct fault_plan *injection_plan(void);
 struct fault_report *injection_report(void);
 bool injection_catch_calls(void);
-void injection_count_leaks(struct fault_report *report);
+void injection_count_leaks(struct fault_report *report, bool calls_are_caught);
 /* The file that holds the address, and where in it. */
 void injection_find_place(uintptr_t address, uintptr_t *place, char module[64]);
 /* Notes in the report who has called, as far as that is this program. */
