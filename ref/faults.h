@@ -4,8 +4,8 @@
  *
  * A mapped file that loses its end (overwritten, truncated, a network drive that is gone) raises SIGBUS where
  * it is next read. Nobody can go on from there: the program says which file it was, removes what it has half
- * written, and ends with the status of a machine that failed. SIGINT, SIGTERM, SIGHUP and SIGPIPE end it as they
- * always do, but what is half written goes first.
+ * written, and ends with the status of a machine that failed. SIGINT, SIGTERM, SIGHUP and SIGPIPE end it as
+ * they always do, but what is half written goes first.
  *
  * The registers are the program's, not a caller's: a signal has no other way to find them. Only
  * faults_handle() changes what signals do, and only main() calls it.

@@ -1,7 +1,7 @@
 /*
- * A stream onto a descriptor that no signal cuts short and that keeps the reason of its first failure, which a
- * FILE forgets: by the time that all is written and somebody asks, errno is another's. After a failure nothing
- * more is written.
+ * A stream onto a descriptor that no signal cuts short and that keeps the reason of its first failure, which
+ * a FILE forgets: by the time that all is written and somebody asks, errno is another's. After a failure
+ * nothing more is written.
  */
 #ifndef REF_OUTPUT_STREAM_H
 #define REF_OUTPUT_STREAM_H
