@@ -56,7 +56,7 @@ check 0 schedule DPMSolverMultistep --steps 4 --explain
 check 2 schedule DDIMM --steps 4
 check 2 run $sd --promt fox
 for class in $("$program" help --format bash | sed -n "s/^_plumb_classes='\(.*\)'/\1/p"); do
-    case $class in ScoreSde*) ;; *) check 0 schedule "$class" --steps 4 --coefficients --format json ;; esac
+    case $class in ScoreSde*) ;; *) check 0 schedule "$class" --steps 4 --format json ;; esac
 done
 for case in golden/sched/*.json; do
     check 0 sample "$case" --tensors "${case%.json}.safetensors" --out "$folder/o.safetensors"
