@@ -81,7 +81,7 @@ enum status json_parse(const char *text, size_t length, const char *name, cJSON 
     *out = NULL;
     char *copy = malloc(length + 1);
     if (!copy) return error_memory(error, length + 1);
-    memcpy(copy, text, length);
+    if (length > 0) memcpy(copy, text, length); /* no text may be NULL */
     copy[length] = '\0';
 
     cJSON *value = NULL;

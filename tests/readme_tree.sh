@@ -22,7 +22,7 @@ stand_in() {
 }
 
 # `make -n` would run what a recipe gives to $(MAKE); the list of targets runs nothing.
-(cd "$folder/tree" && unset MAKEFLAGS MFLAGS MAKELEVEL && make -np help) > "$folder/targets" 2>/dev/null
+(cd "$folder/tree" && unset MAKEFLAGS MFLAGS MAKELEVEL && make -np help BUILD=build) > "$folder/targets" 2>/dev/null
 rm -rf "$folder/tree/build"
 stand_in "$folder/bin/make" <<'END'
 fail() { echo "make: $*" >&2; exit 2; }

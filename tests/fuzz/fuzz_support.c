@@ -92,7 +92,7 @@ const char *fuzz_file(const char *name, const void *bytes, size_t size)
     const char *path = path_of(name);
     FILE *file = fopen(path, "wb");
     fuzz_require(file, "%s: %s", path, strerror(errno));
-    size_t written = fwrite(bytes, 1, size, file);
+    size_t written = size > 0 ? fwrite(bytes, 1, size, file) : 0; /* no bytes may be NULL */
     fuzz_require(fclose(file) == 0 && written == size, "%s cannot be written", path);
     return path;
 }
