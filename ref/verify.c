@@ -50,7 +50,7 @@ static enum status make_rows(struct verify_values *values, const struct tensor_s
         row->stage = value->place.stage;
         row->step = value->place.step;
         row->theirs = value->recorded;
-        row->name = value->name; /* for now: the set's name lives longer */
+        row->name = value->name; /* replaced below by the set's, which lives longer */
         if (value->theirs) continue;
         row->verdict = VERIFY_SHAPE;
         row->reason = show_shapes(value);

@@ -9,12 +9,14 @@
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 
+#include "ref/tensor_files.h"
 #include "ref/tensor_set.h"
 #include "sched/error.h"
 #include "sched/json.h"
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); /* returns 0 */
 
@@ -44,5 +46,11 @@ void fuzz_remove_file(const char *name);
 void fuzz_read_all(const struct tensor_set *set);
 /* Whether two sets hold the same: names, types, shapes, bytes. */
 bool fuzz_same_sets(const struct tensor_set *a, const struct tensor_set *b);
+
+/* A file of several tensors: refused, or tensors that, written once more, are the same. What is read may be
+ * refused by the writer, with a reason (a name that is too long for an archive's entry). */
+typedef enum status fuzz_reader(struct tensor_set *set, struct bytes bytes, struct error *error);
+typedef enum status fuzz_writer(const struct tensor_set *set, FILE *stream, struct error *error);
+void fuzz_container(const uint8_t *data, size_t size, fuzz_reader *read, fuzz_writer *write);
 
 #endif

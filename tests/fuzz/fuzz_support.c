@@ -135,3 +135,44 @@ bool fuzz_same_sets(const struct tensor_set *a, const struct tensor_set *b)
     }
     return true;
 }
+
+static struct tensor_set *read_container(
+    struct bytes bytes, fuzz_reader *read, enum status *status, struct error *error)
+{
+    struct tensor_set *set;
+    fuzz_require(tensor_set_create(&set, error) == STATUS_OK, "%s", error->message);
+    *status = read(set, bytes, error);
+    if (*status == STATUS_OK) *status = tensor_set_order(set, error);
+    return set;
+}
+
+static void check_written(const struct tensor_set *set, fuzz_reader *read, fuzz_writer *write)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    struct error error = {""};
+    FILE *stream = open_memstream(&bytes, &size);
+    fuzz_require(stream, "out of memory");
+    enum status status = write(set, stream, &error);
+    fuzz_require(fclose(stream) == 0, "out of memory");
+    if (fuzz_accepted(status, &error)) {
+        struct tensor_set *again =
+            read_container((struct bytes){(unsigned char *)bytes, size}, read, &status, &error);
+        fuzz_require(status == STATUS_OK, "what was written is refused: %s", error.message);
+        fuzz_require(fuzz_same_sets(set, again), "what was written is something else");
+        tensor_set_free(again);
+    }
+    free(bytes);
+}
+
+void fuzz_container(const uint8_t *data, size_t size, fuzz_reader *read, fuzz_writer *write)
+{
+    enum status status;
+    struct error error = {""};
+    struct tensor_set *set = read_container((struct bytes){data, size}, read, &status, &error);
+    if (fuzz_accepted(status, &error)) {
+        fuzz_read_all(set);
+        check_written(set, read, write);
+    }
+    tensor_set_free(set);
+}
