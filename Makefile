@@ -17,7 +17,8 @@
 #   make valgrind          the commands with the tiny models under Valgrind
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
 #   make check-aarch64   what depends on the processor, built for AArch64 and run under qemu
-#   make fuzz              TIME=60 seconds of libFuzzer a target, two at a time; FUZZ="schedule npz", JOBS=2; needs clang
+#   make fuzz              TIME=60 seconds of libFuzzer a target, two at a time; FUZZ="schedule npz", JOBS=2, SEED=1;
+#                          needs clang
 #   make fuzz-afl          the same targets for AFL++, in build/afl/tests/fuzz/; tests/README.md has the command line
 #   make mistakes          what the program says to the likeliest mistakes, written into tests/mistakes.txt
 #   make lint              formatting, who may include whom, warnings as errors with gcc and clang, cppcheck and clang-tidy
@@ -281,6 +282,7 @@ sanitize:
 # `make fuzz` builds the targets with clang, libFuzzer and both sanitizers in a folder of their own, and runs them.
 TIME ?= 60
 JOBS ?= 2
+SEED ?= 0
 FUZZ ?= $(FUZZ_TARGETS:tests/fuzz/%.c=%)
 FUZZ_SANITIZE := -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FUZZ_PARTS := $(call objects,tests/fuzz/fuzz_support.c tests/fuzz/scheduler_input.c tests/schedule_check.c)
@@ -300,16 +302,17 @@ fuzz:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS=-Wno-pass-failed OPTIMISE="-O1 -g" \
 	    FUZZ_ENGINE=-fsanitize=fuzzer SANITIZE="-fsanitize=fuzzer-no-link,address,undefined $(FUZZ_SANITIZE)" \
 	    $(FUZZ:%=$(BUILD)/fuzz/tests/fuzz/%)
-	@tests/fuzz/run.sh $(BUILD)/fuzz $(TIME) $(JOBS) $(FUZZ)
+	@PLUMB_FUZZ_SEED=$(SEED) tests/fuzz/run.sh $(BUILD)/fuzz $(TIME) $(JOBS) $(FUZZ)
 fuzz-afl:
 	@command -v afl-clang-fast >/dev/null || { \
 	    echo "make fuzz-afl needs AFL++; on Debian: apt-get install afl++ clang libomp-dev" >&2; exit 1; }
 	@AFL_QUIET=1 AFL_USE_ASAN=1 AFL_USE_UBSAN=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/afl CC=afl-clang-fast \
 	    OPTIMISE="-O1 -g" FUZZ_ENGINE=-fsanitize=fuzzer SANITIZE="$(FUZZ_SANITIZE)" $(FUZZ:%=$(BUILD)/afl/tests/fuzz/%)
 
-# Where make check runs as CI: a minute each, where clang is there.
+# Where make check runs as CI: a minute each, where clang is there. A seed that stays, so that what one change is told
+# is not chance, and is found again elsewhere.
 fuzz-in-ci:
-	@if tests/fuzz/has_libfuzzer.sh; then $(MAKE) --no-print-directory fuzz; \
+	@if tests/fuzz/has_libfuzzer.sh; then $(MAKE) --no-print-directory fuzz SEED=1; \
 	else echo "Skipped: the fuzzers (make fuzz), since there is no clang with libFuzzer; their corpus was run."; fi
 
 # The corpus that the fuzzers start from, made anew of golden/ and configs/.

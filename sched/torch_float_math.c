@@ -172,8 +172,11 @@ float torch_float_pow(float x, float y)
     static const float polynomial[] = {0.00136324646882712841033936f, 0.00836596917361021041870117f,
         0.0416710823774337768554688f, 0.166665524244308471679688f, 0.499999850988388061523438f};
     if (x == 1 || y == 0) return 1;
+    if (isnan(x) || isnan(y)) return NAN;
+    if (x == 0 || isinf(x)) return (x == 0) == (y < 0) ? INFINITY : 0;
     const struct pair d = times(log_pair(x), y);
     if (d.high < -104) return 0;
+    if (d.high > 104) return INFINITY; /* above the largest float, e^88.72; an infinite y is here too */
 
     const float n = rintf((d.high + d.low) * by_log2);
     struct pair r = sum(sum(d, pair_of(n * -log2_high)), pair_of(n * -log2_low));

@@ -14,8 +14,9 @@ float torch_float_log(float x);
 float torch_float_sin(float x); /* |x| <= 100 */
 float torch_float_atan(float x);
 
-/* x^y for positive, finite x and a normal result, as in the full vectors of a tensor. What is left over
- * behind its last whole 16 elements PyTorch leaves to the C library. */
+/* x^y for x >= 0 and any y, infinities and NaN too, as in the full vectors of a tensor; below the normal
+ * numbers the result may be off by more than 1 ulp. What is left over behind the last whole 16 elements
+ * PyTorch leaves to the C library. */
 float torch_float_pow(float x, float y);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * PyTorch's float32 exp, expm1, log and sin: bits that PyTorch 1.13 gave (its AVX2 kernels), half of them at
- * arguments where the correctly rounded value is another; and how far they are from the truth anywhere.
+ * PyTorch's float32 exp, expm1, log, sin and power: bits that PyTorch 1.13 gave (its AVX2 kernels), half of
+ * them at arguments where the correctly rounded value is another; and how far they are from the truth
+ * anywhere.
  */
 #include "sched/torch_float_math.h"
 #include "support.h"
@@ -90,6 +91,26 @@ START_TEST(special_values)
 }
 END_TEST
 
+/* The C library's powf() says what C's standard says of each pair. */
+START_TEST(special_powers)
+{
+    static const float values[] = {0, 0x1p-149f, 1e-38f, 0.5f, 1, 2, 3e38f, INFINITY, NAN};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            for (int sign = -1; sign <= 1; sign += 2) {
+                const float x = values[i], y = (float)sign * values[k];
+                const float power = torch_float_pow(x, y), truth = powf(x, y);
+                const bool same = isnormal(truth) ? fabsf(power - truth) <= 2e-7f * truth
+                                  : isnan(power)  ? isnan(truth)
+                                                  : power == truth;
+                ck_assert_msg(same, "%a to the power of %a: %a, not %a", (double)x, (double)y, (double)power,
+                    (double)truth);
+            }
+        }
+    }
+}
+END_TEST
+
 /* The distance of y from the truth, in units of the last place of y. */
 static double ulps(float y, long double truth)
 {
@@ -109,6 +130,7 @@ START_TEST(within_one_ulp)
         const float positive = ldexpf(1 + (float)(i % 1000) / 1000, i / 1000 - 100);
         worst = fmax(worst, ulps(torch_float_log(positive), logl((long double)positive)));
         worst = fmax(worst, ulps(torch_float_sin(x), sinl((long double)x)));
+        worst = fmax(worst, ulps(torch_float_pow(positive, 1.1f), powl((long double)positive, 1.1f)));
     }
     ck_assert_double_le(worst, 1);
     ck_assert_double_gt(worst, 0.5); /* they are not the correctly rounded ones */
@@ -121,6 +143,7 @@ int main(void)
     TCase *tcase = tcase_create("functions");
     tcase_add_test(tcase, recorded_bits);
     tcase_add_test(tcase, special_values);
+    tcase_add_test(tcase, special_powers);
     tcase_add_test(tcase, within_one_ulp);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -2,7 +2,7 @@
 # run.sh BUILD SECONDS JOBS TARGET...: runs each target's libFuzzer program for so long, JOBS at a time, and prints a
 # line a target. It starts from tests/fuzz/corpus/TARGET and regressions/TARGET; what it keeps of its own goes into
 # BUILD/corpus/TARGET, the log into BUILD/TARGET.log, and what breaks it into BUILD/found/TARGET/. Fails where
-# something did.
+# something did. PLUMB_FUZZ_SEED is libFuzzer's; by default each run has another.
 
 # One target: run.sh --one BUILD SECONDS SCRATCH TARGET.
 if [ "$1" = --one ]; then
@@ -14,7 +14,7 @@ if [ "$1" = --one ]; then
     [ -f "$dictionary" ] || dictionary=tests/fuzz/dictionaries/json.dict
     # shellcheck disable=SC2086 # the folders of $inputs are words of their own
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 TMPDIR=$scratch "$build/tests/fuzz/$target" \
-        -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2560 -print_final_stats=1 -reload=0 \
+        -seed="${PLUMB_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2560 -print_final_stats=1 -reload=0 \
         -artifact_prefix="$build/found/$target/" -dict="$dictionary" \
         "$build/corpus/$target" $inputs >"$build/$target.log" 2>&1
     exit 0
@@ -51,10 +51,18 @@ for target; do
 done
 printf '%s\n' "$@" | xargs -n 1 -P "$jobs" "$0" --one "$build" "$seconds" "$scratch"
 printf '%-12s %12s %8s %8s %9s %7s %8s\n' target executions 'exec/s' edges features corpus crashes
-failed=0
+broken=
 for target; do
     report "$target"
-    [ -z "$(find "$build/found/$target" -type f)" ] && grep -q '^stat::number_of_exec' "$build/$target.log" || failed=1
+    [ -z "$(find "$build/found/$target" -type f)" ] && grep -q '^stat::number_of_exec' "$build/$target.log" ||
+        broken="$broken $target"
 done
-[ $failed = 0 ] || echo "What breaks a target is in $build/found/; the end of its log says why." >&2
-exit $failed
+[ -n "$broken" ] || exit 0
+
+# What is printed is all that is left of a run on a machine that is gone.
+for target in $broken; do
+    echo "$target broke; the end of $build/$target.log, and what broke it, from $build/found/$target/, in base64:"
+    grep -v -e '^#[0-9]' -e '^stat::' "$build/$target.log" | tail -n 30
+    find "$build/found/$target" -type f -size -16k -exec base64 {} +
+done >&2
+exit 1
