@@ -1,18 +1,26 @@
 #include "cli.h"
+#include "inspect_tensors.h"
 #include "inspection.h"
 #include "table.h"
 
-static const char description[] = "What is in a checkpoint: its components, their classes and key figures, "
-                                  "files, tensors, parameters, bytes and types.\n"
-                                  "Each component is loaded as a run would load it, so every name, shape and "
-                                  "value is checked; exit status 2 where\n"
-                                  "something is missing, misshapen, unexpected or not finite. A folder with "
-                                  "some components only, or one component's own\n"
-                                  "folder, is taken too.";
+static const char description[] =
+    "What is in a checkpoint: its components, their classes and key figures, "
+    "files, tensors, parameters, bytes and types.\n"
+    "Each component is loaded as a run would load it, so every name, shape and "
+    "value is checked; exit status 2 where\n"
+    "something is missing, misshapen, unexpected or not finite. A folder with "
+    "some components only, or one component's own\n"
+    "folder, is taken too.\n"
+    "\n"
+    "Of what is no checkpoint but a set of tensors (a trace, a .npy or .npz file, a "
+    "folder of them), the metadata and every\n"
+    "tensor: type, shape, smallest and largest element, root mean square, and how "
+    "many elements are not finite.";
 
 static const char examples[] = "  plumb inspect golden/models/tiny-sdxl\n"
                                "  plumb inspect golden/models/tiny-sdxl-fp16 --variant fp16\n"
-                               "  plumb inspect golden/models/tiny-sd/unet --tensors";
+                               "  plumb inspect golden/models/tiny-sd/unet --tensors\n"
+                               "  plumb inspect run.safetensors";
 
 static void show_dtypes(const struct inspected *c, char *buffer, size_t size)
 {
@@ -114,6 +122,19 @@ static enum status report(struct invocation *invocation, const struct inspection
     return first_broken->status;
 }
 
+/* A path that is no checkpoint, which `invocation->error` says, may be a set of tensors. */
+static enum status try_tensors(struct invocation *invocation)
+{
+    struct tensor_set *set;
+    struct error error = {""};
+    enum status status = inspect_tensors_open(invocation->positionals[0], &set, &error);
+    if (status == STATUS_OK && !set) return STATUS_BAD_INPUT;
+    if (status == STATUS_OK) status = inspect_tensors_write(set, invocation->out, &error);
+    tensor_set_free(set);
+    invocation->error = error;
+    return status;
+}
+
 enum status command_inspect(struct invocation *invocation)
 {
     const char *variant = NULL;
@@ -126,13 +147,14 @@ enum status command_inspect(struct invocation *invocation)
             .help = "the weights of this variant: fp16 for *.fp16.safetensors"},
         {.name = "tensors", .kind = CLI_FLAG, .value = &with_tensors, .help = "list every tensor"},
     };
-    const struct cli_usage usage = {
-        "CHECKPOINT [options]", description, examples, options, sizeof options / sizeof *options, 1, 1};
+    const struct cli_usage usage = {"CHECKPOINT|TENSORS [options]", description, examples, options,
+        sizeof options / sizeof *options, 1, 1};
     enum status status = cli_parse(invocation, &usage);
     if (status != STATUS_OK || invocation->helped) return status;
     struct inspection inspection;
     status = inspection_make(
         invocation->positionals[0], variant, &inspection, &invocation->warnings, &invocation->error);
+    if (status == STATUS_BAD_INPUT) return try_tensors(invocation);
     if (status != STATUS_OK) return status;
     status = report(invocation, &inspection, variant, with_tensors);
     inspection_close(&inspection);

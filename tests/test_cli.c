@@ -258,6 +258,28 @@ START_TEST(damaged_checkpoints_are_found)
 }
 END_TEST
 
+/* A trace, NumPy's files and weights are listed; a whole checkpoint in one file is refused with what to do.
+ */
+START_TEST(sets_of_tensors_are_inspected)
+{
+    const char *a = path_in(test_folder, "a.npz"), *b = path_in(test_folder, "b.safetensors");
+    const char *c = path_in(test_folder, "c.safetensors");
+    const float values[] = {3, -4, (float)NAN, (float)INFINITY}, nothing[] = {(float)NAN};
+    write_tensor(a, "step.00.latents", DTYPE_F32, 4, values);
+    write_tensor(b, "unet\33[2J", DTYPE_F32, 1, nothing);
+    write_tensor(c, "model.diffusion_model.out.2.bias", DTYPE_F32, 4, values);
+    ck_assert_int_eq(plumb("inspect %s", a), 0);
+    expect_in(out, "step.00.latents  F32   [4]          -4        3  3.53553           2\n");
+    expect_in(out, "tensors: 1, elements: 4, bytes: 16, not finite: 2\n");
+    ck_assert_int_eq(plumb("inspect %s", b), 0);
+    expect_in(out, "unet\\x1b[2J  F32   [1]                                     1\n");
+    ck_assert_int_eq(plumb("inspect %s", c), 2);
+    expect_in(err, "a single-file checkpoint; expected a Diffusers folder");
+    ck_assert_int_eq(plumb("inspect %s", golden_path("models/traces/sdxl-dpm5-leading.safetensors")), 0);
+    expect_in(out, "\nimage_u8 ");
+}
+END_TEST
+
 START_TEST(sheets_and_info)
 {
     const char *plot = path_in(test_folder, "p.png"), *sheet = path_in(test_folder, "s.png");
@@ -287,6 +309,7 @@ int main(void)
     tcase_add_test(work, single_files_are_compared_whatever_they_are_called);
     tcase_add_test(work, the_worst_tensor_is_drawn);
     tcase_add_test(work, checkpoints_are_inspected);
+    tcase_add_test(work, sets_of_tensors_are_inspected);
     tcase_add_test(work, damaged_checkpoints_are_found);
     tcase_add_test(work, sheets_and_info);
     suite_add_tcase(suite, work);
