@@ -7,9 +7,11 @@
 #include "paths.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 /* --- Files -------------------------------------------------------------------------------- */
 
@@ -96,6 +98,32 @@ static enum status write_part(const struct architecture *architecture, const cha
     return status;
 }
 
+/* A disk that is full after ten minutes would have told in the first second. The small files are not counted.
+ */
+static enum status check_room(const struct architecture *architecture, const struct output_folder *folder,
+    enum dtype dtype, struct error *error)
+{
+    struct statvfs disk;
+    uint64_t needed = 0;
+    if (statvfs(folder->partial, &disk) != 0)
+        return error_file(error, folder->path, "cannot be written", errno);
+    for (size_t i = 0; i < ARCHITECTURE_MODELS; i++) {
+        struct tensor_set *tensors = NULL;
+        if (!architecture_part(architecture, architecture_models[i])) continue;
+        enum status status =
+            architecture_tensors(architecture, architecture_models[i], dtype, &tensors, error);
+        if (status != STATUS_OK) return status;
+        for (size_t t = 0; t < tensor_set_count(tensors); t++)
+            needed += tensor_bytes(tensor_set_at(tensors, t));
+        tensor_set_free(tensors);
+    }
+    const uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (needed <= free_bytes || disk.f_blocks == 0) return STATUS_OK; /* some file systems do not count */
+    return error_machine(error,
+        "%s: cannot be written: the weights take %" PRIu64 " bytes, and the disk has %" PRIu64 " free",
+        folder->path, needed, free_bytes);
+}
+
 enum status synth_write(
     const struct architecture *architecture, const struct synth_request *request, struct error *error)
 {
@@ -104,8 +132,10 @@ enum status synth_write(
     struct output_folder folder;
     enum status status = output_folder_open(&folder, request->folder, error);
     if (status != STATUS_OK) return status;
-    status =
-        synth_json(folder.partial, "model_index.json", architecture_part(architecture, "model_index"), error);
+    status = check_room(architecture, &folder, request->dtype, error);
+    if (status == STATUS_OK)
+        status = synth_json(
+            folder.partial, "model_index.json", architecture_part(architecture, "model_index"), error);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == STATUS_OK; i++)
         if (architecture_part(architecture, parts[i]))
             status = write_part(architecture, parts[i], folder.partial, request, error);

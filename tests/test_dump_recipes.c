@@ -92,6 +92,11 @@ START_TEST(the_function_for_c)
     tensor_set_free(set);
     ck_assert_int_eq(dump_tensor("/nowhere/at/all", "x", "f32", data, 0, NULL), -1);
     ck_assert_int_eq(dump_tensor("/dev/full", "x", "f32", data, 0, NULL), -1);
+    ck_assert_int_eq(dump_tensor(test_folder, "x", "float32", data, 0, NULL), -1);
+    char long_name[1100];
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    ck_assert_int_eq(dump_tensor(test_folder, long_name, "f32", data, 0, NULL), -1);
 }
 END_TEST
 

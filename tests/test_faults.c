@@ -185,7 +185,7 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 START_TEST(a_signal_removes_a_folder_in_the_making)
 {
     const char *place = path_in(test_folder, "sd15");
-    const char *const arguments[] = {program(), "synth", "sd15", place, NULL};
+    const char *const arguments[] = {program(), "synth", "sd15", place, "--dtype", "f16", NULL};
     pid_t child = start(arguments);
     for (int i = 0; i < 20000 && !holds_partial(); i++) wait_a_little();
     ck_assert(holds_partial());

@@ -41,12 +41,18 @@ static bool enter_namespace(void)
            write_text("/proc/self/uid_map", users) && write_text("/proc/self/gid_map", groups);
 }
 
+static bool mount_small_disk(int kibibytes)
+{
+    char options[32];
+    snprintf(options, sizeof options, "size=%dk", kibibytes);
+    return enter_namespace() && mount("none", test_folder, "tmpfs", 0, options) == 0;
+}
+
 /* In a process of its own: a disk of `kibibytes` over the test's folder, and the command on it. */
 static int run_on_small_disk(int kibibytes, const char *arguments, const char *output)
 {
-    char options[32], command[2048];
-    snprintf(options, sizeof options, "size=%dk", kibibytes);
-    if (!enter_namespace() || mount("none", test_folder, "tmpfs", 0, options) != 0) return NO_NAMESPACE;
+    char command[2048];
+    if (!mount_small_disk(kibibytes)) return NO_NAMESPACE;
     snprintf(command, sizeof command, "%s %s %s/%s >/dev/null 2>/dev/null", program(), arguments, test_folder,
         output);
     int status = WEXITSTATUS(system(command));
@@ -95,11 +101,31 @@ START_TEST(a_small_disk)
 }
 END_TEST
 
+/* Ten gigabytes are not begun where there is no room for them. */
+START_TEST(room_is_looked_for_first)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        char command[1024];
+        if (!mount_small_disk(1024)) _exit(NO_NAMESPACE);
+        snprintf(command, sizeof command,
+            "%s synth sdxl %s/sdxl 2>&1 | grep -q 'the weights take [0-9]* bytes, and the disk has [0-9]* "
+            "free$'",
+            program(), test_folder);
+        _exit(WEXITSTATUS(system(command)));
+    }
+    int status = WEXITSTATUS(end_of_program(child));
+    ck_assert(status == 0 || status == NO_NAMESPACE);
+}
+END_TEST
+
 /* --- kill -9 ------------------------------------------------------------------------------ */
 
 static const struct {
-    const char *arguments[16]; /* NULL: the output */
-    const char *output, *reader;
+    const char *arguments[16];   /* NULL: the output */
+    const char *output, *reader; /* NULL: a page, which ends as one */
 } killed[] = {
     {{"plumb", "synth", "tiny-sdxl", NULL, "--threads", "1"}, "synth", "inspect"},
     {{"plumb", "schedule", "configs/schedulers/sdxl.json", "--plot", NULL}, "p.png", "sheet"},
@@ -109,6 +135,9 @@ static const struct {
     {{"plumb", "run", "golden/models/tiny-sd", "--prompt", "fox", "--steps", "1", "--threads", "1", "--out",
          NULL},
         "o.png", "sheet"},
+    {{"plumb", "verify", "golden/models/tiny-sd", "golden/models/traces/sd-ddim5.safetensors", "--html",
+         NULL},
+        "v.html", NULL},
 };
 
 static double run_and_kill(size_t which, double after)
@@ -131,6 +160,12 @@ static double run_and_kill(size_t which, double after)
 static void expect_whole(size_t which)
 {
     const char *output = path_in(test_folder, "%s", killed[which].output);
+    if (!killed[which].reader) {
+        char command[512];
+        snprintf(command, sizeof command, "tail -c 8 %s | grep -q '</html>'", output);
+        ck_assert_msg(system(command) == 0, "%s is not whole after kill -9", output);
+        return;
+    }
     const bool is_picture = strcmp(killed[which].reader, "sheet") == 0;
     int status =
         plumb("%s %s %s", killed[which].reader, is_picture ? path_in(test_folder, "sheet.png") : "", output);
@@ -168,6 +203,7 @@ int main(void)
     tcase_add_checked_fixture(cases, make_test_folder, drop_program_folder);
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, a_small_disk, 0, sizeof writers / sizeof *writers);
+    tcase_add_test(cases, room_is_looked_for_first);
     tcase_add_loop_test(cases, it_is_killed, 0, sizeof killed / sizeof *killed);
     suite_add_tcase(suite, cases);
     return run_suite(suite);

@@ -12,26 +12,33 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Writes the rank-dimensional row-major tensor at `data`, in the host's memory and little-endian, under
- * `name`. `dtype` is "f32", "f16", "bf16", "f64", "i64", "i32" or "u8". 0, or -1 where a file could not be
- * written. */
+ * `name`. `dtype` is "f32", "f16", "bf16", "f64", "i64", "i32" or "u8". 0, or -1 where it is another, the
+ * path is too long or a file could not be written. */
 static inline int dump_tensor(
     const char *folder, const char *name, const char *dtype, const void *data, int rank, const int64_t *shape)
 {
+    static const struct {
+        const char *name;
+        size_t bytes;
+    } types[] = {{"f32", 4}, {"f16", 2}, {"bf16", 2}, {"f64", 8}, {"i64", 8}, {"i32", 4}, {"u8", 1}};
     char path[1024];
-    size_t count = 1, bits = 0;
+    size_t count = 1, bytes = 0;
     int failed = 0;
-    sscanf(dtype, "%*[a-z]%zu", &bits); /* the digits of "bf16" */
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(dtype, types[i].name) == 0) bytes = types[i].bytes;
+    if (bytes == 0) return -1;
     for (int i = 0; i < rank; i++) count *= (size_t)shape[i];
 
-    snprintf(path, sizeof path, "%s/%s.%s", folder, name, dtype);
+    if (snprintf(path, sizeof path, "%s/%s.%s", folder, name, dtype) >= (int)sizeof path) return -1;
     FILE *file = fopen(path, "wb");
     if (!file) return -1;
-    failed |= fwrite(data, bits / 8, count, file) != count;
+    failed |= fwrite(data, bytes, count, file) != count;
     failed |= fclose(file) != 0;
 
-    snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    if (snprintf(path, sizeof path, "%s/%s.json", folder, name) >= (int)sizeof path) return -1;
     file = fopen(path, "w");
     if (!file) return -1;
     fprintf(file, "{\"shape\": [");
