@@ -56,6 +56,20 @@ for subject in 'a yellow star on a black background' 'a red square on a white ba
 done
 quietly "$plumb" sheet "$out/timestep_spacing.png" --across 4 --size 192 "$@"
 
+# Guidance so strong that the colours bleach, and what rescaling gives back of them.
+set --
+for seed in 1 7; do
+    for guidance in '3 0' '20 0' '20 0.7'; do
+        picture="$scratch/guidance $guidance, $seed.png"
+        rescaled="\nrescale ${guidance#* }"
+        [ "$rescaled" != '\nrescale 0' ] || rescaled=
+        quietly "$plumb" run $shapes --prompt 'a red circle and a blue cross on a white background' --steps 20 \
+            --guidance-scale "${guidance% *}" --guidance-rescale "${guidance#* }" --seed $seed --out "$picture"
+        set -- "$@" "guidance ${guidance% *}$rescaled=$picture"
+    done
+done
+quietly "$plumb" sheet "$out/guidance_rescale.png" --across 3 --size 192 "$@"
+
 # One picture each of what the trained model of golden/ knows.
 set --
 for subject in 'a yellow star on a black background' 'a red circle and a blue cross on a white background' \
