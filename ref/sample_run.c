@@ -109,7 +109,7 @@ static enum status put_tables(struct sampling *s)
         status = put_timesteps(s, "timesteps", scheduler->timesteps, scheduler->num_timesteps, 1);
     if (status != STATUS_OK) return status;
     float narrow = (float)scheduler->init_noise_sigma;
-    bool is_f32 = scheduler->init_noise_sigma_is_f32 && dtype_of_real == DTYPE_F32;
+    const bool is_f32 = scheduler->init_noise_sigma_is_f32;
     return put_numbers(s, "init_noise_sigma", is_f32 ? DTYPE_F32 : DTYPE_F64, 0, NULL,
         is_f32 ? (const void *)&narrow : (const void *)&scheduler->init_noise_sigma);
 }

@@ -65,10 +65,9 @@ struct scheduler {
     int num_train_timesteps;
     size_t num_betas;
     real *betas, *alphas, *alphas_cumprod;
-    real final_alpha_cumprod; /* DDIM, PNDM: alpha after the last step */
-    double init_noise_sigma;  /* the first latents are noise times this (kept as diffusers returns it: F32 or
-                                 F64) */
-    bool init_noise_sigma_is_f32;
+    real final_alpha_cumprod;     /* DDIM, PNDM: alpha after the last step */
+    double init_noise_sigma;      /* the first latents are noise times this */
+    bool init_noise_sigma_is_f32; /* as diffusers returns that of a class with sigmas; false in f64 */
 
     /* What set_timesteps made. */
     enum timestep_dtype timestep_dtype;

@@ -219,5 +219,5 @@ void sigmas_set_init_noise(struct scheduler *scheduler)
     const char *spacing = scheduler->config->timestep_spacing;
     bool plain = option_is(spacing, "linspace") || option_is(spacing, "trailing");
     scheduler->init_noise_sigma = (double)(plain ? max_sigma : real_sqrt(max_sigma * max_sigma + 1));
-    scheduler->init_noise_sigma_is_f32 = true;
+    scheduler->init_noise_sigma_is_f32 = !PLUMB_REAL_IS_DOUBLE;
 }

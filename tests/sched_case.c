@@ -188,7 +188,7 @@ static struct level level_at(const struct run *run, size_t i)
         double sigma = i < tensor_count(sigmas) ? tensor_get_double(sigmas, i) : 0;
         bool flow = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "use_flow_sigmas"));
         /* The samples of Euler and of the classes without betas are x_0 + sigma noise. */
-        bool unscaled = run->scheduler->init_noise_sigma_is_f32 || run->scheduler->num_betas == 0;
+        bool unscaled = run->scheduler->init_noise_sigma != 1 || run->scheduler->num_betas == 0;
         double scale = unscaled ? 1 : 1 / sqrt(1 + sigma * sigma);
         return flow ? (struct level){1 - sigma, sigma} : (struct level){scale, sigma * scale};
     }

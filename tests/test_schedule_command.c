@@ -96,6 +96,26 @@ static double csv_field(const char *text, int row, const char *column)
 }
 
 /* Integer timesteps are the same in both arithmetics; a sum of rounded numbers is some units away. */
+/* Of evenly spaced timesteps the first sigma and the first sample's are one number, in double as in float. */
+START_TEST(the_first_sigma_is_told_in_full)
+{
+    static const char *const arithmetics[] = {"diffusers", "f64"};
+    cJSON *json;
+    struct error error;
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(
+            plumb("schedule " SDXL " --set timestep_spacing=linspace --arithmetic %s --format json",
+                arithmetics[i]),
+            0);
+        ck_assert_int_eq(json_parse(out, strlen(out), "out", &json, &error), STATUS_OK);
+        const double sigma = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "sigmas"), 0)->valuedouble;
+        ck_assert_double_eq(cJSON_GetObjectItem(json, "init_noise_sigma")->valuedouble, sigma);
+        ck_assert(strcmp(arithmetics[i], "f64") != 0 || sigma != (double)(float)sigma);
+        cJSON_Delete(json);
+    }
+}
+END_TEST
+
 START_TEST(both_arithmetics_are_compared)
 {
     ck_assert_int_eq(
@@ -248,6 +268,7 @@ int main(void)
     tcase_set_timeout(work, 60);
     tcase_add_test(work, documented_sigmas_give_documented_timesteps);
     tcase_add_loop_test(work, json_is_exact, 0, sizeof cases / sizeof *cases);
+    tcase_add_test(work, the_first_sigma_is_told_in_full);
     tcase_add_test(work, both_arithmetics_are_compared);
     tcase_add_test(work, schedules_are_explained);
     tcase_add_test(work, coefficients_are_those_of_the_equation);
