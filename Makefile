@@ -12,7 +12,8 @@
 #   make check-cluster     a list of runs shared by GNU parallel, and by a job array of Slurm on this machine
 #   make check-fresh       the way of somebody new: README's commands in a clean Debian, the packages, the guide; as check-deb
 #   make sanitize          every test again under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make faults            every allocation, write and read of every command fails once; hours; FAULTS=100 points of each
+#   make faults            allocations, writes and reads of every command fail, on each chain of calls that leads to one:
+#                          an hour; FAULTS=all every single one, days; FAULTS=100 points of each command
 #   make tsan              the threads under ThreadSanitizer, with clang and an OpenMP runtime that it understands
 #   make valgrind          the commands with the tiny models under Valgrind
 #   make check-builds      the sampler's bits as gcc and clang build it at every level of optimisation
@@ -321,8 +322,9 @@ fuzz-corpus: $(BUILD)/tests/fuzz/seeds
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/libplumb_tests.a $(LIBS)
 	$(call quiet,LD) $(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(PKG_LIBS) -lm -o $@
 
-# Every point of every command; FAULTS=100 takes that many of each, FAULTS_OF='schedule' keeps to commands with the text.
-FAULTS ?= all
+# Each chain of calls that leads to a point, when it first and last does; FAULTS=all takes every point, FAULTS=100 that
+# many of each command, FAULTS_OF='schedule' keeps to commands with the text.
+FAULTS ?= paths
 FAULTS_OF ?=
 .PHONY: faults
 faults: $(FAULT_TESTS)

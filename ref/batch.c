@@ -146,8 +146,11 @@ static bool files_are_whole(const struct run_job *job)
 static enum status run_or_go_on(struct batch_state *state, struct run_job *job, struct error *error)
 {
     struct resume resume = {0};
-    if (access(job->journal, F_OK) == 0) {
-        enum status status = resume_open(job->journal, &resume, &state->invocation->warnings, error);
+    bool there;
+    enum status status = path_look(job->journal, &there, error);
+    if (status != STATUS_OK) return status;
+    if (there) {
+        status = resume_open(job->journal, &resume, &state->invocation->warnings, error);
         if (status == STATUS_OK) {
             job->resume = &resume;
             status = run_job(state->invocation, job, error);

@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* --- Going on ----------------------------------------------------------------------------- */
 
@@ -41,10 +40,12 @@ static enum status check_finished(struct invocation *invocation, const char *tra
 {
     struct tensor_set *set = NULL;
     struct error *error = &invocation->error;
-    if (access(trace, F_OK) != 0)
-        return error_input(
+    bool there;
+    enum status status = path_look(trace, &there, error);
+    if (status == STATUS_OK && !there)
+        status = error_input(
             error, "--resume: there is neither %s, the steps of an interrupted run, nor %s", journal, trace);
-    enum status status = tensor_set_open(trace, &set, error);
+    if (status == STATUS_OK) status = tensor_set_open(trace, &set, error);
     if (status == STATUS_OK && !tensor_set_find(set, "image"))
         status = error_input(
             error, "--resume: %s is not the trace of a finished run, and there is no %s", trace, journal);
@@ -149,7 +150,9 @@ static enum status go_on(struct invocation *invocation, struct run_arguments *ar
     struct resume resume = {0};
     char *trace = resumed_trace(arguments->resume), *journal = NULL;
     enum status status = trace ? run_job_journal(trace, &journal, error) : error_memory(error, 0);
-    if (status == STATUS_OK && (!journal || access(journal, F_OK) != 0)) {
+    bool there = false;
+    if (status == STATUS_OK && journal) status = path_look(journal, &there, error);
+    if (status == STATUS_OK && !there) {
         status = check_finished(invocation, trace, journal ? journal : trace);
     } else if (status == STATUS_OK) {
         status = resume_open(journal, &resume, &invocation->warnings, error);

@@ -8,12 +8,10 @@
 
 #include "sched/scheduler.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 /* --- One component of each kind ----------------------------------------------------------- */
 
@@ -154,9 +152,7 @@ static enum status look_for(const struct checkpoint *checkpoint, const char *com
         path, sizeof path, "%s/%s%s%s", checkpoint->folder, component, file ? "/" : "", file ? file : "");
     *there = false;
     if (length < 0 || (size_t)length >= sizeof path) return STATUS_OK;
-    *there = access(path, F_OK) == 0;
-    if (*there || path_is_absent(errno)) return STATUS_OK;
-    return error_file(error, path, "cannot be read", errno);
+    return path_look(path, there, error);
 }
 
 /* Looks at component `kind`, whatever model_index.json says of it. */

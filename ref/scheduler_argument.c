@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define MOST_CLASSES 64
 
@@ -103,10 +102,11 @@ static enum status config_of_folder(const char *folder, cJSON **config, struct e
     for (size_t i = 0; i < 2; i++) {
         char *path = NULL;
         if (asprintf(&path, "%s/%s", folder, places[i]) < 0) return error_memory(error, strlen(folder));
-        bool is_there = access(path, F_OK) == 0;
-        enum status status = is_there ? json_read_file(path, config, error) : STATUS_OK;
+        bool there;
+        enum status status = path_look(path, &there, error);
+        if (status == STATUS_OK && there) status = json_read_file(path, config, error);
         free(path);
-        if (is_there) return status;
+        if (status != STATUS_OK || there) return status;
     }
     return error_input(
         error, "%s: the folder has no %s, as a checkpoint has, and no %s", folder, places[0], places[1]);
@@ -134,7 +134,9 @@ enum status cli_scheduler_config(
     struct stat info;
     bool exists = stat(argument, &info) == 0;
     enum status status;
-    if (exists && S_ISDIR(info.st_mode))
+    if (!exists && !path_is_absent(errno))
+        status = error_file(error, argument, "cannot be read", errno);
+    else if (exists && S_ISDIR(info.st_mode))
         status = config_of_folder(argument, config, error);
     else if (exists)
         status = json_read_file(argument, config, error);

@@ -8,6 +8,7 @@
  *   4. begin and end are put around the ids; the first 75 stay; the rest is padding.
  */
 #include "tokenizer.h"
+#include "paths.h"
 #include "sched/json.h"
 #include "tokenizer_added.h"
 #include "tokenizer_bpe.h"
@@ -98,12 +99,14 @@ enum status tokenizer_open(const char *folder, struct tokenizer **out, struct er
         goto done;
     }
     tokenizer->length = DEFAULT_LENGTH;
-    if (access(config_path, F_OK) == 0) {
+    bool there;
+    status = path_look(config_path, &there, error);
+    if (status == STATUS_OK && there) {
         status = json_read_file(config_path, &config, error);
-        if (status != STATUS_OK) goto done;
-        status = error_prefix(error, read_config(config, tokenizer, error), "%s: ", config_path);
-        if (status != STATUS_OK) goto done;
+        if (status == STATUS_OK)
+            status = error_prefix(error, read_config(config, tokenizer, error), "%s: ", config_path);
     }
+    if (status != STATUS_OK) goto done;
     fast_path = path_in(folder, "tokenizer.json");
     if (access(vocab_path, F_OK) != 0 && fast_path && access(fast_path, F_OK) == 0) {
         status = error_input(error,

@@ -4,13 +4,13 @@
  * the additional special tokens; added_tokens.json.
  */
 #include "tokenizer_added.h"
+#include "paths.h"
 #include "tokenizer_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The roles; the first four have a default in CLIPTokenizer. Where two share a token, the first one's
  * definition of it stands. */
@@ -203,7 +203,9 @@ static enum status read_optional(const char *folder, const char *name, cJSON **o
     char *path = malloc(size);
     if (!path) return error_memory(error, size);
     snprintf(path, size, "%s/%s", folder, name);
-    enum status status = access(path, F_OK) == 0 ? json_read_file(path, out, error) : STATUS_OK;
+    bool there;
+    enum status status = path_look(path, &there, error);
+    if (status == STATUS_OK && there) status = json_read_file(path, out, error);
     free(path);
     return status;
 }

@@ -91,7 +91,8 @@ enum status trace_journal_open(
     journal->file = -1;
     journal->path = strdup(path);
     enum status status = journal->path ? STATUS_OK : error_memory(error, strlen(path) + 1);
-    bool is_there = access(path, F_OK) == 0;
+    bool is_there = false;
+    if (status == STATUS_OK) status = path_look(path, &is_there, error);
     if (status == STATUS_OK && (goes_on || is_there)) status = claim(journal, error);
     if (status == STATUS_OK && is_there && !goes_on)
         status = error_input(error,

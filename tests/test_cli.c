@@ -258,6 +258,24 @@ START_TEST(damaged_checkpoints_are_found)
 }
 END_TEST
 
+/* What nobody can look at is not taken for absent. */
+START_TEST(files_in_a_circle_are_found)
+{
+    static const char *const files[] = {"tokenizer/tokenizer_config.json",
+        "tokenizer/special_tokens_map.json", "scheduler/scheduler_config.json"};
+    const char *copy = path_in(test_folder, "copy");
+    copy_folder(golden_path("models/tiny-sd"), copy);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *file = path_in(copy, "%s", files[i]), *kept = path_in(copy, "%s.kept", files[i]);
+        ck_assert(rename(file, kept) == 0 && symlink(strrchr(file, '/') + 1, file) == 0);
+        ck_assert_int_eq(plumb("inspect %s", copy), 2);
+        expect_in(err, files[i]);
+        ck_assert_int_eq(plumb("schedule %s", copy), strstr(file, "scheduler") ? 2 : 0);
+        ck_assert_int_eq(rename(kept, file), 0);
+    }
+}
+END_TEST
+
 /* A trace, NumPy's files and weights are listed; a whole checkpoint in one file is refused with what to do.
  */
 START_TEST(sets_of_tensors_are_inspected)
@@ -309,6 +327,7 @@ int main(void)
     tcase_add_test(work, single_files_are_compared_whatever_they_are_called);
     tcase_add_test(work, the_worst_tensor_is_drawn);
     tcase_add_test(work, checkpoints_are_inspected);
+    tcase_add_test(work, files_in_a_circle_are_found);
     tcase_add_test(work, sets_of_tensors_are_inspected);
     tcase_add_test(work, damaged_checkpoints_are_found);
     tcase_add_test(work, sheets_and_info);

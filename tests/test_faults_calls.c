@@ -2,8 +2,8 @@
  * Each write and each read that a command makes fails, in each way that it can: the disk is full, the quota
  * is used up, an I/O error, part of it only, a signal in between. The command says so, names the file and
  * ends with status 3, or goes on to the same outcome; what was there before is there unchanged, and nothing
- * is left that is not whole. `make faults` fails every single one; here they are the first of each command
- * and kind, and some of the others.
+ * is left that is not whole. `make faults` fails each that differs from the others; here they are the first
+ * of each command and kind, and some of the others.
  */
 #include "faults/fault_commands.h"
 #include "faults/fault_suite.h"

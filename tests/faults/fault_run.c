@@ -291,12 +291,19 @@ static void judge(struct sweep *sweep, const struct fault_plan *plan, const stru
     if (!same && !sweep->command->varies) complain(sweep, plan, "went on, but printed something else", "");
 }
 
-void sweep_begin(struct sweep *sweep, const struct fault_command *command, const struct fault_plan *plan)
+static void *new_shared_memory(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert(memory != MAP_FAILED);
+    return memory;
+}
+
+void sweep_begin(
+    struct sweep *sweep, const struct fault_command *command, const struct fault_plan *plan, bool with_paths)
 {
     *sweep = (struct sweep){.command = command};
-    sweep->run.report =
-        mmap(NULL, sizeof *sweep->run.report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    ck_assert(sweep->run.report != MAP_FAILED);
+    sweep->run.report = new_shared_memory(sizeof *sweep->run.report);
+    if (with_paths) sweep->paths = new_shared_memory(SWEEP_PATHS * sizeof *sweep->paths);
     struct fault_plan sound = *plan;
     sound.at = 0;
     if (command->inputs) run(command->inputs, &sound, &sweep->run);
@@ -304,6 +311,8 @@ void sweep_begin(struct sweep *sweep, const struct fault_command *command, const
         put_back(command, old);
         read_state(&sweep->before[old]);
     }
+    sound.paths = sweep->paths;
+    sound.paths_room = SWEEP_PATHS;
     run(command->arguments, &sound, &sweep->run);
     ck_assert_msg(WIFEXITED(sweep->run.status) && WEXITSTATUS(sweep->run.status) < STATUS_MACHINE,
         "plumb %s: wait status %#x: %s", command->arguments, (unsigned)sweep->run.status, sweep->run.err);
@@ -333,4 +342,5 @@ void sweep_end(struct sweep *sweep)
     free(sweep->run.err);
     free(sweep->out);
     munmap(sweep->run.report, sizeof *sweep->run.report);
+    if (sweep->paths) munmap(sweep->paths, SWEEP_PATHS * sizeof *sweep->paths);
 }

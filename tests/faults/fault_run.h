@@ -16,7 +16,7 @@ struct fault_command {
     const char *arguments; /* without "plumb" */
     const char *inputs;    /* another command, which makes this one's inputs; NULL: it needs none */
     bool varies;           /* what it prints is not the same in every run: times, the machine's state */
-    bool is_long;          /* it measures, and asks for memory a million times: some points are enough */
+    bool is_long;          /* it takes a second or more, with hundreds of thousands of points */
 };
 
 /* The outcome of one run. */
@@ -43,13 +43,17 @@ struct sweep {
     char *out;
     size_t out_size;
     int status;
-    size_t points; /* of the plan's kind, in a sound run */
+    size_t points;   /* of the plan's kind, in a sound run */
+    uint64_t *paths; /* of the first of them, as in the plan; NULL: not asked for */
     /* counted over the sweep */
     size_t made, failed, went_on, wrong;
 };
 
-/* Runs the command soundly, counting the plan's points. Check's fixtures must have made the test's folder. */
-void sweep_begin(struct sweep *sweep, const struct fault_command *command, const struct fault_plan *plan);
+/* Runs the command soundly, counting the plan's points, and noting their paths where they are asked for.
+ * Check's fixtures must have made the test's folder. */
+enum { SWEEP_PATHS = 1 << 20 };
+void sweep_begin(
+    struct sweep *sweep, const struct fault_command *command, const struct fault_plan *plan, bool with_paths);
 /* Runs it with the fault and judges the outcome; what is wrong is printed, and counted in `wrong`. */
 void sweep_run(struct sweep *sweep, const struct fault_plan *plan, bool old_outputs);
 void sweep_end(struct sweep *sweep);

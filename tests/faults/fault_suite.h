@@ -10,10 +10,10 @@ struct sweep_counts {
     size_t commands, points, made, failed, went_on, wrong;
 };
 
-/* Puts faults into the command at some points, the first ones and others at even distances. Unless the
- * variable PLUMB_FAULTS says how many ("all": at each), there are few, and only where `turn` is 0: a
- * suite's sweeps take turns with the commands. PLUMB_FAULTS_OF keeps to commands in which its text is found.
- */
+/* Puts faults into the command at some points, the first ones and others at even distances. The variable
+ * PLUMB_FAULTS says how many, or "all", or "paths": where each chain of calls that leads to a point does so
+ * for the first and for the last time. Without it there are few, and only where `turn` is 0: a suite's sweeps
+ * take turns with the commands. PLUMB_FAULTS_OF keeps to commands in which its text is found. */
 void sweep_all(
     const struct fault_command *command, size_t turn, struct fault_plan *plan, struct sweep_counts *counts);
 /* Prints the line; fails the test where something was wrong. */

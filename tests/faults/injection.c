@@ -20,10 +20,25 @@ struct fault_report *injection_report(void)
     return the_report;
 }
 
+static _Unwind_Reason_Code add_call(struct _Unwind_Context *context, void *data)
+{
+    uint64_t *path = data;
+    *path = (*path ^ (uint64_t)_Unwind_GetIP(context)) * UINT64_C(0x100000001B3);
+    return _URC_NO_REASON;
+}
+
+static uint64_t call_path(void)
+{
+    uint64_t path = UINT64_C(0xCBF29CE484222325);
+    _Unwind_Backtrace(add_call, &path);
+    return path;
+}
+
 bool injection_fails(enum fault_point point)
 {
     if (!the_plan || the_plan->point != point) return false;
     size_t n = 1 + atomic_fetch_add(&the_report->points, 1), at = the_plan->at;
+    if (the_plan->paths && n <= the_plan->paths_room) the_plan->paths[n - 1] = call_path();
     bool fails = at != 0 && (the_plan->lasting ? n >= at : n == at);
     if (fails) atomic_fetch_add(&the_report->failed, 1);
     return fails;

@@ -28,6 +28,10 @@ struct fault_plan {
     size_t at;    /* the first that fails, counted from 1; 0: none does */
     bool lasting; /* and all after it */
     int error;    /* of system calls: an errno, or PART_OF_IT */
+    /* Shared memory for a number for each of the first `paths_room` points: who called whom down to it. Equal
+     * numbers are equal calls. NULL: not asked for. */
+    uint64_t *paths;
+    size_t paths_room;
 };
 
 /* In memory that the process shares with the one that judges it. */
