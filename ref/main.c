@@ -69,7 +69,7 @@ int main(int argc, char **argv)
     /* A file that outgrows `ulimit -f` is a write that fails, not the program's end with half a file left. */
     signal(SIGXFSZ, SIG_IGN);
     faults_handle();
-    if (out && invocation.out_is_seen) setvbuf(invocation.out, NULL, _IOLBF, BUFSIZ);
+    if (out && invocation.out_is_seen) (void)setvbuf(invocation.out, NULL, _IOLBF, BUFSIZ);
     enum status status = out ? dispatch(&invocation) : error_memory(&invocation.error, BUFSIZ);
     if (out) status = finish_output(&invocation, out, status);
     cli_show_warnings(&invocation);

@@ -58,7 +58,8 @@ static void fill_betas(const struct scheduler_config *config, real *betas, size_
 /* Sigmas, whose alphas are sqrt(1 - sigma^2), and a step between each two. */
 static enum status check_levels(const struct number_list *trained, struct error *error)
 {
-    if (trained->values && trained->count < 2)
+    if (!trained->values) return STATUS_OK;
+    if (trained->count < 2)
         return error_input(error,
             "trained_betas: expected two numbers or more, from one of which to the next a step goes, got %zu",
             trained->count);
