@@ -22,13 +22,6 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A tiny trace takes less than 2 s; instrumented code is ten times slower. */
-#ifdef __SANITIZE_ADDRESS__
-#define MOST_SECONDS 20
-#else
-#define MOST_SECONDS 2
-#endif
-
 static void expect_all_rounding(const struct subject *subject, const struct verification *verification)
 {
     for (size_t i = 0; i < verification->count; i++) {
@@ -62,7 +55,6 @@ START_TEST(every_tensor_of_a_clean_trace_is_rounding)
         worst->multiple, worst->name, seconds);
     ck_assert_uint_eq(verification.count, tensor_set_count(theirs));
     expect_all_rounding(&subject, &verification);
-    ck_assert_msg(seconds < MOST_SECONDS, "%s: %.2f s", subject.name, seconds);
     verification_free(&verification);
     tensor_set_free(theirs);
     subject_close(&subject);
