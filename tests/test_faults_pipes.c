@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SD "golden/models/tiny-sd"
+#define TRACES "golden/models/traces/"
 #define SMALL "--prompt fox --steps 1 --height 64 --width 64 --threads 1"
 
 /* They print on standard output; %s is the test's folder. */
@@ -37,9 +38,9 @@ static const char *const printing[] = {
     "schedule --list DDIM --format json",
     "schedule --tables",
     "sample golden/sched/euler_churn.json --tensors golden/sched/euler_churn.safetensors --out /dev/stdout",
-    "compare golden/models/traces/sd-ddim5.safetensors golden/models/traces/sd-ddim5.safetensors",
-    "compare golden/models/traces/sd-ddim5.safetensors golden/models/traces/sd-ddim5-torchgen.safetensors "
-    "--format json --heatmap %s/h.png",
+    "compare " TRACES "sd-ddim5.safetensors " TRACES "sd-ddim5.safetensors",
+    "compare " TRACES "sd-ddim5.safetensors " TRACES
+    "sd-ddim5-torchgen.safetensors --format json --heatmap %s/h.png",
     "verify " SD
     " golden/faults/sd-ddim5-no-final-norm.safetensors --threads 1 --no-diagnose --html %s/v.html",
     "inspect " SD " --tensors",
@@ -47,7 +48,7 @@ static const char *const printing[] = {
     "info --plan sdxl",
     "synth tiny-sd15 %s/synth --threads 1",
     "synth --list",
-    "hash golden/models/traces/sd-ddim5.safetensors --tensors",
+    "hash " TRACES "sd-ddim5.safetensors --tensors",
     "bench --list --architecture tiny-sdxl",
     "bench --list --architecture tiny-sdxl --format json",
 };
