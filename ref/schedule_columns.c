@@ -60,6 +60,7 @@ double schedule_column_at(const struct schedule_column *column, size_t i)
 
 const char *schedule_show_number(double value, bool is_f32, bool json, char buffer[32])
 {
+    if (is_f32) value = (double)(float)value; /* which may be infinite */
     if (isfinite(value)) return is_f32 ? show_float((float)value, buffer) : show_double(value, buffer);
     const char *name = isnan(value) ? "nan" : value < 0 ? "-inf" : "inf", *quote = json ? "\"" : "";
     snprintf(buffer, 32, "%s%s%s", quote, name, quote);

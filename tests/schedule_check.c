@@ -150,9 +150,11 @@ static const struct {
     {"DPMSolverMultistepInverseScheduler", "algorithm_type", "sde-dpmsolver++", false},
 };
 
-static bool may_be_lost(const struct scheduler *s, const cJSON *config, size_t step)
+/* Of the step that was taken last. Where timesteps repeat it is a later one than has been counted. */
+static bool may_be_lost(const struct scheduler *s, const cJSON *config)
 {
-    const bool into_zero = s->sigmas && step + 1 < s->num_sigmas && s->sigmas[step + 1] == 0;
+    const size_t next = (size_t)s->step_index;
+    const bool into_zero = s->sigmas && next < s->num_sigmas && s->sigmas[next] == 0;
     for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
         if (strcmp(scheduler_name(s), lost[i].class_name) != 0) continue;
         const char *value =
@@ -227,7 +229,7 @@ static struct schedule_verdict take_steps(struct scheduler *s, const cJSON *conf
             verdict.made = true;
             return verdict;
         }
-        ordinary = ordinary && !may_be_lost(s, config, i);
+        ordinary = ordinary && !may_be_lost(s, config);
         for (size_t k = 0; k < ELEMENTS; k++)
             if (ordinary && !isfinite(sample[k]))
                 return at_fault(
