@@ -38,6 +38,23 @@ static struct tables find_set(enum kernel_set set)
     if (set == KERNELS_AVX512 && avx512) return (struct tables){vector_avx512(), micro_kernel_avx512()};
     return (struct tables){NULL, NULL};
 }
+
+/* The processor's own text. /proc/cpuinfo has the same, but a file can fail, and a trace would name another
+ * machine. */
+static bool find_name(char *buffer, size_t size)
+{
+    unsigned words[3][4];
+    char text[sizeof words + 1];
+    for (unsigned i = 0; i < 3; i++)
+        if (!__get_cpuid(0x80000002 + i, &words[i][0], &words[i][1], &words[i][2], &words[i][3]))
+            return false;
+    memcpy(text, words, sizeof words);
+    text[sizeof words] = '\0';
+    size_t length = strlen(text);
+    while (length > 0 && text[length - 1] == ' ') text[--length] = '\0';
+    snprintf(buffer, size, "%s", text + strspn(text, " "));
+    return length > 0;
+}
 #elif defined(__aarch64__)
 /* NEON is part of AArch64. */
 static struct tables find_set(enum kernel_set set)
@@ -46,11 +63,35 @@ static struct tables find_set(enum kernel_set set)
     if (set == KERNELS_NEON) return (struct tables){vector_neon(), micro_kernel_neon()};
     return (struct tables){NULL, NULL};
 }
+
+/* How Linux names an Arm core: the first line "CPU part : 0xd0c" of /proc/cpuinfo. */
+static bool find_name(char *buffer, size_t size)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (file == NULL) return false;
+    char line[256];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        char *colon = strchr(line, ':');
+        if (colon == NULL || strncmp(line, "CPU part", strlen("CPU part")) != 0) continue;
+        colon[strcspn(colon, "\n")] = '\0';
+        snprintf(buffer, size, "Arm part %s", colon + 1 + strspn(colon + 1, " \t"));
+        found = true;
+    }
+    fclose(file);
+    return found;
+}
 #else
 static struct tables find_set(enum kernel_set set)
 {
     if (set == KERNELS_SCALAR) return (struct tables){vector_scalar(), micro_kernel_scalar()};
     return (struct tables){NULL, NULL};
+}
+
+static bool find_name(char *buffer, size_t size)
+{
+    (void)buffer, (void)size;
+    return false;
 }
 #endif
 
@@ -167,34 +208,9 @@ int kernels_threads(void)
     return atomic_load(&thread_count);
 }
 
-/* The value of the first line "key : value" of /proc/cpuinfo, into the buffer; false where there is none. */
-static bool read_cpuinfo(const char *key, char *buffer, size_t size)
-{
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    if (file == NULL) return false;
-    char line[256];
-    bool found = false;
-    while (!found && fgets(line, sizeof line, file) != NULL) {
-        char *colon = strchr(line, ':');
-        if (colon == NULL || strncmp(line, key, strlen(key)) != 0) continue;
-        char *value = colon + 1 + strspn(colon + 1, " \t");
-        value[strcspn(value, "\n")] = '\0';
-        found = value[0] != '\0';
-        if (found) snprintf(buffer, size, "%s", value);
-    }
-    fclose(file);
-    return found;
-}
-
 const char *kernels_cpu_name(char *buffer, size_t size)
 {
-    char part[64];
-    if (read_cpuinfo("model name", buffer, size)) return buffer;
-    if (read_cpuinfo("CPU part", part, sizeof part)) { /* how Linux names an Arm core */
-        snprintf(buffer, size, "Arm part %s", part);
-    } else {
-        snprintf(buffer, size, "unknown");
-    }
+    if (!find_name(buffer, size)) snprintf(buffer, size, "unknown");
     return buffer;
 }
 

@@ -42,8 +42,8 @@ size_t kernels_start(bool with_blas);
 /* Whether the float kernels, or with f64 the double ones, use OpenBLAS. */
 bool kernels_need_blas(bool f64);
 
-/* The CPU's model name as the system gives it, and OpenBLAS's own description (version, core), for `plumb
- * info`. */
+/* The CPU's model name ("unknown" where it does not say), and OpenBLAS's own description (version, core), for
+ * `plumb info`. */
 const char *kernels_cpu_name(char *buffer, size_t size);
 const char *kernels_blas_description(void);
 const char *kernels_blas_core(void);
