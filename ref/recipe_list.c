@@ -226,7 +226,7 @@ static enum status read_line(struct recipe_list *list, const struct cli_recipe *
         const char *reason = strncmp(said.message, where, strlen(where)) == 0
                                  ? said.message + strlen(where) + 2
                                  : said.message;
-        status = status == STATUS_BAD_INPUT ? error_input(error, "%s", reason) : error_memory(error, length);
+        if (error) snprintf(error->message, sizeof error->message, "%s", reason);
     } else if (!cJSON_IsObject(line.object)) {
         status = error_input(error, "expected a JSON object, the recipe of a run, got %s",
             json_show(line.object, shown, sizeof shown));

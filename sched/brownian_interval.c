@@ -99,11 +99,12 @@ static enum status add_halving(const struct brownian_interval *interval, const s
     if (node->depth >= MOST_LEVELS)
         return error_input(error, "Brownian path: the interval from %g to %g is too long for steps of 1e-6",
             interval->start, interval->end);
-    if (node->middle == (goes_left ? node->end : node->start))
+    const double kept = goes_left ? node->start : node->end, left_out = goes_left ? node->end : node->start;
+    if (node->middle == left_out)
         return error_input(error,
             "Brownian path: torchsde recurses without end at %.17g, which is rounded to a multiple of 1e-6 "
             "that its halvings do not reach; another sigma_min or sigma_max gets around it",
-            goes_left ? node->start : node->end);
+            kept);
     const double left = node->middle - node->start, right = node->end - node->middle;
     const double by_length = 1 / (node->end - node->start);
     struct halving *halving = &plan->halvings[count];

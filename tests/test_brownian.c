@@ -67,7 +67,7 @@ START_TEST(refusals)
     expect_error(brownian_increment(&wide, 1, 2, 4, increment, &error), STATUS_BAD_INPUT, &error,
         "too long for steps of 1e-6", NULL);
     expect_error(brownian_increment(&endless, 0.3, 0.30000001, 4, increment, &error), STATUS_BAD_INPUT,
-        &error, "recurses without end", NULL);
+        &error, "recurses without end at 0.29999999999999999, ", NULL);
 }
 END_TEST
 

@@ -4,7 +4,9 @@
  */
 #include "program.h"
 
+#include "ref/png_file.h"
 #include "ref/tensor_files.h"
+#include "ref/verify_kept.h"
 #include "sched/checksum.h"
 #include "sched/scheduler.h"
 #include "sched/scheduler_save.h"
@@ -12,6 +14,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* --- Command lines ------------------------------------------------------------------------ */
 
@@ -50,6 +54,7 @@ static const struct {
     {"vae", "block_out_channels", "[32, 32, 32, 32, 32, 32]", "info --height 8 --width 8 --plan",
         "height, width: expected at least 32, one latent, got 8 and 8"},
     {"vae", "latents_mean", "[0, 0, 0, 1e999]", "info --plan", "latents_mean[3]: expected a finite number"},
+    {"unet", "down_block_types", "7", "info --plan", "down_block_types: expected a list"},
 };
 
 static void set_member(cJSON *part, const char *key, const char *value)
@@ -89,6 +94,26 @@ START_TEST(architectures_that_do_not_fit)
 }
 END_TEST
 
+/* 16 million tokens of 65536 numbers each: four terabytes. */
+START_TEST(weights_that_no_memory_holds)
+{
+    const char *path = path_in(test_folder, "architecture.json");
+    cJSON *json;
+    struct error error = {""};
+    ck_assert_int_eq(json_read_file("configs/architectures/tiny-sdxl.json", &json, &error), STATUS_OK);
+    cJSON *part = cJSON_GetObjectItem(json, "text_encoder");
+    set_member(part, "vocab_size", "16777216");
+    set_member(part, "hidden_size", "65536");
+    char *text = cJSON_Print(json);
+    write_bytes(path, text, strlen(text));
+    cJSON_free(text);
+    cJSON_Delete(json);
+    expect_failure(plumb("bench --stages --architecture '%s'", path), STATUS_MACHINE, 1,
+        "the weights of text_encoder take 4604.3 GB in F32, and the machine has ",
+        " GB free; try --dtype f16", NULL);
+}
+END_TEST
+
 /* --- Files -------------------------------------------------------------------------------- */
 
 START_TEST(files)
@@ -112,6 +137,178 @@ START_TEST(files)
     write_bytes(path, "\x93NUMPY\x02\x00\x01\x00", 10);
     expect_failure(plumb("compare '%s' '%s'", path, path), STATUS_BAD_INPUT, 4,
         "header length: the file ends inside it", NULL);
+}
+END_TEST
+
+/* A folder of tiny-sd with one thing changed. */
+static const char *changed_model(void)
+{
+    const char *model = path_in(test_folder, "model");
+    copy_folder(golden_path("models/tiny-sd"), model);
+    return model;
+}
+
+static void expect_no_trace(const char *model, const char *words)
+{
+    expect_failure(plumb("run '%s' --prompt x --steps 1 --height 64 --width 64 --trace '%s'", model,
+                       path_in(test_folder, "t.npz")),
+        STATUS_BAD_INPUT, 1, words, NULL);
+}
+
+START_TEST(files_of_a_checkpoint)
+{
+    const char *model = changed_model(), *extra = path_in(model, "tokenizer/extra.json");
+    ck_assert_int_eq(symlink("extra.json", extra), 0);
+    expect_no_trace(model, "tokenizer/extra.json: cannot be read: Too many levels of symbolic links");
+    ck_assert_int_eq(unlink(extra), 0);
+    ck_assert_int_eq(mkdir(extra, 0777), 0);
+    expect_failure(plumb("run '%s' --prompt x --steps 1 --height 64 --width 64 --trace '%s'", model,
+                       path_in(test_folder, "t.npz")),
+        STATUS_MACHINE, 1, "tokenizer/extra.json: cannot be read: Input/output error", NULL);
+    ck_assert_int_eq(rmdir(extra), 0);
+
+    const char *config = path_in(model, "unet/config.json"), *kept = path_in(test_folder, "kept.json");
+    ck_assert_int_eq(rename(config, kept), 0);
+    write_bytes(config, "[]", 2);
+    ck_assert_int_eq(plumb("inspect '%s/unet'", model), STATUS_BAD_INPUT);
+    expect_in(err, "unet/config.json: expected a JSON object");
+    ck_assert_int_eq(rename(kept, config), 0);
+
+    const char *path = path_in(model, "tokenizer/tokenizer_config.json");
+    cJSON *json;
+    struct error error = {""};
+    ck_assert_int_eq(json_read_file(path, &json, &error), STATUS_OK);
+    set_member(json, "model_max_length", "100");
+    char *text = cJSON_Print(json);
+    write_bytes(path, text, strlen(text));
+    cJSON_free(text);
+    cJSON_Delete(json);
+    expect_no_trace(model, "tokenizer: prompts of 100 tokens, but text_encoder has only 77 positions");
+}
+END_TEST
+
+START_TEST(lists_of_recipes)
+{
+    static const char line[] = "{\"recipe\": \"configs/../golden/models/tiny-sd/tokenizer/merges.txt\"}\n";
+    const char *list = path_in(test_folder, "list.jsonl"), *folder = path_in(test_folder, "items");
+    const char *recipe = path_in(test_folder, "recipe.json");
+    char own[512];
+    snprintf(own, sizeof own, "{\"prompt\": \"x\", \"recipe\": \"%s\"}\n", recipe);
+    write_bytes(list, own, strlen(own));
+    write_bytes(recipe, "[]", 2);
+    const char *model = golden_path("models/tiny-sd");
+    expect_failure(plumb("run %s --recipes '%s' --out-dir '%s'", model, list, folder), STATUS_BAD_INPUT, 2,
+        "list.jsonl:1: ", "recipe.json: expected a JSON object", NULL);
+    write_bytes(list, line, strlen(line));
+    expect_failure(plumb("run %s --recipes '%s' --out-dir '%s'", model, list, folder), STATUS_BAD_INPUT, 2,
+        "list.jsonl:1: ", "merges.txt: not valid JSON", NULL);
+    write_bytes(list, "{]\n", 3);
+    expect_failure(plumb("run %s --recipes '%s' --out-dir '%s'", model, list, folder), STATUS_BAD_INPUT, 2,
+        "list.jsonl:1: not valid JSON", NULL);
+    expect_failure(plumb("run %s --recipes '%s' --out-dir '%s'", model, test_folder, folder),
+        STATUS_BAD_INPUT, 2, "cannot be read: Is a directory", NULL);
+    write_bytes(list, "{\"prompt\": \"x\"}\n", 16);
+    folder = path_in(test_folder, "items");
+    ck_assert(mkdir(folder, 0777) == 0 && symlink("status.jsonl", path_in(folder, "status.jsonl")) == 0);
+    expect_failure(plumb("run %s --recipes '%s' --out-dir '%s'", model, list, folder), STATUS_BAD_INPUT, 3,
+        "items/status.jsonl: cannot be read: Too many levels of symbolic links", NULL);
+}
+END_TEST
+
+START_TEST(sheets_and_pictures)
+{
+    char pictures[2048] = "";
+    for (size_t i = 0, used = 0; i < 40; i++)
+        used += (size_t)snprintf(pictures + used, sizeof pictures - used, " configs/pictures/sde.png");
+    expect_failure(plumb("sheet '%s' --size 4096 --across 40%s", path_in(test_folder, "s.png"), pictures),
+        STATUS_BAD_INPUT, 0, "the sheet would be ", "sides go up to 32768", NULL);
+    struct error error = {""};
+    const uint8_t pixel[3] = {0};
+    expect_error(png_write(path_in(test_folder, "none.png"), pixel, 1, 0, NULL, 0, &error), STATUS_BAD_INPUT,
+        &error, "none.png: a picture of 1 x 0 pixels: sides go from 1 to ", NULL);
+}
+END_TEST
+
+/* Under no name of this run's. */
+START_TEST(dumps_of_something_else)
+{
+    const char *path = path_in(test_folder, "other.safetensors");
+    struct tensor_set *set = empty_set();
+    float number = 1;
+    const struct tensor tensor = {DTYPE_F32, 1, {1}, &number};
+    add_tensor(set, "quaternions", &tensor);
+    write_set(set, path);
+    tensor_set_free(set);
+    ck_assert_int_eq(plumb("verify %s '%s'", golden_path("models/tiny-sd"), path), STATUS_BAD_INPUT);
+    expect_in(err, "other.safetensors: nothing in it is a tensor of this run");
+}
+END_TEST
+
+START_TEST(room_for_what_is_kept)
+{
+    struct verify_kept kept;
+    struct error error = {""};
+    ck_assert_int_eq(setenv("TMPDIR", path_in(test_folder, "nowhere"), 1), 0);
+    expect_error(verify_kept_open((size_t)64 << 20, &kept, &error), STATUS_MACHINE, &error,
+        "nowhere: no file for 67108864 bytes can be made there: No such file or directory", NULL);
+    ck_assert_int_eq(setenv("TMPDIR", test_folder, 1), 0);
+    expect_error(verify_kept_open((size_t)1 << 60, &kept, &error), STATUS_MACHINE, &error,
+        ": no room for 1152921504606846976 bytes: ", NULL);
+    ck_assert_uint_eq(count_entries(test_folder), 0);
+    ck_assert_int_eq(verify_kept_open((size_t)64 << 20, &kept, &error), STATUS_OK);
+    kept.data[((size_t)64 << 20) - 1] = 1;
+    verify_kept_close(&kept);
+}
+END_TEST
+
+/* 100 MB of names. */
+START_TEST(more_names_than_a_header_holds)
+{
+    enum { TENSORS = 210000, NAME = 450 };
+    struct tensor_set *set = empty_set();
+    struct error error = {""};
+    float number = 1;
+    const struct tensor tensor = {DTYPE_F32, 1, {1}, &number};
+    char name[NAME + 1];
+    for (int i = 0; i < TENSORS; i++) {
+        snprintf(name, sizeof name, "%0*d", (int)NAME, i);
+        ck_assert_int_eq(tensor_set_append(set, name, NAME, &tensor, NULL, &error), STATUS_OK);
+    }
+    ck_assert_int_eq(tensor_set_order(set, &error), STATUS_OK);
+    expect_error(tensor_set_write(set, path_in(test_folder, "many.safetensors"), &error), STATUS_BAD_INPUT,
+        &error, "many.safetensors: header: ", " bytes, more than the 100000000 that the format allows", NULL);
+    ck_assert_uint_eq(count_entries(test_folder), 0);
+    tensor_set_free(set);
+}
+END_TEST
+
+/* --- The sampler's recorded tensors ------------------------------------------------------- */
+
+/* A recorded case without one of its tensors, or with another in its place. */
+static void sample_without(const char *left_out, const struct tensor *instead, const char *words)
+{
+    struct tensor_set *golden = open_set(golden_path("sched/euler_linspace.safetensors")), *set = empty_set();
+    for (size_t i = 0; i < tensor_set_count(golden); i++)
+        if (strcmp(tensor_set_name(golden, i), left_out) != 0)
+            add_tensor(set, tensor_set_name(golden, i), tensor_set_at(golden, i));
+    if (instead) add_tensor(set, left_out, instead);
+    const char *path = path_in(test_folder, "in.safetensors");
+    write_set(set, path);
+    tensor_set_free(set);
+    tensor_set_free(golden);
+    expect_failure(plumb("sample %s --tensors '%s' --out '%s'", golden_path("sched/euler_linspace.json"),
+                       path, path_in(test_folder, "out.safetensors")),
+        STATUS_BAD_INPUT, 1, words, NULL);
+}
+
+START_TEST(recorded_tensors)
+{
+    float zeros[7] = {0};
+    const struct tensor seven = {DTYPE_F32, 1, {7}, zeros};
+    sample_without(
+        "add_noise.timesteps", &seven, "add_noise.timesteps: expected one a picture of add_noise.original");
+    sample_without("add_noise.noise", NULL, "add_noise.noise: missing");
+    sample_without("step.0.model_output", NULL, "step.0.model_output: missing; the schedule has ");
 }
 END_TEST
 
@@ -259,6 +456,14 @@ int main(void)
     tcase_add_loop_test(all, command_lines, 0, sizeof lines / sizeof *lines);
     tcase_add_loop_test(all, architectures_that_do_not_fit, 0, sizeof architectures / sizeof *architectures);
     tcase_add_test(all, files);
+    tcase_add_test(all, weights_that_no_memory_holds);
+    tcase_add_test(all, files_of_a_checkpoint);
+    tcase_add_test(all, lists_of_recipes);
+    tcase_add_test(all, sheets_and_pictures);
+    tcase_add_test(all, dumps_of_something_else);
+    tcase_add_test(all, room_for_what_is_kept);
+    tcase_add_test(all, more_names_than_a_header_holds);
+    tcase_add_test(all, recorded_tensors);
     tcase_add_test(all, texts_that_are_too_long);
     tcase_add_test(all, noise_that_is_no_number);
     tcase_add_test(all, added_tokens);

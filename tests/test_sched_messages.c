@@ -74,6 +74,11 @@ static const struct {
     {IS("IPNDM") ", \"trained_betas\": []", NULL,
         "trained_betas: expected two numbers or more, from one of which to the next a step goes, got 0"},
 
+    {IS("EulerDiscrete") ", \"use_karras_sigmas\": true, \"sigma_min\": -1", "{\"num_inference_steps\": 4}",
+        "sigma_min, sigma_max: expected no negative numbers with use_karras_sigmas = true, got -1 and "},
+    {IS("EulerDiscrete") ", \"use_exponential_sigmas\": true, \"sigma_min\": 0",
+        "{\"num_inference_steps\": 4}",
+        "sigma_min, sigma_max: expected positive numbers with use_exponential_sigmas = true, got 0 and "},
     {IS("LCM"), "{\"num_inference_steps\": 4, \"strength\": 1e9}",
         "strength: 1e+09 makes 5e+10 steps, more than 1000000"},
     {IS("LCM"), "{\"num_inference_steps\": 0}", "num_inference_steps: expected at least 1 step, got 0"},
@@ -141,6 +146,15 @@ static const struct {
         "model_output: expected 12 numbers a picture, got 13"},
     {IS("DDPM"), "{\"num_inference_steps\": 2}", "{}", 1, 0, PICTURE, PICTURE, true,
         "noise: missing; this step of DDPMScheduler draws"},
+    {IS("DDPM") ", \"variance_type\": \"fixed_small\"", "{\"num_inference_steps\": 2}", "{}", 1, 0,
+        2 * PICTURE, PICTURE, false,
+        "expected \"learned\" or \"learned_range\" for such a model, got \"fixed_small\""},
+    {IS("DDPM") ", \"variance_type\": null", "{\"num_inference_steps\": 2}", "{}", 1, 0, 2 * PICTURE, PICTURE,
+        false, "expected \"learned\" or \"learned_range\" for such a model, got \"null\""},
+    {IS("DDIMInverse") ", \"_semantics\": \"documented\"", "{\"num_inference_steps\": 2}", "{}", 1, 7,
+        PICTURE, PICTURE, false, "timestep: 7 is not on the schedule of 2 timesteps"},
+    {IS("CMStochasticIterative"), "{\"num_inference_steps\": 2}", "{}", 3, 0, PICTURE, PICTURE, false,
+        "step 2: the schedule has only 2 steps"},
     {IS("CosineDPMSolverMultistep"), "{\"num_inference_steps\": 2}", "{}", 3, 0, PICTURE, PICTURE, false,
         "step 2: the schedule has only 2 steps"},
     {IS("IPNDM"), "{\"num_inference_steps\": 2}", "{}", 3, 0, PICTURE, PICTURE, false,
@@ -213,6 +227,15 @@ START_TEST(other_calls)
     ck_assert_int_eq(create(IS("DDIM"), &scheduler, &error), STATUS_OK);
     expect_error(scheduler_make_noise(scheduler, timestep, 1, PICTURE, y, &error), STATUS_BAD_INPUT, &error,
         "noise: DDIMScheduler makes none; it takes the run's generator's", NULL);
+    scheduler_free(scheduler);
+
+    const uint64_t seed = 1;
+    ck_assert_int_eq(create(IS("CosineDPMSolverMultistep"), &scheduler, &error), STATUS_OK);
+    set_timesteps(scheduler, "{\"num_inference_steps\": 2}");
+    scheduler_set_begin_index(scheduler, 2);
+    ck_assert_int_eq(scheduler_seed_noise(scheduler, &seed, 1, &error), STATUS_OK);
+    expect_error(scheduler_make_noise(scheduler, scheduler->timesteps[1], 1, PICTURE, y, &error),
+        STATUS_BAD_INPUT, &error, "step 2: the schedule has only 2 steps", NULL);
     scheduler_free(scheduler);
 
     ck_assert_int_eq(create(IS("ScoreSdeVp"), &scheduler, &error), STATUS_OK);
