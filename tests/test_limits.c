@@ -35,7 +35,7 @@ static char *list_of(const char *head, const char *item, size_t count, const cha
         used += length - 1;
         if (i + 1 < count) text[used++] = ',';
     }
-    strcpy(text + used, tail);
+    memcpy(text + used, tail, strlen(tail) + 1);
     return text;
 }
 
@@ -220,7 +220,7 @@ static enum status added_tokens(size_t n, struct error *error)
     ck_assert_ptr_nonnull(text);
     text[0] = '{';
     for (size_t i = 3; i < n; i++) used += (size_t)sprintf(text + used, "\"<%zu>\":%zu,", i, 10 + i);
-    strcpy(text + used - 1, "}");
+    memcpy(text + used - 1, "}", sizeof "}");
     enum status status = open_small("added_tokens.json", text, error);
     free(text);
     return status;
