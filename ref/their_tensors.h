@@ -62,7 +62,8 @@ struct their_tensors {
     size_t unknown_count;
     struct name_twice *twice;
     size_t twice_count;
-    size_t ignored;          /* that the map drops, or that are exact values in a golden trace (f64.*) */
+    /* What the map drops, exact values in a golden trace (f64.*), an unfinished trace's own. */
+    size_t ignored;
     struct tensor_set *file; /* theirs as it is: most of `tensors` lies in its mappings */
 };
 

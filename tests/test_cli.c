@@ -4,6 +4,7 @@
 #include "program.h"
 
 #include "ref/schedule_plot.h"
+#include "ref/tensor_files.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -207,6 +208,35 @@ START_TEST(single_files_are_compared_whatever_they_are_called)
 }
 END_TEST
 
+/* What keeps an unfinished trace in order is none of the run's tensors, and none that a port has misnamed. */
+START_TEST(unfinished_traces_are_verified)
+{
+    struct tensor_set *golden = open_set(golden_path("models/traces/sd-ddim5.safetensors")),
+                      *set = empty_set();
+    struct error error = {""};
+    uint64_t sum = 7;
+    const struct tensor one = {DTYPE_U64, 1, {1}, &sum};
+    for (size_t i = 0; i < tensor_set_count(golden); i++)
+        add_tensor(set, tensor_set_name(golden, i), tensor_set_at(golden, i));
+    for (size_t i = 0; i < golden->metadata_count; i++)
+        ck_assert_int_eq(
+            tensor_set_put_metadata(set, golden->metadata[i].key, golden->metadata[i].value, &error),
+            STATUS_OK);
+    add_tensor(set, "sum.01", &one);
+    add_tensor(set, "unfinished.02", &one);
+    const char *path = path_in(test_folder, "t.safetensors");
+    write_set(set, path);
+    ck_assert_int_eq(plumb("verify %s %s", golden_path("models/tiny-sd"), path), 0);
+    expect_in(err, "sum.01 is no tensor of a run");
+    ck_assert_int_eq(tensor_set_put_metadata(set, "resume", "{}", &error), STATUS_OK);
+    write_set(set, path);
+    ck_assert_int_eq(plumb("verify %s %s", golden_path("models/tiny-sd"), path), 0);
+    ck_assert_ptr_null(strstr(err, "no tensor of a run"));
+    tensor_set_free(set);
+    tensor_set_free(golden);
+}
+END_TEST
+
 START_TEST(the_worst_tensor_is_drawn)
 {
     const char *path = path_in(test_folder, "h.png");
@@ -325,6 +355,7 @@ int main(void)
     tcase_set_timeout(work, 60);
     tcase_add_test(work, comparisons_have_their_status);
     tcase_add_test(work, single_files_are_compared_whatever_they_are_called);
+    tcase_add_test(work, unfinished_traces_are_verified);
     tcase_add_test(work, the_worst_tensor_is_drawn);
     tcase_add_test(work, checkpoints_are_inspected);
     tcase_add_test(work, files_in_a_circle_are_found);
