@@ -361,7 +361,7 @@ INTO = $(DESTDIR)$(PREFIX)
 .PHONY: install uninstall
 install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(COMPLETION)
 	install -d $(INTO)/bin $(INTO)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(INTO)/share/man/man1 \
-	    $(INTO)/share/bash-completion/completions $(addprefix $(INTO)/share/plumb/,recipes schedulers examples) \
+	    $(INTO)/share/bash-completion/completions $(addprefix $(INTO)/share/plumb/,cluster recipes schedulers examples) \
 	    $(addprefix $(INTO)/share/doc/plumb/,golden sched configs/pictures)
 	install -m 755 $(BUILD)/plumb $(INTO)/bin
 	install -m 644 sched/plumb_sched.h $(INTO)/include
@@ -373,6 +373,8 @@ install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(CO
 	    > $(DESTDIR)$(LIBDIR)/pkgconfig/plumb_sched.pc
 	install -m 644 $(dir $(MANUAL))*.1 $(INTO)/share/man/man1
 	install -m 644 $(COMPLETION) $(INTO)/share/bash-completion/completions/plumb
+	install -m 644 configs/cluster/*.jsonl $(INTO)/share/plumb/cluster
+	install -m 755 configs/cluster/*.sh $(INTO)/share/plumb/cluster
 	install -m 644 configs/recipes/*.json $(INTO)/share/plumb/recipes
 	install -m 644 configs/schedulers/*.json $(INTO)/share/plumb/schedulers
 	install -m 644 sched/examples/* $(INTO)/share/plumb/examples
