@@ -373,7 +373,7 @@ install: $(BUILD)/plumb $(SCHED_SHARED) $(BUILD)/libplumb_sched.a $(MANUAL) $(CO
 	    > $(DESTDIR)$(LIBDIR)/pkgconfig/plumb_sched.pc
 	install -m 644 $(dir $(MANUAL))*.1 $(INTO)/share/man/man1
 	install -m 644 $(COMPLETION) $(INTO)/share/bash-completion/completions/plumb
-	install -m 644 configs/cluster/*.jsonl $(INTO)/share/plumb/cluster
+	sed 's|configs/||' configs/cluster/list.jsonl > $(INTO)/share/plumb/cluster/list.jsonl
 	install -m 755 configs/cluster/*.sh $(INTO)/share/plumb/cluster
 	install -m 644 configs/recipes/*.json $(INTO)/share/plumb/recipes
 	install -m 644 configs/schedulers/*.json $(INTO)/share/plumb/schedulers
