@@ -4,6 +4,8 @@
 # BUILD/corpus/TARGET, the log into BUILD/TARGET.log, and what breaks it into BUILD/found/TARGET/. Fails where
 # something did. PLUMB_FUZZ_SEED is libFuzzer's; by default each run has another.
 
+# What takes 25 seconds hangs; what is slow for less may be a busy machine, and is no finding.
+#
 # One target: run.sh --one BUILD SECONDS SCRATCH TARGET.
 if [ "$1" = --one ]; then
     build=$2 seconds=$3 scratch=$4/$5 target=$5
@@ -14,7 +16,7 @@ if [ "$1" = --one ]; then
     [ -f "$dictionary" ] || dictionary=tests/fuzz/dictionaries/json.dict
     # shellcheck disable=SC2086 # the folders of $inputs are words of their own
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 TMPDIR=$scratch "$build/tests/fuzz/$target" \
-        -seed="${PLUMB_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2560 -print_final_stats=1 -reload=0 \
+        -seed="${PLUMB_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -report_slow_units=25 -rss_limit_mb=2560 -print_final_stats=1 -reload=0 \
         -artifact_prefix="$build/found/$target/" -dict="$dictionary" \
         "$build/corpus/$target" $inputs >"$build/$target.log" 2>&1
     exit 0
