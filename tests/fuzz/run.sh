@@ -16,8 +16,8 @@ if [ "$1" = --one ]; then
     [ -f "$dictionary" ] || dictionary=tests/fuzz/dictionaries/json.dict
     # shellcheck disable=SC2086 # the folders of $inputs are words of their own
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 TMPDIR=$scratch "$build/tests/fuzz/$target" \
-        -seed="${PLUMB_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -report_slow_units=25 -rss_limit_mb=2560 -print_final_stats=1 -reload=0 \
-        -artifact_prefix="$build/found/$target/" -dict="$dictionary" \
+        -seed="${PLUMB_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -report_slow_units=25 -rss_limit_mb=2560 \
+        -print_final_stats=1 -reload=0 -artifact_prefix="$build/found/$target/" -dict="$dictionary" \
         "$build/corpus/$target" $inputs >"$build/$target.log" 2>&1
     exit 0
 fi
