@@ -174,11 +174,18 @@ static enum status copy_texts(png_structp png, png_infop info, struct picture *p
     return STATUS_OK;
 }
 
+/* libpng tells a lack of memory in the words of damage, and goes on after some; errno knows. */
+static enum status refuse_picture(const char *what, const struct failure *failure, struct error *error)
+{
+    if (errno == ENOMEM) return error_memory(error, 0);
+    return error_input(error, "%s: %s", what, failure->message);
+}
+
 static enum status read_picture(png_structp png, png_infop info, FILE *stream, struct picture *picture,
     struct failure *failure, struct error *error)
 {
-    if (!read_head(png, info, stream))
-        return error_input(error, "not a PNG that can be read: %s", failure->message);
+    errno = 0;
+    if (!read_head(png, info, stream)) return refuse_picture("not a PNG that can be read", failure, error);
     picture->width = (int)png_get_image_width(png, info);
     picture->height = (int)png_get_image_height(png, info);
     size_t row_bytes = 3 * (size_t)picture->width, bytes = row_bytes * (size_t)picture->height;
@@ -187,7 +194,7 @@ static enum status read_picture(png_structp png, png_infop info, FILE *stream, s
     if (!picture->pixels) return error_memory(error, bytes);
     int passes = png_get_interlace_type(png, info) == PNG_INTERLACE_ADAM7 ? 7 : 1;
     if (!read_pixels(png, info, picture->pixels, picture->width, picture->height, passes))
-        return error_input(error, "a damaged PNG: %s", failure->message);
+        return refuse_picture("a damaged PNG", failure, error);
     return copy_texts(png, info, picture, error);
 }
 
