@@ -27,7 +27,9 @@ static _Unwind_Reason_Code add_call(struct _Unwind_Context *context, void *data)
     return _URC_NO_REASON;
 }
 
-static uint64_t call_path(void)
+/* Not a part of injection_fails(), which is called while AddressSanitizer starts and can have nothing on the
+ * stack. */
+__attribute__((noinline)) static uint64_t call_path(void)
 {
     uint64_t path = UINT64_C(0xCBF29CE484222325);
     _Unwind_Backtrace(add_call, &path);
