@@ -61,7 +61,7 @@ static bool write_png(png_structp png, png_infop info, FILE *stream, const uint8
     png_write_info(png, info);
     for (int row = 0; row < height; row++) png_write_row(png, pixels + (size_t)row * 3 * (size_t)width);
     png_write_end(png, NULL);
-    return true;
+    return errno != ENOMEM; /* libpng goes on without some of the memory that it asks for, to other bytes */
 }
 
 /* `name` is for messages. */

@@ -68,7 +68,12 @@ static enum status make_rows(struct verify_values *values, const struct tensor_s
             .verdict = VERIFY_UNCHECKED,
             .reason = why_not_there(values, &place)};
     }
-    for (size_t i = 0; i < v->count; i++) v->rows[i].their_name = v->rows[i].name;
+    for (size_t i = 0; i < v->count; i++) {
+        struct verify_row *row = &v->rows[i];
+        const bool needs_reason = row->verdict == VERIFY_SHAPE || row->verdict == VERIFY_UNCHECKED;
+        if (needs_reason && !row->reason) return error_memory(error, 0);
+        row->their_name = row->name;
+    }
     return STATUS_OK;
 }
 

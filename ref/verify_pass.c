@@ -97,9 +97,9 @@ static enum status judge(struct watch *watch, const struct verify_value *known, 
     const struct tensor ours = kept_value(watch, known);
     const struct verify_evidence evidence = {known->theirs, value, &ours};
     if (watch_finds_unknown(watch, known, value) || watch->latents_are_ones) {
-        row->reason = watch_why_unknown(watch, &known->place);
+        const enum status status = watch_why_unknown(watch, &known->place, &row->reason, error);
         row->verdict = VERIFY_UNCHECKED;
-        if (row->reason) return STATUS_OK;
+        if (status != STATUS_OK || row->reason) return status;
     }
     if (known->place.stage == VERIFY_PICTURE)
         return verify_judge_picture(row, &evidence, &watch->image, watch->image_floor, options, error);
@@ -110,9 +110,9 @@ static enum status copy_out(
     struct watch *watch, const struct verify_value *known, const struct tensor *value, struct error *error)
 {
     if (watch_finds_unknown(watch, known, value) || watch->latents_are_ones) {
-        char *text = watch_why_unknown(watch, &known->place);
-        enum status status =
-            text ? error_input(error, "%s: cannot be computed: %s", known->name, text) : STATUS_OK;
+        char *text;
+        enum status status = watch_why_unknown(watch, &known->place, &text, error);
+        if (text) status = error_input(error, "%s: cannot be computed: %s", known->name, text);
         free(text);
         if (status != STATUS_OK) return status;
     }
@@ -304,7 +304,7 @@ static enum status show_progress(void *context, size_t step, size_t steps, struc
 }
 
 /* What the run did not come to. */
-static void give_reasons(const struct watch *watch)
+static enum status give_reasons(const struct watch *watch, struct error *error)
 {
     const struct verify_values *values = watch->pass->values;
     for (size_t i = 0; i < values->count; i++) {
@@ -312,7 +312,9 @@ static void give_reasons(const struct watch *watch)
         struct verify_row *row = &watch->pass->verification->rows[values->items[i].row];
         row->verdict = VERIFY_UNCHECKED;
         row->reason = watch_reason("the scheduler takes no noise at this step");
+        if (!row->reason) return error_memory(error, 0);
     }
+    return STATUS_OK;
 }
 
 enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpose, bool exact,
@@ -345,7 +347,7 @@ enum status verify_pass_run(struct verify_pass *pass, enum verify_purpose purpos
     if (watch.done && status == STATUS_DISAGREE) status = STATUS_OK;
     if (status == STATUS_BAD_INPUT && watch.last)
         error_prefix(error, status, "the run stops after %s: ", watch.last);
-    if (status == STATUS_OK && purpose == VERIFY_PASS_EXACT) give_reasons(&watch);
+    if (status == STATUS_OK && purpose == VERIFY_PASS_EXACT) status = give_reasons(&watch, error);
     free(pictures.pixels);
     free(watch.timesteps.items);
     free(watch.time_ids.items);

@@ -1,5 +1,6 @@
 #include "verify_watch.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,7 +57,8 @@ static char *why_no_step(const struct watch *watch, int step)
     return reason;
 }
 
-char *watch_why_unknown(const struct watch *watch, const struct verify_place *place)
+/* NULL where it is known, and where memory is out. */
+static char *why_unknown(const struct watch *watch, const struct verify_place *place)
 {
     const struct verify_options *options = watch->pass->options;
     bool no_text = watch->no_embeds[0] || watch->no_embeds[1] || watch->no_pooled;
@@ -86,6 +88,14 @@ char *watch_why_unknown(const struct watch *watch, const struct verify_place *pl
                                    : NULL;
     default: return NULL;
     }
+}
+
+enum status watch_why_unknown(
+    const struct watch *watch, const struct verify_place *place, char **reason, struct error *error)
+{
+    errno = 0;
+    *reason = why_unknown(watch, place);
+    return *reason || errno != ENOMEM ? STATUS_OK : error_memory(error, 0);
 }
 
 bool watch_finds_unknown(

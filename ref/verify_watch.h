@@ -44,8 +44,9 @@ struct watch {
 /* Whether the value is computed from nothing that is known. */
 bool watch_finds_unknown(
     const struct watch *watch, const struct verify_value *known, const struct tensor *value);
-/* Why; allocated. NULL where it is known and simply no number. */
-char *watch_why_unknown(const struct watch *watch, const struct verify_place *place);
+/* Why; allocated. `*reason` is NULL where it is known and simply no number. */
+enum status watch_why_unknown(
+    const struct watch *watch, const struct verify_place *place, char **reason, struct error *error);
 /* Takes down what is not known from here on. */
 void watch_note_unknown(struct watch *watch, const struct verify_place *place, bool unknown);
 
