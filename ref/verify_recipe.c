@@ -59,27 +59,32 @@ static enum status recipe_of_info(const cJSON *info, cJSON **json, struct error 
     return error_memory(error, 0);
 }
 
-/* An object under a key of the metadata; NULL where there is none. */
-static cJSON *metadata_object(const struct tensor_set *theirs, const char *key, struct warnings *warnings)
+/* An object under a key of the metadata; `*object` is NULL where there is none. */
+static enum status metadata_object(const struct tensor_set *theirs, const char *key, cJSON **object,
+    struct warnings *warnings, struct error *error)
 {
     const char *text = tensor_set_metadata(theirs, key);
-    cJSON *object = NULL;
-    struct error error = {""};
-    if (!text) return NULL;
-    if (json_parse(text, strlen(text), key, &object, &error) == STATUS_OK && cJSON_IsObject(object))
-        return object;
+    *object = NULL;
+    if (!text) return STATUS_OK;
+    struct error unread = {""};
+    const enum status status = json_parse(text, strlen(text), key, object, &unread);
+    if (status == STATUS_MACHINE) return error_memory(error, strlen(text));
+    if (cJSON_IsObject(*object)) return STATUS_OK;
     warnings_add(warnings, "metadata %s: ignored, it is no JSON object", key);
-    cJSON_Delete(object);
-    return NULL;
+    cJSON_Delete(*object);
+    *object = NULL;
+    return STATUS_OK;
 }
 
 enum status verify_recipe_of_metadata(
     const struct tensor_set *theirs, cJSON **json, struct warnings *warnings, struct error *error)
 {
-    *json = metadata_object(theirs, "recipe", warnings);
+    enum status status = metadata_object(theirs, "recipe", json, warnings, error);
+    if (status != STATUS_OK) return status;
     if (!*json) {
-        cJSON *info = metadata_object(theirs, "info", warnings);
-        enum status status = info ? recipe_of_info(info, json, error) : STATUS_OK;
+        cJSON *info;
+        status = metadata_object(theirs, "info", &info, warnings, error);
+        if (info) status = recipe_of_info(info, json, error);
         cJSON_Delete(info);
         return status;
     }
