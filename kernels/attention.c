@@ -51,8 +51,8 @@
 
 /* Keys of a tile: the weights of a panel of 32 queries are then 16 KiB of float, and stay in L1 with what the
  * products read. Queries of a block, which share each tile of k and v while it is in the cache: enough to
- * make its way there cheap, and few enough for the block's own elements, queries and values, to stay in L2.
- */
+ * make its way there cheap, and few enough for the block's own elements, queries and values, to stay in
+ * L2. */
 enum { TILE_KEYS = 128, MOST_QUERIES = 256, BLOCK_ELEMENTS = 1 << 16, GRAIN = 32, MOST_LANES = 64 };
 
 /* A block of queries of one head at work. */

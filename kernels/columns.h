@@ -30,8 +30,8 @@ struct column_tile {
 /* No tile has more columns than this. */
 enum { MOST_COLUMNS = 512 };
 
-/* Numbers of scratch that columns_make takes for its planes, for tiles of up to `pictures` and `positions`.
- */
+/* Numbers of scratch that columns_make takes for its planes, for tiles of up to `pictures` and
+ * `positions`. */
 size_t columns_room(const struct conv2d_shape *shape, size_t depth, size_t pictures, size_t positions);
 
 /* Rows k of the matrix for the columns of a tile, each picture's columns padded to whole panels: with

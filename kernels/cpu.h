@@ -13,8 +13,8 @@ enum kernel_set { KERNELS_SCALAR, KERNELS_AVX2, KERNELS_AVX512, KERNELS_NEON, KE
 enum kernel_set kernels_best(void);
 /* Whether this processor has `set`. */
 bool kernels_available(enum kernel_set set);
-/* Chooses the set that the float kernels use from now on; false, and no change, where the processor lacks it.
- */
+/* Chooses the set that the float kernels use from now on; false, and no change, where the processor lacks
+ * it. */
 bool kernels_use(enum kernel_set set);
 enum kernel_set kernels_in_use(void);
 /* The names of the sets in their order, then NULL. */

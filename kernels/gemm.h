@@ -12,8 +12,8 @@
 #define gemm_transposed KERNEL_NAME(kernels_gemm_transposed)
 #define gemm_of_columns KERNEL_NAME(kernels_gemm_of_columns)
 
-/* Keeps OpenBLAS to the calling thread; every product calls it first, and only the first call does anything.
- */
+/* Keeps OpenBLAS to the calling thread; every product calls it first, and only the first call does
+ * anything. */
 void kernels_prepare_blas(void);
 
 /* A row-major matrix, or a part of one: `stride` elements from one row to the next. */

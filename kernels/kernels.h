@@ -29,8 +29,8 @@ struct stored {
     enum stored_type type;
 };
 
-/* What becomes of x w^T + bias before it is written. Each gives the bits of the operator of its name below.
- */
+/* What becomes of x w^T + bias before it is written. Each gives the bits of the operator of its name
+ * below. */
 enum linear_after { LINEAR_PLAIN, LINEAR_GELU, LINEAR_QUICK_GELU, LINEAR_GEGLU };
 
 struct linear_shape {

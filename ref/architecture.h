@@ -16,8 +16,8 @@
 
 #include "sched/json.h"
 
-/* The files of configs/architectures/, in the order of their names; ends with a NULL. Generated (Makefile).
- */
+/* The files of configs/architectures/, in the order of their names; ends with a NULL. Generated
+ * (Makefile). */
 struct architecture_text {
     const char *name, *json;
 };

@@ -84,8 +84,8 @@ static enum status find_checkpoint(struct batch_state *state, const char *folder
 
 /* --- What is done ------------------------------------------------------------------------- */
 
-/* The hash of all that the item's bytes depend on: recipe, checkpoint, version, precision, matrix products.
- */
+/* The hash of all that the item's bytes depend on: recipe, checkpoint, version, precision, matrix
+ * products. */
 static enum status make_key(const struct batch_state *state, const struct opened *opened,
     const struct recipe *recipe, char key[65], struct error *error)
 {

@@ -59,8 +59,8 @@ void weights_close(struct weights *weights); /* accepts NULL; tensors taken from
 
 /* The tensor `name`, which must have this shape and type F32, F16 or BF16. Marks it as used. A missing or
  * misshapen tensor is an error that names file and tensor; the first one stays, the takes after it do
- * nothing, and weights_finish() returns it. `*out` then has the shape that was asked for, and no data (NULL).
- */
+ * nothing, and weights_finish() returns it. `*out` then has the shape that was asked for, and no data
+ * (NULL). */
 void weights_take(struct weights *weights, struct tensor *out, int rank, const int64_t *shape,
     const char *name_format, ...) PRINTF_LIKE(5, 6);
 /* Whether the component holds a tensor of this name (old and new names of one thing). */

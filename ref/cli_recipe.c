@@ -105,8 +105,8 @@ static enum status merge_scheduler(const struct cli_recipe *arguments, cJSON *re
     return status;
 }
 
-/* A schedule is given one way: what is put over a recipe takes the place of all that it says of the schedule.
- */
+/* A schedule is given one way: what is put over a recipe takes the place of all that it says of the
+ * schedule. */
 static const char *const ways[] = {"num_inference_steps", "timesteps", "sigmas"};
 
 static enum status check_schedule(const cJSON *keys, struct error *error)

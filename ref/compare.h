@@ -42,8 +42,8 @@ double difference_psnr(const struct difference *difference, double range);
  * about -1..1); 0 of any other tensor. */
 double picture_range(const char *name);
 
-/* When do two elements agree: |a - b| <= atol + rtol * |b|, or at most `ulp` units in the last place apart.
- */
+/* When do two elements agree: |a - b| <= atol + rtol * |b|, or at most `ulp` units in the last place
+ * apart. */
 struct tolerance {
     double rtol, atol, ulp;
 };

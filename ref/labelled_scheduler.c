@@ -27,8 +27,8 @@ static char *make_label(const char *name, const char *own_settings, const cJSON 
     return written < 0 ? NULL : label;
 }
 
-/* Cuts the next setting off "KEY=VALUE,KEY=[1,2],...": a comma in brackets does not end it. NULL at the end.
- */
+/* Cuts the next setting off "KEY=VALUE,KEY=[1,2],...": a comma in brackets does not end it. NULL at the
+ * end. */
 static char *next_setting(char **rest)
 {
     char *setting = *rest;

@@ -17,8 +17,8 @@ void name_finder_free(struct name_finder *finder); /* accepts NULL */
 
 /* The one known name that `name` is, with capitals, leading zeros of numbers and the choice between '.', '/',
  * '_', '-', ':' and a space left out of account, and with or without the `act.` before a module's, and
- * with or without `step.00.` before one of the first step's UNet; NULL where there is none, or more than one.
- */
+ * with or without `step.00.` before one of the first step's UNet; NULL where there is none, or more than
+ * one. */
 const struct known_tensor *name_finder_recognise(const struct name_finder *finder, const char *name);
 
 /* The known names that are most like `name`, the nearest first, NULL after the last; none that has next to

@@ -110,8 +110,8 @@ static bool holds(const char *folder, const char *below, const char *file)
     return length > 0 && length < (int)sizeof path && stat(path, &info) == 0;
 }
 
-/* Copies the first name (in order) in `folder`/`below` that `is_meant` finds good; empty where there is none.
- */
+/* Copies the first name (in order) in `folder`/`below` that `is_meant` finds good; empty where there is
+ * none. */
 static bool find_entry(const char *folder, const char *below,
     bool (*is_meant)(const char *path, const char *name), char name[NAME_MAX + 1])
 {

@@ -22,8 +22,7 @@ struct observer {
     /* Whether a model is to be run: "text_encoder", "negative_text_encoder_2", "step.03.unet", "vae", and
      * "unet" for what it makes of the prompt before the first step. Where not, its result is not a number
      * throughout, which then goes through all that is computed from it. Asked in dry passes too. NULL:
-     * always.
-     */
+     * always. */
     bool (*needs)(void *context, const char *model);
     /* What a kernel has just computed, of type real. `kernel` is its name as in struct kernel_call; `weight`
      * are the elements of its layer's weight as they are stored, which tell the layer (NULL where there is

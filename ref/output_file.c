@@ -59,8 +59,8 @@ static enum status check_target(const char *path, struct error *error)
     return STATUS_OK;
 }
 
-/* PATH.partial-PID-N, made anew with the permissions that a plain open would give (mkstemp's would be 0600).
- */
+/* PATH.partial-PID-N, made anew with the permissions that a plain open would give (mkstemp's would be
+ * 0600). */
 static enum status open_temporary(struct output_file *file, struct error *error)
 {
     size_t size = strlen(file->path) + 48;

@@ -26,8 +26,8 @@ bool output_file_is_special(const char *path);
 
 /* Opens a temporary file in the folder of `path`. */
 enum status output_file_open(struct output_file *file, const char *path, struct error *error);
-/* Flushes, syncs and renames. On failure (disk full, ...) the temporary file is gone and `path` is as it was.
- */
+/* Flushes, syncs and renames. On failure (disk full, ...) the temporary file is gone and `path` is as it
+ * was. */
 enum status output_file_commit(struct output_file *file, struct error *error);
 /* Removes the temporary file; does nothing after a commit or before an open. */
 void output_file_abandon(struct output_file *file);

@@ -12,8 +12,8 @@
 enum status check_picture_name(const char *option, const char *path, struct error *error);
 enum status check_tensors_name(const char *option, const char *path, struct error *error);
 
-/* Refuses to write over what the same command reads: `output` and `input` (either may be NULL) are one file.
- */
+/* Refuses to write over what the same command reads: `output` and `input` (either may be NULL) are one
+ * file. */
 enum status check_input_is_kept(const char *output_option, const char *output, const char *input_option,
     const char *input, struct error *error);
 

@@ -33,8 +33,7 @@ enum status plot_draw(
     struct raster *raster, struct plot_area area, const struct plot *plot, struct error *error);
 
 /* A colour for the i-th curve: told apart also by people who do not see red and green as two (Okabe and Ito
- * 2008).
- */
+ * 2008). */
 struct colour plot_colour(size_t i);
 
 /* The curves' names with a piece of each curve, in as many rows as they need, centred. Returns the height in

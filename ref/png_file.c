@@ -124,8 +124,8 @@ enum status png_encode(
 
 /* --- Reading ------------------------------------------------------------------------------ */
 
-/* Reads up to the pixels and asks libpng for 8-bit RGB; what may be left by longjmp is kept apart, as above.
- */
+/* Reads up to the pixels and asks libpng for 8-bit RGB; what may be left by longjmp is kept apart, as
+ * above. */
 static bool read_head(png_structp png, png_infop info, FILE *stream)
 {
     if (setjmp(png_jmpbuf(png))) return false;

@@ -41,15 +41,15 @@ void raster_circle(struct raster *raster, double x, double y, double radius, dou
 void raster_disc(struct raster *raster, double x, double y, double radius);
 void raster_paint(struct raster *raster, struct colour colour);
 
-/* Takes back what the strokes gathered so far cover outside of columns [left, right) and rows [top, bottom).
- */
+/* Takes back what the strokes gathered so far cover outside of columns [left, right) and rows [top,
+ * bottom). */
 struct raster_clip {
     int left, top, right, bottom;
 };
 void raster_erase_outside(struct raster *raster, struct raster_clip keep);
 
-/* Draws a picture [height, width, 3], each of its pixels a square of `scale` pixels, with its corner at x, y.
- */
+/* Draws a picture [height, width, 3], each of its pixels a square of `scale` pixels, with its corner at x,
+ * y. */
 void raster_picture(
     struct raster *raster, int x, int y, const uint8_t *pixels, int width, int height, int scale);
 

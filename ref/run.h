@@ -27,8 +27,8 @@ struct run {
     struct noise *noise;
 };
 
-/* What the UNet is told of the prompt. With guidance the negative half comes first, and R is twice the batch.
- */
+/* What the UNet is told of the prompt. With guidance the negative half comes first, and R is twice the
+ * batch. */
 struct conditioning {
     struct tensor prompt_embeds;   /* [R, L, cross_attention_dim] */
     struct tensor add_text_embeds; /* SDXL: [R, projection]; data NULL otherwise */

@@ -153,8 +153,8 @@ static enum status call(
     return run(job->pipeline, job->recipe, &options, pictures, &state->invocation->warnings, error);
 }
 
-/* What was kept of a run that failed: where the machine did, it can go on; where its recipe did, it cannot.
- */
+/* What was kept of a run that failed: where the machine did, it can go on; where its recipe did, it
+ * cannot. */
 static void leave_journal(struct run_state *state, enum status status)
 {
     faults_say_at_end(NULL);

@@ -127,8 +127,8 @@ static enum status get(struct sampling *s, const char *name, size_t count, real 
 }
 
 /* A draw of x_T or of a step's noise, [n]: of the file, if there is one (but x_T is no noise where it is
- * recorded); else the recorded tensor `name`; else the generator's numbers. The stream moves on either way.
- */
+ * recorded); else the recorded tensor `name`; else the generator's numbers. The stream moves on either
+ * way. */
 static enum status draw(
     struct sampling *s, const char *name, const struct noise_draw *draw, bool is_noise, real *values)
 {

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* An option and the values with which the departure is there, "a|b"; "set" is any value but null and false.
- */
+/* An option and the values with which the departure is there, "a|b"; "set" is any value but null and
+ * false. */
 struct condition {
     const char *option, *values;
 };

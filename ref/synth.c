@@ -1,5 +1,5 @@
-/* A checkpoint's folder from an architecture: the configs as they stand in it, tokenizers and weights made.
- */
+/* A checkpoint's folder from an architecture: the configs as they stand in it, tokenizers and weights
+ * made. */
 #include "synth.h"
 
 #include "output_file.h"
@@ -98,8 +98,8 @@ static enum status write_part(const struct architecture *architecture, const cha
     return status;
 }
 
-/* A disk that is full after ten minutes would have told in the first second. The small files are not counted.
- */
+/* A disk that is full after ten minutes would have told in the first second. The small files are not
+ * counted. */
 static enum status check_room(const struct architecture *architecture, const struct output_folder *folder,
     enum dtype dtype, struct error *error)
 {

@@ -52,8 +52,8 @@ static int characters(const char *text)
     return count;
 }
 
-/* How many characters of a cell stand left of its decimal point (or of an exponent where there is no point).
- */
+/* How many characters of a cell stand left of its decimal point (or of an exponent where there is no
+ * point). */
 static int before_point(const char *cell)
 {
     return (int)strcspn(cell, cell[strspn(cell, "+-0123456789")] == '.' ? "." : "e");

@@ -60,8 +60,8 @@ bool dtype_is_float(enum dtype dtype); /* F32, F64, F16, BF16 */
 
 /* Writes "[1, 4, 8, 8]" and returns `buffer`. */
 const char *tensor_show_shape(const struct tensor *tensor, char *buffer, size_t size);
-/* Where element `i` of the flat tensor stands, "[0, 3, 17, 40]"; returns `buffer`. The tensor has elements.
- */
+/* Where element `i` of the flat tensor stands, "[0, 3, 17, 40]"; returns `buffer`. The tensor has
+ * elements. */
 const char *tensor_show_index(const struct tensor *tensor, size_t i, char *buffer, size_t size);
 bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 

@@ -108,8 +108,8 @@ static struct tensor layer_forward(struct forward *f, const struct text_encoder 
 
 /* Where the end token stands in ids[length]. Early configs say eos_token_id 2, which is no token of CLIP's
  * vocabulary: then it is the largest id, since the end token is the vocabulary's last (the first of several:
- * padding may be end tokens too). Otherwise the first id that is eos_token_id; the first token where none is.
- */
+ * padding may be end tokens too). Otherwise the first id that is eos_token_id; the first token where none
+ * is. */
 static int64_t end_position(const struct text_encoder_config *config, const int64_t *ids, int64_t length)
 {
     int64_t largest = 0;

@@ -31,8 +31,8 @@ struct text_encoder_output {
 };
 
 /* ids: [batch, length]. `layer` counts hidden_states as transformers does: 0 is the embeddings, n the output
- * of the n-th block, negative from the end (-1 the last block, -2 the penultimate one); none of them normed.
- */
+ * of the n-th block, negative from the end (-1 the last block, -2 the penultimate one); none of them
+ * normed. */
 struct text_encoder_output text_encoder_forward(struct forward *f, const struct text_encoder *encoder,
     const int64_t *ids, int64_t batch, int64_t length, int64_t layer);
 /* final_layer_norm on a hidden state: what SD does with clip_skip. */

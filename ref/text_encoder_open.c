@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "<parent>.layers.<i>.<child>" and so on: a path of the weights, cut where it is too long for any real one.
- */
+/* "<parent>.layers.<i>.<child>" and so on: a path of the weights, cut where it is too long for any real
+ * one. */
 #define WEIGHT_NAME 160
 
 static void load_layer(struct text_encoder *encoder, const char *prefix, int64_t i)

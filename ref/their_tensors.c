@@ -141,8 +141,8 @@ static enum status claim_one(struct work *work, size_t theirs)
     }
     const struct known_tensor *known = known_tensors_find(work->known, name);
     if (known) return add_claim(work, (struct claim){known, theirs, NULL, 0, false});
-    /* The exact values that a golden trace has beside its own, and what keeps an unfinished trace in order.
-     */
+    /* The exact values that a golden trace has beside its own, and what keeps an unfinished trace in
+     * order. */
     const bool is_journal = tensor_set_metadata(work->out->file, "resume") != NULL;
     if (strncmp(name, "f64.", 4) == 0 || (is_journal && trace_journal_owns(name))) {
         work->out->ignored++;

@@ -22,8 +22,8 @@
 
 /* CLIP's context, where tokenizer_config.json does not say. */
 #define DEFAULT_LENGTH 77
-/* Far above any text encoder's positions; transformers writes 1e30 for "no limit", which cannot be padded to.
- */
+/* Far above any text encoder's positions; transformers writes 1e30 for "no limit", which cannot be padded
+ * to. */
 #define MAX_LENGTH 65536
 /* How much of a cut prompt a warning quotes, in bytes. */
 #define QUOTED 400

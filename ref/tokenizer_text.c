@@ -64,8 +64,8 @@ static bool is_number(int32_t c)
 }
 
 /* Unicode's technical standard 18, annex C: Alphabetic, marks, decimal digits, connectors, join controls. The
- * alphabetic characters that are neither letters, marks nor letter numbers are the circled and squared ones.
- */
+ * alphabetic characters that are neither letters, marks nor letter numbers are the circled and squared
+ * ones. */
 bool text_is_word(int32_t c)
 {
     switch (utf8proc_category(c)) {

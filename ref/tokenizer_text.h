@@ -23,8 +23,8 @@ enum status text_normalise(
 
 /* Finds the next match of CLIP's pattern
  *     's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
- * at or after `*start` in normalised text: the word is text[*start .. *end). False where there is none left.
- */
+ * at or after `*start` in normalised text: the word is text[*start .. *end). False where there is none
+ * left. */
 bool text_next_word(const char *text, size_t length, size_t *start, size_t *end);
 
 /* The code point that starts at text[at], and its length in bytes (0 where there is no UTF-8); that which
@@ -32,8 +32,8 @@ bool text_next_word(const char *text, size_t length, size_t *start, size_t *end)
 size_t text_code_point(const char *text, size_t length, size_t at, int32_t *code_point);
 size_t text_code_point_before(const char *text, size_t at, int32_t *code_point);
 
-/* Unicode's White_Space, and what regular expressions call \w (letters, marks, decimal digits, connectors).
- */
+/* Unicode's White_Space, and what regular expressions call \w (letters, marks, decimal digits,
+ * connectors). */
 bool text_is_space(int32_t code_point);
 bool text_is_word(int32_t code_point);
 

@@ -13,8 +13,8 @@ struct trace; /* gathers tensors in memory; written whole at the end */
 enum status trace_create(struct trace **out, struct error *error);
 void trace_free(struct trace *trace); /* accepts NULL */
 
-/* Adds a copy of `tensor`, narrowed to nothing: F32 stays F32, F64 stays F64. With `trace` NULL does nothing.
- */
+/* Adds a copy of `tensor`, narrowed to nothing: F32 stays F32, F64 stays F64. With `trace` NULL does
+ * nothing. */
 enum status trace_add(struct trace *trace, const struct tensor *tensor, struct error *error,
     const char *name_format, ...) PRINTF_LIKE(4, 5);
 /* As tensor_set_put_metadata(); with `trace` NULL does nothing. */

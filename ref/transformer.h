@@ -15,8 +15,8 @@ struct attention_projections {
     struct linear to_q, to_k, to_v, to_out; /* a bias on to_out alone */
 };
 
-/* BasicTransformerBlock: pre-norm self-attention, cross-attention and a GEGLU network, each with a residual.
- */
+/* BasicTransformerBlock: pre-norm self-attention, cross-attention and a GEGLU network, each with a
+ * residual. */
 struct transformer_block {
     char name[MODULE_NAME];
     struct norm norm1;

@@ -46,8 +46,8 @@ size_t unet_text_keys(const struct unet *unet);
 void unet_read_text(
     struct forward *f, const struct unet *unet, struct tensor encoder_hidden_states, struct text_keys *keys);
 
-/* The noise prediction, [B, C, H, W]. Everything in `real`, but the sinusoid, which is the library's float32.
- */
+/* The noise prediction, [B, C, H, W]. Everything in `real`, but the sinusoid, which is the library's
+ * float32. */
 struct tensor unet_forward(struct forward *f, const struct unet *unet, const struct unet_input *input);
 
 #endif

@@ -19,8 +19,8 @@ extern const char verify_html_style[];
 /* The stages as boxes joined by arrows, each coloured by its worst verdict: once across for wide windows,
  * once down for narrow ones. */
 void verify_html_diagram(FILE *out, const struct verify_report *report);
-/* Every tensor's floors in the order of the run; and the errors of what each step makes, beside the floors.
- */
+/* Every tensor's floors in the order of the run; and the errors of what each step makes, beside the
+ * floors. */
 enum status verify_html_charts(FILE *out, const struct verify_report *report, struct error *error);
 /* Heat maps of the worst tensors. */
 enum status verify_html_maps(FILE *out, const struct verify_report *report, struct error *error);

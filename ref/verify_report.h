@@ -23,8 +23,8 @@ struct verify_report {
 extern const char verify_report_help[];
 
 /* Every row with `all`; else what is rounding, in a line for each stage. Colour (terminal control sequences)
- * only where `coloured`; verify_may_colour() says whether the person wants it of a stream that is a terminal.
- */
+ * only where `coloured`; verify_may_colour() says whether the person wants it of a stream that is a
+ * terminal. */
 struct verify_table_options {
     bool all, coloured;
 };

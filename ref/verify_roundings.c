@@ -10,8 +10,8 @@
 
 enum { IMPLEMENTATIONS = 6 };
 
-/* In floors. What is further away is not judged again: half precision that is taken for single begins there.
- */
+/* In floors. What is further away is not judged again: half precision that is taken for single begins
+ * there. */
 #define NO_CHANCE 4096
 
 /* --- Another rounding --------------------------------------------------------------------- */

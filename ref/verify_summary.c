@@ -194,8 +194,8 @@ static bool is_on_the_way(const struct verify_row *row, const struct verify_row 
     return a.is_module || row->stage == VERIFY_DECODER || row->stage == VERIFY_STEP;
 }
 
-/* The last tensor before a wrong one that was found right and that it comes from; NULL: the stage's inputs.
- */
+/* The last tensor before a wrong one that was found right and that it comes from; NULL: the stage's
+ * inputs. */
 static const struct verify_row *right_before(
     const struct verification *verification, const struct verify_row *wrong)
 {

@@ -11,8 +11,8 @@
 #include "sched/plumb_sched.h"
 
 #define PLUMB_VERSION PLUMB_SCHED_VERSION
-/* The day of this version, which manual pages and packages show: they are the same whenever they are built.
- */
+/* The day of this version, which manual pages and packages show: they are the same whenever they are
+ * built. */
 #define PLUMB_DATE "2026-11-23"
 
 #endif

@@ -9,8 +9,8 @@
 
 enum { ADAMS_BASHFORTH_ORDER = 4 };
 
-/* The combination of the newest derivatives, as many as there are up to four: at least one; combined [size].
- */
+/* The combination of the newest derivatives, as many as there are up to four: at least one; combined
+ * [size]. */
 #define adams_bashforth REAL_NAME(adams_bashforth)
 void adams_bashforth(const struct history *derivatives, real *combined);
 

@@ -113,8 +113,8 @@ extern const struct option noise_schedule_options[5];
 extern const struct option latent_beta_options[2];
 /* thresholding .. sample_max_value */
 extern const struct option thresholding_options[3];
-/* use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas, then final_sigmas_type, which not all have
- */
+/* use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas, then final_sigmas_type, which not all
+ * have */
 enum { SIGMA_KINDS = 3 };
 extern const struct option sigma_options[4];
 /* sigma_min and sigma_max, the range of a kind of sigmas. The others that can make such sigmas have no such

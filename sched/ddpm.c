@@ -142,8 +142,8 @@ static struct deviation deviation_of(
     return deviation;
 }
 
-/* For one element; of a model that predicts a variance by eq. 15 of Nichol and Dhariwal, whose v is `frac`.
- */
+/* For one element; of a model that predicts a variance by eq. 15 of Nichol and Dhariwal, whose v is
+ * `frac`. */
 static real deviation_at(const struct deviation *deviation, real predicted_variance)
 {
     if (deviation->learned) return real_sqrt(predicted_variance);

@@ -30,8 +30,8 @@ enum status dpm_create_schedule(struct scheduler *scheduler, const struct dpm_sc
     enum status status = sigma_schedule_create(scheduler, warnings, error);
     if (status != STATUS_OK) return status;
 
-    /* Before set_timesteps: the training timesteps in the order of the run, but the sigmas from the first up.
-     */
+    /* Before set_timesteps: the training timesteps in the order of the run, but the sigmas from the first
+     * up. */
     const size_t n = (size_t)scheduler->num_train_timesteps;
     double *timesteps = timesteps_of_training(n);
     real *sigmas = malloc(scheduler->num_betas * sizeof *sigmas);

@@ -46,8 +46,8 @@ static bool fold(const char *name, char folded[MAX_LENGTH])
     return true;
 }
 
-/* Whether `name` is the beginning of `candidate`, or words of it. Two letters are the beginning of too much.
- */
+/* Whether `name` is the beginning of `candidate`, or words of it. Two letters are the beginning of too
+ * much. */
 static bool is_part(const char *name, const char *candidate)
 {
     size_t length = strlen(name);

@@ -6,8 +6,8 @@
 #ifndef SCHED_NUMPY_LOG_H
 #define SCHED_NUMPY_LOG_H
 
-/* np.log of a float32 as NumPy's AVX2 and AVX-512 kernels compute it, bitwise; within 4 ulp of the logarithm.
- */
+/* np.log of a float32 as NumPy's AVX2 and AVX-512 kernels compute it, bitwise; within 4 ulp of the
+ * logarithm. */
 float numpy_log(float number);
 
 #endif

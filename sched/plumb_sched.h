@@ -132,8 +132,8 @@ plumb_scheduler *plumb_scheduler_copy(const plumb_scheduler *scheduler);
  * returns how many there are (call it with capacity 0 first); 0 where memory is out. */
 size_t plumb_scheduler_save(plumb_scheduler *scheduler, void *bytes, size_t capacity);
 /* NULL where the bytes are damaged or of another build; `message` (may be NULL) then says why. The arithmetic
- * is the one that was saved. A checksum tells damage, not malice: restore only what a program of yours saved.
- */
+ * is the one that was saved. A checksum tells damage, not malice: restore only what a program of yours
+ * saved. */
 plumb_scheduler *plumb_scheduler_restore(const void *bytes, size_t size, char message[PLUMB_MESSAGE_SIZE]);
 
 /* --- Guidance ----------------------------------------------------------------------------- */

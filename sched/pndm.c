@@ -177,8 +177,8 @@ static void remember(struct pndm_state *state, const real *model_output)
     history_push(&state->ets);
 }
 
-/* One call of a Runge-Kutta step: adds its share to cur_model_output, and gives the prediction to go on with.
- */
+/* One call of a Runge-Kutta step: adds its share to cur_model_output, and gives the prediction to go on
+ * with. */
 static void combine_prk(struct pndm_state *state, const struct step_input *input, real *combined)
 {
     const real *model_output = input->model_output;

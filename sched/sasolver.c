@@ -176,8 +176,8 @@ static void sasolver_update(const struct update *u, real *x_t)
     }
 }
 
-/* The nodes and predictions of an update whose newest node is at `index`, with the prediction `newest` [n].
- */
+/* The nodes and predictions of an update whose newest node is at `index`, with the prediction `newest`
+ * [n]. */
 static void gather(const struct scheduler *scheduler, size_t index, const real *newest, struct update *u)
 {
     const struct state *state = scheduler->state;

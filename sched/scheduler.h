@@ -100,8 +100,8 @@ size_t scheduler_memory(const struct scheduler *scheduler);
 enum status scheduler_set_timesteps(struct scheduler *scheduler, const struct schedule_request *request,
     struct warnings *warnings, struct error *error);
 
-/* Without this the first step finds its index from its timestep, and of a repeated timestep takes the second.
- */
+/* Without this the first step finds its index from its timestep, and of a repeated timestep takes the
+ * second. */
 void scheduler_set_begin_index(struct scheduler *scheduler, int begin_index);
 
 /* What the model is given for `sample` at `timestep`: [n] in, [n] out; may be in place. */

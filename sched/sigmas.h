@@ -45,8 +45,8 @@ enum status sigma_final(const struct scheduler *scheduler, real *sigma, struct e
 /* An ancestral step from `sigma` to `sigma_next`: deterministic to sigma_down, then up again with fresh noise
  * of size sigma_up, sigma_down^2 + sigma_up^2 = sigma_next^2: DDPM's posterior (Ho et al. 2020,
  * arXiv:2006.11239, eq. 7) in this scale, as k-diffusion's get_ancestral_step has it. From 0, sigma_up is no
- * number; where sigma_next is much less than `sigma`, sigma_down may be none with the semantics of diffusers.
- */
+ * number; where sigma_next is much less than `sigma`, sigma_down may be none with the semantics of
+ * diffusers. */
 struct ancestral_step {
     real sigma_down, sigma_up;
 };

@@ -16,8 +16,8 @@
 #include "history.h"
 #include "scheduler.h"
 
-/* A block that a solver's state owns: where the state points to it (NULL in there: no block), and its size.
- */
+/* A block that a solver's state owns: where the state points to it (NULL in there: no block), and its
+ * size. */
 struct state_memory {
     void **block;
     size_t bytes;
@@ -63,8 +63,8 @@ struct solver {
     bool karras_is_as_spaced;
     /* A timestep may be no number, as it may be in diffusers (DPM2 ancestral). */
     bool undefined_timesteps;
-    /* diffusers' class has step_pred() in the place of step(), so that its pipelines for text cannot run it.
-     */
+    /* diffusers' class has step_pred() in the place of step(), so that its pipelines for text cannot run
+     * it. */
     bool lacks_step;
     /* step() works on the constructor's table too, before any set_timesteps (Euler). */
     bool steps_unset;

@@ -116,8 +116,8 @@ static inline void transform(float *block)
 }
 
 #ifdef __x86_64__
-/* The same where the machine has fmaf as an instruction: it is exact by definition, so the bits are the same.
- */
+/* The same where the machine has fmaf as an instruction: it is exact by definition, so the bits are the
+ * same. */
 __attribute__((target("avx2,fma"))) static void transform_with_fma(float *block, size_t blocks)
 {
     for (size_t i = 0; i < blocks; i++) transform(block + i * TORCH_AVX2_BLOCK);

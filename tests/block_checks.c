@@ -104,8 +104,8 @@ static void sinusoids(void)
                     double s = at(cosines_first, (size_t)(n * dim + half + i));
                     ck_assert(s == at(sines_first, (size_t)(n * dim + i)));
                     ck_assert(c == at(sines_first, (size_t)(n * dim + half + i)));
-                    /* Frequency and product are single precision: off by up to 2 ulp of an angle below 1000.
-                     */
+                    /* Frequency and product are single precision: off by up to 2 ulp of an angle below
+                     * 1000. */
                     double angle = times[n] * exp(-log(10000) * (double)i / (double)(half - shift));
                     double tolerance = FLT_EPSILON * (1 + 10 * angle);
                     ck_assert_double_eq_tol(s, sin(angle), tolerance);

@@ -107,8 +107,8 @@ exact smallest_number(void);
 /* The bound of a sum of `depth` products whose magnitudes add up to `size`: each rounded and added in some
  * order, it is off by at most about sqrt(K) u times that size when the roundings are independent, K u when
  * they all go the same way, as they do for equal numbers (u = half an ulp of 1; Higham, Accuracy and
- * Stability of Numerical Algorithms, 3.1). Underflow adds at most half the smallest number for each product.
- */
+ * Stability of Numerical Algorithms, 3.1). Underflow adds at most half the smallest number for each
+ * product. */
 exact product_bound(enum input_kind kind, size_t depth, exact size);
 
 /* One kernel at one shape with one kind of input. */

@@ -19,8 +19,8 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
 typedef void activation(const real *x, size_t n, real *y);
 
 /* `argument`: the largest magnitude of the exponent's argument for x, which multiplies the argument's
- * relative error in the double build; the float functions correct it and are within `ulp`, or within 2^-120.
- */
+ * relative error in the double build; the float functions correct it and are within `ulp`, or within
+ * 2^-120. */
 static exact square_argument(exact x)
 {
     return x * x / 2;

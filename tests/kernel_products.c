@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* OpenBLAS's products and our own are judged by the same bound, each equal over instruction sets and threads.
- */
+/* OpenBLAS's products and our own are judged by the same bound, each equal over instruction sets and
+ * threads. */
 static void check_both_products(struct kernel_case *c)
 {
     if (!PLUMB_REAL_IS_DOUBLE) { /* the double build has OpenBLAS's alone */
@@ -25,8 +25,8 @@ static void check_both_products(struct kernel_case *c)
     case_free(c);
 }
 
-/* Shapes of the models scaled down, sizes that no block divides, and sizes that are cut into several blocks.
- */
+/* Shapes of the models scaled down, sizes that no block divides, and sizes that are cut into several
+ * blocks. */
 struct linear_case {
     struct linear_shape shape;
     bool bias;
@@ -159,8 +159,8 @@ static void conv2d_cases(struct checker *k, size_t index)
             k, &conv2d_shapes[index], (enum input_kind)kind, 7000 + 100 * (unsigned)index, kind % 2 == 0);
 }
 
-/* Kernels called from inside a parallel region, each thread with its own buffers: the same bits as outside.
- */
+/* Kernels called from inside a parallel region, each thread with its own buffers: the same bits as
+ * outside. */
 static void nested_cases(struct checker *k, size_t index)
 {
     enum { CALLERS = 4 };

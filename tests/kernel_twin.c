@@ -73,8 +73,8 @@ void twin_conv2d(
     }
 }
 
-/* The scale times the product of two vectors; *size becomes the larger of itself and the same of magnitudes.
- */
+/* The scale times the product of two vectors; *size becomes the larger of itself and the same of
+ * magnitudes. */
 static exact twin_score(const exact *q, const exact *k, size_t dim, exact scale, exact *size)
 {
     exact score = 0, magnitude = 0;

@@ -19,8 +19,8 @@
 #define check_shape KERNEL_NAME(check_shape)
 #define layer_error KERNEL_NAME(layer_error)
 
-/* Numbers here are small integers and quarters wherever a result is compared exactly: no sum of them rounds.
- */
+/* Numbers here are small integers and quarters wherever a result is compared exactly: no sum of them
+ * rounds. */
 #define EPSILON (sizeof(real) == sizeof(double) ? DBL_EPSILON : (double)FLT_EPSILON)
 
 /* A pass with an arena; its message is `layer_error`, and end() fails the test where there is one. */

@@ -18,8 +18,8 @@ struct fence {
 struct markdown {
     struct fence *fences;
     size_t count;
-    /* Of a fence that is not closed, or of a block that is code by its indentation alone; 0: there is none.
-     */
+    /* Of a fence that is not closed, or of a block that is code by its indentation alone; 0: there is
+     * none. */
     size_t unclosed, indented;
 };
 

@@ -19,8 +19,8 @@ uint64_t mutation_setting(const char *name, uint64_t otherwise);
 
 /* A few damages of a JSON document: values replaced by telling ones, by others of the document and by numbers
  * near or far; list entries that stand twice; keys that go, change places, or turn into others of `donor`.
- * Returns the text, allocated; one time in four its bytes are damaged too, so that it may no longer be JSON.
- */
+ * Returns the text, allocated; one time in four its bytes are damaged too, so that it may no longer be
+ * JSON. */
 char *damaged_json(const cJSON *json, const cJSON *donor, uint64_t *state);
 
 #endif

@@ -20,8 +20,8 @@ struct case_totals {
     struct nearness integers, fractions; /* timesteps, by type: steps of training */
     struct nearness sigmas;              /* units in the last place */
     struct nearness model_input;         /* relative to the largest element */
-    /* Relative to the largest term of the sum; pred_original_sample or what the class returns in its place.
-     */
+    /* Relative to the largest term of the sum; pred_original_sample or what the class returns in its
+     * place. */
     struct nearness prev_sample, pred_original_sample, noised;
     struct nearness made_noise; /* by a class that makes its own: of a standard deviation */
 };

@@ -17,8 +17,8 @@ void write_text(const char *folder, const char *name, const char *text)
     write_bytes(path_in(folder, "%s", name), text, strlen(text));
 }
 
-/* A vocabulary of a few letters: enough for every rule, small enough to read. "x" and most bytes are missing.
- */
+/* A vocabulary of a few letters: enough for every rule, small enough to read. "x" and most bytes are
+ * missing. */
 #define SMALL_VOCAB                                                                                          \
     "{\"a\": 0, \"b\": 1, \"c\": 2, \"a</w>\": 3, \"b</w>\": 4, \"c</w>\": 5, \"ab\": 6, \"bc</w>\": 7, "    \
     "\"abc</w>\": 8, \"!</w>\": 9, \"<B>\": 10, \"<E>\": 11, \"!\": 12}"

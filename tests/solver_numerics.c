@@ -77,8 +77,8 @@ static double integral(double rate, int power, double a, double b)
     return sum * (b - a) / intervals / 3;
 }
 
-/* Lambdas of a schedule where data and noise are of one size; the corrector's first node is the step's end.
- */
+/* Lambdas of a schedule where data and noise are of one size; the corrector's first node is the step's
+ * end. */
 static void check_weights(bool data, int tau, int order, bool corrects)
 {
     static const real schedule[] = {(real)0.75, (real)0.25, (real)-0.5, (real)-1, (real)-1.25};

@@ -306,8 +306,8 @@ START_TEST(files_in_a_circle_are_found)
 }
 END_TEST
 
-/* A trace, NumPy's files and weights are listed; a whole checkpoint in one file is refused with what to do.
- */
+/* A trace, NumPy's files and weights are listed; a whole checkpoint in one file is refused with what to
+ * do. */
 START_TEST(sets_of_tensors_are_inspected)
 {
     const char *a = path_in(test_folder, "a.npz"), *b = path_in(test_folder, "b.safetensors");

@@ -58,8 +58,8 @@ enum grid {
     LOGARITHMIC,
     /* not the schedule's: N equal steps from top down to 0, given as sigmas */
     CUSTOM_SIGMAS,
-    /* a schedule without training: the class's own, from pure noise to the data; and N equal sigmas from top
-     */
+    /* a schedule without training: the class's own, from pure noise to the data; and N equal sigmas from
+     * top */
     OWN,
     OWN_LINEAR
 };

@@ -172,8 +172,8 @@ END_TEST
 
 /* --- Names -------------------------------------------------------------------------------- */
 
-/* Turns the literal at `at`, behind its opening quote, into a pattern: what is put in, "{...}", becomes '*'.
- */
+/* Turns the literal at `at`, behind its opening quote, into a pattern: what is put in, "{...}", becomes
+ * '*'. */
 static void pattern_of(const char *at, char *pattern, size_t size)
 {
     size_t used = strlen(pattern);

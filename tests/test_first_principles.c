@@ -305,8 +305,8 @@ static const struct {
     {"DDIMScheduler", "\"clip_sample\": false, \"set_alpha_to_one\": false", 1, 0},
     {"DDIMScheduler",
         "\"clip_sample\": false, \"set_alpha_to_one\": false, \"prediction_type\": \"v_prediction\"", 0.3, 0},
-    /* Euler's churn moves the sample after the model saw it; only a prediction of the data is as good there.
-     */
+    /* Euler's churn moves the sample after the model saw it; only a prediction of the data is as good
+     * there. */
     {"EulerDiscreteScheduler", "\"final_sigmas_type\": \"sigma_min\", \"prediction_type\": \"sample\"", 0, 8},
     {"DPMSolverMultistepScheduler",
         "\"final_sigmas_type\": \"sigma_min\", \"algorithm_type\": \"sde-dpmsolver++\", \"solver_order\": 1",

@@ -171,8 +171,8 @@ static char *section_of(const char *path, const char *heading)
     return section;
 }
 
-/* Copies the next thing between backticks in a cell, and returns what is behind it; NULL where there is none.
- */
+/* Copies the next thing between backticks in a cell, and returns what is behind it; NULL where there is
+ * none. */
 static const char *next_code(const char *cell, char code[LONGEST])
 {
     const char *start = strchr(cell, '`'), *end = start ? strchr(start + 1, '`') : NULL;

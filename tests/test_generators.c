@@ -180,8 +180,8 @@ START_TEST(numpy_normals)
 }
 END_TEST
 
-/* A million draws: every one beyond R by place and value, every 10000th, and the words that the first took.
- */
+/* A million draws: every one beyond R by place and value, every 10000th, and the words that the first
+ * took. */
 START_TEST(numpy_tails)
 {
     const char *seed = tail_seeds[_i];

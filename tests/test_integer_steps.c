@@ -106,8 +106,8 @@ START_TEST(lists_refused)
 }
 END_TEST
 
-/* np.linspace gives an empty grid for no steps, which diffusers takes; its first step then divides by zero.
- */
+/* np.linspace gives an empty grid for no steps, which diffusers takes; its first step then divides by
+ * zero. */
 START_TEST(no_steps)
 {
     static const char *const classes[] = {"DDIMScheduler", "PNDMScheduler"};
@@ -155,8 +155,8 @@ START_TEST(ddim_draws_where_eta_says_so)
 END_TEST
 
 /* The step does not depend on whether pred_original_sample is asked for; clipping holds it to the range; and
- * with use_clipped_model_output the step is what the clipped data and the noise that they imply make of it.
- */
+ * with use_clipped_model_output the step is what the clipped data and the noise that they imply make of
+ * it. */
 START_TEST(ddim_clipped_data)
 {
     struct error error = {""};

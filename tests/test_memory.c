@@ -154,8 +154,8 @@ START_TEST(a_run_uses_what_was_planned)
     printf("planned %.1f MiB, in use %.1f MiB\n", planned, used);
     ck_assert_double_ge(planned, 10);
     ck_assert_double_ge(used, 0.9 * planned);
-    /* What the program, libgomp and OpenBLAS keep, whose buffers are the larger part. Sanitizers keep more.
-     */
+    /* What the program, libgomp and OpenBLAS keep, whose buffers are the larger part. Sanitizers keep
+     * more. */
     if (strstr(getenv("PLUMB") ? getenv("PLUMB") : "", "sanitize") == NULL)
         ck_assert_double_le(used, planned + 128);
 }

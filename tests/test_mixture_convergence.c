@@ -80,8 +80,7 @@ struct convergence {
     int first, count; /* the counts of steps: first, 2 first, ... */
     double order;
     int lms_order; /* step()'s argument */
-    bool at_least; /* the error that limits the order is damped by the flow towards the data, and not seen yet
-                    */
+    bool at_least; /* the error that limits the order is damped by the flow towards the data: not seen yet */
 };
 
 #define TRAILING "\"timestep_spacing\": \"trailing\""

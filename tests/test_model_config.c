@@ -197,8 +197,8 @@ START_TEST(published_vae)
 }
 END_TEST
 
-/* An empty config is the constructor's defaults; a list counts for its levels; the mid block takes the last.
- */
+/* An empty config is the constructor's defaults; a list counts for its levels; the mid block takes the
+ * last. */
 START_TEST(defaults_and_lists)
 {
     struct unet *unet = need_unet("{}", NULL);

@@ -99,8 +99,8 @@ START_TEST(a_device_is_written_where_it_is)
     struct stat info;
     ck_assert(stat("/dev/null", &info) == 0 && S_ISCHR(info.st_mode));
 
-    /* A short write is an error, whether it shows while writing (more than the buffer holds) or at the end.
-     */
+    /* A short write is an error, whether it shows while writing (more than the buffer holds) or at the
+     * end. */
     for (size_t lines = 1; lines < 100000; lines *= 1000) {
         file = open_output("/dev/full");
         for (size_t i = 0; i < lines; i++) fputs("a line of text\n", file.stream);

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Writes folder/name.ending with data and, where `side` is not NULL, folder/name.json; the first one's path.
- */
+/* Writes folder/name.ending with data and, where `side` is not NULL, folder/name.json; the first one's
+ * path. */
 static const char *write_raw(
     const char *name, const char *ending, const char *side, const void *data, size_t size)
 {

@@ -254,8 +254,8 @@ static bool ends_with(const char *name, const char *end)
     return length > wanted && strcmp(name + length - wanted, end) == 0;
 }
 
-/* Whether a path, in which "*" may stand, is there: from the text's folder, from the top folder, in tests/.
- */
+/* Whether a path, in which "*" may stand, is there: from the text's folder, from the top folder, in
+ * tests/. */
 static bool is_there(const char *text_name, const char *name)
 {
     const char *slash = strrchr(text_name, '/');
@@ -273,8 +273,8 @@ static bool is_there(const char *text_name, const char *name)
     return found;
 }
 
-/* Where a link of a text leads to a heading, "#the-files" or "../sched/README.md#one-equation", it is there.
- */
+/* Where a link of a text leads to a heading, "#the-files" or "../sched/README.md#one-equation", it is
+ * there. */
 static void check_anchor(const char *text_name, const char *link)
 {
     const char *hash = strchr(link, '#'), *slash = strrchr(text_name, '/');

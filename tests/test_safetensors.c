@@ -104,8 +104,8 @@ static const struct {
     {"{" TENSOR("a", "F32", "[1e300]", "[0,4]") "}", 4, "tensor a: shape[0]: expected an integer"},
     {"{" TENSOR("a", "F32", "[Infinity]", "[0,4]") "}", 4, "tensor a: shape[0]: expected an integer"},
     {"{" TENSOR("a", "F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, "tensor a: shape: expected at most 8"},
-    /* products that overflow: 2^64; 2^62 elements of 4 bytes; 3 * 6148914691236517206 is not exact, 2^53 is
-     */
+    /* products that overflow: 2^64; 2^62 elements of 4 bytes; 3 * 6148914691236517206 is not exact, 2^53
+     * is */
     {"{" TENSOR("a", "U8", "[4294967296,4294967296]", "[0,0]") "}", 0, "tensor a: shape"},
     {"{" TENSOR("a", "F32", "[2147483648,2147483648]", "[0,0]") "}", 0, "more than memory can hold"},
     {"{" TENSOR("a", "U8", "[9007199254740992,2048]", "[0,0]") "}", 0, "more than memory can hold"},

@@ -135,8 +135,7 @@ START_TEST(karras_without_the_inherited_range)
 END_TEST
 
 /* shift 3 takes the smallest sigma of training, 0.001, to 3 * 0.001 / (1 + 2 * 0.001) = 0.002994; once more,
- * to 0.008929.
- */
+ * to 0.008929. */
 START_TEST(flow_shifts_twice)
 {
     for (int documented = 0; documented < 2; documented++) {

@@ -471,8 +471,8 @@ START_TEST(ddpm_given_timesteps_made_equal)
             .noise = zeros,
             .options = STEP_OPTIONS_DEFAULT};
         take_step(scheduler, &input, stepped);
-        /* By eq. 7 of DDPM, with a model that sees no data: all of x_t from t to t, nothing of it at the end.
-         */
+        /* By eq. 7 of DDPM, with a model that sees no data: all of x_t from t to t, nothing of it at the
+         * end. */
         for (int j = 0; j < SIZE; j++)
             ck_assert_double_eq_tol((double)stepped[j], k < 2 ? (double)quantiles[j] : 0, 1e-6);
     }

@@ -125,8 +125,8 @@ START_TEST(files_of_architectures)
 }
 END_TEST
 
-/* Files may be no larger than 100 blocks, as if the disk were full: tokenizers fit, a text encoder does not.
- */
+/* Files may be no larger than 100 blocks, as if the disk were full: tokenizers fit, a text encoder does
+ * not. */
 START_TEST(a_full_disk_leaves_nothing)
 {
     const char *program = getenv("PLUMB");

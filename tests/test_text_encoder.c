@@ -131,8 +131,8 @@ static void check_truth(struct recorded *recorded, const struct tensor *ours, co
     recorded->compared++;
 }
 
-/* Columns of a [rows, L, width] tensor as one of their own, F64 (exact for F32 too); the caller frees data.
- */
+/* Columns of a [rows, L, width] tensor as one of their own, F64 (exact for F32 too); the caller frees
+ * data. */
 static struct tensor columns(const struct tensor *tensor, int64_t row, int64_t first, int64_t count)
 {
     int64_t length = tensor->rank == 3 ? tensor->shape[1] : 1;
@@ -315,12 +315,12 @@ static void pooled_at(const char *model, const int64_t ids[16], int64_t position
 
 START_TEST(pooling_rules)
 {
-    /* eos_token_id 2: the first of the largest ids (1213 is the end token), also where padding is the same.
-     */
+    /* eos_token_id 2: the first of the largest ids (1213 is the end token), also where padding is the
+     * same. */
     pooled_at("tiny-sdxl", (int64_t[16]){1212, 70, 71, 72, 73, 1213, 1213, 1213, 0, 0, 0, 0, 0, 0, 0, 0}, 5);
     pooled_at("tiny-sdxl", (int64_t[16]){1, 70, 900, 72, 73, 900, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0}, 2);
-    /* eos_token_id 582: the first of these, though a larger id were to follow; the first token where none is.
-     */
+    /* eos_token_id 582: the first of these, though a larger id were to follow; the first token where none
+     * is. */
     pooled_at("shapes-xl", (int64_t[16]){581, 70, 71, 72, 582, 582, 582, 582, 0, 0, 0, 0, 0, 0, 0, 0}, 4);
     pooled_at("shapes-xl", (int64_t[16]){100, 70, 571, 72, 73, 74, 75, 76, 0, 0, 0, 0, 0, 0, 0, 0}, 0);
 }

@@ -145,8 +145,8 @@ static const struct expectation {
     {"ⅧⅧ", "â ħ ·</w> â ħ ·</w>"},
     /* The whole lower case of U+0130 is "i" and U+0307, which is no letter. */
     {"İ", "i</w> Ì ĩ</w>"},
-    /* NFC: marks are put in order (U+0323 below before U+0301 above) and composed, here to U+1EB9 U+0301 ...
-     */
+    /* NFC: marks are put in order (U+0323 below before U+0301 above) and composed, here to U+1EB9 U+0301
+     * ... */
     {"e\u0301\u0323", "á º ¹</w> Ì ģ</w>"},
     /* ... a singleton (U+212B, the Angstrom sign) goes to U+00C5, and to lower case ... */
     {"\u212b", "Ã ¥</w>"},
@@ -313,8 +313,8 @@ START_TEST(cut_prompts)
     tokenizer_free(tokenizer);
     remove_folder(folder);
 
-    /* A cut inside a character, and more than a message holds: the message stays UTF-8 and says that it ends.
-     */
+    /* A cut inside a character, and more than a message holds: the message stays UTF-8 and says that it
+     * ends. */
     tokenizer = open_tokenizer(golden_path("models/tiny-sd/tokenizer"));
     char text[3000] = "a";
     for (size_t i = 0; i < 900; i++) memcpy(text + 1 + i * strlen("猫"), "猫", strlen("猫"));

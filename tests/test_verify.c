@@ -330,8 +330,8 @@ END_TEST
 
 /* --- Other precisions --------------------------------------------------------------------- */
 
-/* A pipeline in another format, all of its modules dumped, is rounding in that format and wrong as float32.
- */
+/* A pipeline in another format, all of its modules dumped, is rounding in that format and wrong as
+ * float32. */
 START_TEST(a_pipeline_in_another_format_is_rounding_in_that_format_alone)
 {
     static const struct {

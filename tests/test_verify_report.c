@@ -138,8 +138,8 @@ START_TEST(faults_lie_behind_the_last_right_module)
 }
 END_TEST
 
-/* The first convolution takes the model input, and nothing of the embeddings that a run computes before it.
- */
+/* The first convolution takes the model input, and nothing of the embeddings that a run computes before
+ * it. */
 START_TEST(embeddings_are_beside_the_path)
 {
     add_report_row(&made, "act.unet.time_proj", VERIFY_ROUNDING, 1);

@@ -56,8 +56,8 @@ static void leave(void *memory)
     (void)memory;
 }
 
-/* LeakSanitizer stops the process by a thread with all signals blocked, which the filter's signal would kill.
- */
+/* LeakSanitizer stops the process by a thread with all signals blocked, which the filter's signal would
+ * kill. */
 void injection_count_leaks(struct fault_report *report, bool calls_are_caught)
 {
     if (calls_are_caught) return;

@@ -1,5 +1,5 @@
-/* The commands that faults are put into: every one of the program, each that writes with all that it writes.
- */
+/* The commands that faults are put into: every one of the program, each that writes with all that it
+ * writes. */
 #ifndef TESTS_FAULTS_FAULT_COMMANDS_H
 #define TESTS_FAULTS_FAULT_COMMANDS_H
 
