@@ -29,7 +29,9 @@ static enum status note_done(
     json_get_string(line, "name", &name, NULL, NULL);
     json_get_string(line, "status", &state, NULL, NULL);
     json_get_string(line, "key", &key, NULL, NULL);
-    if (!name || !key || !state || strcmp(state, item_state_names[ITEM_DONE]) != 0) return STATUS_OK;
+    const bool tells = state && (strcmp(state, item_state_names[ITEM_DONE]) == 0 ||
+                                    strcmp(state, item_state_names[ITEM_WAITING]) == 0);
+    if (!name || !key || !tells) return STATUS_OK;
     if (status->done_count == *capacity) {
         size_t larger_capacity = *capacity ? 2 * *capacity : 64;
         char **larger = realloc(status->done, larger_capacity * sizeof *larger);
@@ -54,27 +56,65 @@ static enum status read_file(
     enum status result = STATUS_OK;
     while (result == STATUS_OK && (length = getline(&text, &size, file)) >= 0) {
         cJSON *line = NULL;
-        if (json_parse(text, (size_t)length, path, &line, NULL) == STATUS_OK)
-            result = note_done(status, line, capacity, error);
+        struct error not_ours;
+        if (json_parse(text, (size_t)length, path, &line, &not_ours) == STATUS_MACHINE)
+            result = error_memory(error, (size_t)length);
+        if (line) result = note_done(status, line, capacity, error);
         cJSON_Delete(line);
     }
+    if (result == STATUS_OK && !feof(file)) result = error_file(error, path, "cannot be read", errno);
     free(text);
     fclose(file);
     return result;
 }
 
-static enum status read_folder(struct batch_status *status, const char *folder, struct error *error)
+/* The first of what is done, in order, that is `text` or comes behind it; NULL where there is none. */
+static const char *first_not_before(const struct batch_status *status, const char *text)
+{
+    size_t low = 0, high = status->done_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (strcmp(status->done[middle], text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < status->done_count ? status->done[low] : NULL;
+}
+
+/* The file that this command is to write keeps what it says of an item until the command comes to it: one
+ * that is interrupted before would have it forgotten. */
+static enum status read_own_file(struct batch_status *status, size_t *capacity, struct error *error)
+{
+    bool there;
+    enum status result = path_look(status->path, &there, error);
+    if (result == STATUS_OK && there) result = read_file(status, status->path, capacity, error);
+    if (result != STATUS_OK || status->done_count == 0) return result;
+    qsort(status->done, status->done_count, sizeof(char *), compare_strings);
+    for (size_t i = 0; i < status->list->count; i++) {
+        char beginning[256];
+        snprintf(beginning, sizeof beginning, "%s ", status->list->items[i].name);
+        const char *found = first_not_before(status, beginning);
+        if (found && strncmp(found, beginning, strlen(beginning)) == 0)
+            snprintf(status->items[i].key, sizeof status->items[i].key, "%s", found + strlen(beginning));
+    }
+    return STATUS_OK;
+}
+
+static enum status read_other_files(
+    struct batch_status *status, const char *folder, size_t *capacity, struct error *error)
 {
     struct dirent **entries = NULL;
-    size_t capacity = 0;
     int count = scandir(folder, &entries, is_status_file, alphasort);
     enum status result = count < 0 ? error_file(error, folder, "cannot be read", errno) : STATUS_OK;
     for (int i = 0; i < count; i++) {
         char *path = NULL;
-        if (result == STATUS_OK)
-            result = asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0
-                         ? error_memory(error, strlen(folder))
-                         : read_file(status, path, &capacity, error);
+        if (result == STATUS_OK && asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0) {
+            result = error_memory(error, strlen(folder));
+            path = NULL;
+        }
+        if (result == STATUS_OK && strcmp(path, status->path) != 0)
+            result = read_file(status, path, capacity, error);
         free(path);
         free(entries[i]);
     }
@@ -85,10 +125,10 @@ static enum status read_folder(struct batch_status *status, const char *folder, 
 
 bool batch_status_was_done(const struct batch_status *status, const char *name, const char *key)
 {
-    char text[256], *sought = text;
+    char text[256];
     snprintf(text, sizeof text, "%s %s", name, key);
-    return status->done_count > 0 &&
-           bsearch(&sought, status->done, status->done_count, sizeof(char *), compare_strings) != NULL;
+    const char *found = first_not_before(status, text);
+    return found && strcmp(found, text) == 0;
 }
 
 /* --- The file ----------------------------------------------------------------------------- */
@@ -104,7 +144,9 @@ enum status batch_status_open(const char *folder, const struct recipe_list *list
     status->items = calloc(list->count + 1, sizeof *status->items);
     enum status result = STATUS_OK;
     if (!status->path || !status->items) result = error_memory(error, list->count * sizeof *status->items);
-    if (result == STATUS_OK) result = read_folder(status, folder, error);
+    size_t capacity = 0;
+    if (result == STATUS_OK) result = read_own_file(status, &capacity, error);
+    if (result == STATUS_OK) result = read_other_files(status, folder, &capacity, error);
     if (result != STATUS_OK) batch_status_close(status);
     return result;
 }
@@ -127,7 +169,8 @@ static void write_item(
     fprintf(out, "\"name\": \"%s\", \"status\": \"%s\"", item->name, item_state_names[status->state]);
     if (status->state == ITEM_DONE || status->state == ITEM_FAILED)
         fprintf(out, ", \"seconds\": %.3f", status->seconds);
-    if (status->state == ITEM_DONE) fprintf(out, ", \"key\": \"%s\"", status->key);
+    const bool is_done = status->state == ITEM_DONE || status->state == ITEM_WAITING;
+    if (is_done && *status->key) fprintf(out, ", \"key\": \"%s\"", status->key);
     if (status->message) {
         fputs(", \"error\": ", out);
         cli_write_json_string(out, status->message);

@@ -3,7 +3,8 @@
  * every item, and from which a command that is started again knows what is done.
  *
  * A line an item, in the list's order: its `item` (from 1), `line`, `name`, `status`, and once it was run
- * `seconds`, `files`, `key` or `error`. The key is the hash of all that its bytes depend on.
+ * `seconds` and `key` or `error`. The key is the hash of all that its bytes depend on. An item that waits has
+ * it too where an earlier command has finished it.
  */
 #ifndef REF_BATCH_STATUS_H
 #define REF_BATCH_STATUS_H
@@ -24,7 +25,7 @@ struct item_status {
     enum item_state state;
     bool was_done; /* before this command */
     double seconds;
-    char key[65];  /* "" before it is known */
+    char key[65];  /* of the files that are there or come to be; "" before it is known */
     char *message; /* of a failure; allocated */
 };
 

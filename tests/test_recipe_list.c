@@ -336,6 +336,26 @@ START_TEST(a_list_is_killed_until_it_is_done)
 }
 END_TEST
 
+/* What a command has not yet come to when it is killed stays done. */
+START_TEST(what_is_done_is_not_forgotten)
+{
+    write_list(LONG_LIST);
+    int status = end_of_program(start("part"));
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert_int_eq(unlink(path_in(test_folder, "part/a.png")), 0);
+    pid_t child = start("part");
+    while (!is_in_folder("part/a.safetensors.partial")) wait_milliseconds(1);
+    kill(child, SIGKILL);
+    status = end_of_program(child);
+    ck_assert(WIFSIGNALED(status));
+    expect_state("part/status.jsonl", "a", "running");
+    expect_state("part/status.jsonl", "b", "waiting");
+    ck_assert_int_eq(
+        plumb("run " TINY " --recipes %s/list.jsonl --out-dir %s/part", test_folder, test_folder), 0);
+    ck_assert_uint_eq(count_said("was done "), 1);
+}
+END_TEST
+
 START_TEST(a_signal_says_how_to_go_on)
 {
     write_list(LONG_LIST);
@@ -433,6 +453,7 @@ int main(void)
     tcase_add_test(runs, what_is_done_is_left_out);
     tcase_add_test(runs, parts_are_together_the_whole);
     tcase_add_test(runs, a_list_is_killed_until_it_is_done);
+    tcase_add_test(runs, what_is_done_is_not_forgotten);
     tcase_add_test(runs, a_signal_says_how_to_go_on);
     tcase_add_test(runs, folders_that_will_not_do);
     tcase_add_test(runs, a_disk_is_full);
