@@ -4,6 +4,8 @@
 #include "paths.h"
 #include "weights_files.h"
 
+#include "sched/text_file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -13,13 +15,11 @@
 
 static enum status add_file(struct checksum *sum, const char *path, struct error *error)
 {
-    char bytes[1 << 14];
-    FILE *file = fopen(path, "rb");
-    if (!file) return error_file(error, path, "cannot be read", errno);
-    size_t read;
-    while ((read = fread(bytes, 1, sizeof bytes, file)) > 0) checksum_add(sum, bytes, read);
-    enum status status = ferror(file) ? error_file(error, path, "cannot be read", EIO) : STATUS_OK;
-    fclose(file);
+    char *text;
+    size_t length;
+    enum status status = text_file_read(path, SIZE_MAX, "text", &text, &length, error);
+    if (status == STATUS_OK) checksum_add(sum, text, length);
+    free(text);
     return status;
 }
 
