@@ -302,11 +302,10 @@ enum status batch_run(struct invocation *invocation, const struct batch *batch,
     if (status == STATUS_OK) status = batch_status_write(&state.status, error);
     if (status == STATUS_OK) {
         status = run_items(&state, error);
-        if (state.failed > 0)
-            status = status == STATUS_MACHINE ? error_machine(error, "%zu of %zu items failed; %s says why",
-                                                    state.failed, state.items, state.status.path)
-                                              : error_input(error, "%zu of %zu items failed; %s says why",
-                                                    state.failed, state.items, state.status.path);
+        const bool is_told = *error->message; /* what kept the command itself from going on */
+        if (state.failed > 0 && !is_told)
+            status = (status == STATUS_MACHINE ? error_machine : error_input)(
+                error, "%zu of %zu items failed; %s says why", state.failed, state.items, state.status.path);
     }
     batch_status_close(&state.status);
     close_all(state.opened);
