@@ -21,6 +21,20 @@ const struct fault_command fault_commands[] = {
     {.arguments = "run " SD " " SMALL "--gemm openblas --out @o.png"},
     {.arguments = "run " XL " --recipe configs/recipes/ays_sigmas.json --height 64 --width 64 --threads 1 "
                   "--trace @t.safetensors"},
+    {.arguments = "run --resume @t.safetensors --threads 1",
+        .inputs =
+            "run " SD " --prompt fox --steps 3 --height 64 --width 64 --threads 1 --trace @t.safetensors "
+            "--scheduler EulerAncestralDiscrete",
+        .goes_on = true},
+    {.arguments = "run " SD " " SMALL "--seeds 1-3 --out-dir +d --traces",
+        .inputs = "run " SD " " SMALL "--seeds 1-3 --out-dir +d --traces",
+        .varies = true,
+        .goes_on = true},
+    {.arguments =
+            "run " SD " --recipes configs/cluster/list.jsonl --shard 2/2 --steps 2 --height 64 --width 64 "
+            "--threads 1 --out-dir +d",
+        .varies = true,
+        .goes_on = true},
     {.arguments = "schedule configs/schedulers/sdxl.json --steps 5 --coefficients --plot @p.png"},
     {.arguments = "schedule configs/schedulers/sd15.json DDIM LCM --steps 4 --format json --plot @p.png"},
     {.arguments = "schedule UniPCMultistep --steps 4 --format csv --set use_karras_sigmas=true"},

@@ -26,11 +26,18 @@ static uint64_t mix(uint64_t digest, const void *bytes, size_t size)
     return digest;
 }
 
-/* Of a file's bytes; of a folder the sum over its entries, with their names. */
+static bool is_status_file(const char *path)
+{
+    return strncmp(path_base_name(path), "status", strlen("status")) == 0;
+}
+
+/* Of a file's bytes; of a folder the sum over its entries, with their names. A status file has times in it.
+ */
 static uint64_t digest_of(const char *path)
 {
     struct stat info;
     uint64_t digest = UINT64_C(0xCBF29CE484222325);
+    if (is_status_file(path)) return digest;
     ck_assert_int_eq(lstat(path, &info), 0);
     if (!S_ISDIR(info.st_mode)) {
         size_t size;
@@ -52,22 +59,35 @@ static uint64_t digest_of(const char *path)
     return digest;
 }
 
-static void read_state(struct folder_state *state)
+/* `below` is "", or a folder in the test's folder with a slash. */
+static void add_entries(struct folder_state *state, const char *below, bool deep)
 {
     const size_t most = sizeof state->entries / sizeof *state->entries;
-    DIR *folder = opendir(test_folder);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", test_folder, below);
+    DIR *folder = opendir(path);
     ck_assert_ptr_nonnull(folder);
-    state->count = 0;
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        struct folder_entry one;
         ck_assert_uint_lt(state->count, most);
-        struct folder_entry *to = &state->entries[state->count++];
-        snprintf(to->name, sizeof to->name, "%s", entry->d_name);
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", test_folder, entry->d_name);
-        to->digest = digest_of(path);
+        ck_assert_int_lt(snprintf(one.name, sizeof one.name, "%s%s", below, entry->d_name), 250);
+        if (deep && entry->d_type == DT_DIR) {
+            strcat(one.name, "/");
+            add_entries(state, one.name, deep);
+            continue;
+        }
+        snprintf(path, sizeof path, "%s/%s", test_folder, one.name);
+        one.digest = digest_of(path);
+        state->entries[state->count++] = one;
     }
     closedir(folder);
+}
+
+static void read_state(const struct fault_command *command, struct folder_state *state)
+{
+    state->count = 0;
+    add_entries(state, "", command->goes_on);
 }
 
 static const struct folder_entry *find_entry(const struct folder_state *state, const char *name)
@@ -127,8 +147,16 @@ static int split(char *text, char *argv[MOST_ARGUMENTS])
     return count;
 }
 
-/* For each output of the command what was there before: nothing, or a file. */
-static void put_back(const struct fault_command *command, bool old_outputs)
+static void copy_entries(const char *from, const char *to)
+{
+    char command[2048];
+    snprintf(command, sizeof command, "cp -a '%s/.' '%s'", from, to);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* For each output of the command what was there before: nothing, or a file; and copies of what lies in the
+ * folder `saved`, if it is not NULL. */
+static void put_back(const struct fault_command *command, bool old_outputs, const char *saved)
 {
     char text[2048];
     snprintf(text, sizeof text, "%s", command->arguments);
@@ -139,6 +167,7 @@ static void put_back(const struct fault_command *command, bool old_outputs)
         remove_entry(path_in(test_folder, "%s" JOURNAL_ENDING, word + 1));
         if (*word == '@' && old_outputs) write_bytes(path, "old\n", 4);
     }
+    if (saved) copy_entries(saved, test_folder);
 }
 
 static char *take_text(int file, size_t *size)
@@ -238,19 +267,65 @@ static bool is_sound_journal(const char *name)
     return sound;
 }
 
+/* Lines that are JSON, to the last one's end. */
+static bool is_sound_status(const char *name)
+{
+    char *text = read_whole_text(path_in(test_folder, "%s", name)), *line = text;
+    bool sound = is_status_file(name);
+    while (sound && *line) {
+        cJSON *json = NULL;
+        const size_t length = strcspn(line, "\n");
+        sound = line[length] == '\n' && json_parse(line, length, name, &json, NULL) == STATUS_OK;
+        cJSON_Delete(json);
+        line += length + 1;
+    }
+    free(text);
+    return sound;
+}
+
+/* Whether the entry, a journal, is gone because what it was to become is there. */
+static bool has_become_whole(const struct sweep *sweep, const struct folder_state *after, const char *name)
+{
+    char trace[256];
+    snprintf(trace, sizeof trace, "%s", name);
+    if (!path_ends_with(name, JOURNAL_ENDING)) return false;
+    trace[strlen(name) - strlen(JOURNAL_ENDING)] = '\0';
+    const struct folder_entry *entry = find_entry(after, trace);
+    return entry && holds(&sweep->whole, entry);
+}
+
 /* Each entry as it was, or as it is to be; and none is gone. */
 static void judge_folder(
     struct sweep *sweep, const struct fault_plan *plan, const struct folder_state *before)
 {
     struct folder_state after;
-    read_state(&after);
-    for (size_t i = 0; i < after.count; i++)
-        if (!holds(before, &after.entries[i]) && !holds(&sweep->whole, &after.entries[i]) &&
-            !is_sound_journal(after.entries[i].name))
-            complain(sweep, plan, "left behind or not whole: ", after.entries[i].name);
+    read_state(sweep->command, &after);
+    for (size_t i = 0; i < after.count; i++) {
+        const struct folder_entry *entry = &after.entries[i];
+        const char *name = entry->name;
+        const bool is_whole = is_status_file(name) ? is_sound_status(name) : holds(&sweep->whole, entry);
+        if (!is_whole && !holds(before, entry) && !is_sound_journal(name))
+            complain(sweep, plan, "left behind or not whole: ", name);
+    }
     for (size_t i = 0; i < before->count; i++)
-        if (!find_entry(&after, before->entries[i].name))
+        if (!find_entry(&after, before->entries[i].name) &&
+            !has_become_whole(sweep, &after, before->entries[i].name))
             complain(sweep, plan, "is gone: ", before->entries[i].name);
+}
+
+/* Without the fault the command goes on with what is left, to the outcome. */
+static void judge_going_on(struct sweep *sweep, const struct fault_plan *plan)
+{
+    struct fault_plan sound = *plan;
+    struct folder_state after;
+    sound.at = 0;
+    run(sweep->command->arguments, &sound, &sweep->run);
+    const int status = sweep->run.status;
+    read_state(sweep->command, &after);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != sweep->status)
+        complain(sweep, plan, "does not go on", "");
+    else if (!are_same(&after, &sweep->whole))
+        complain(sweep, plan, "goes on to other files", "");
 }
 
 static void judge(struct sweep *sweep, const struct fault_plan *plan, const struct folder_state *before)
@@ -266,15 +341,16 @@ static void judge(struct sweep *sweep, const struct fault_plan *plan, const stru
     if (run->report->returned) judge_leaks(sweep, plan);
     if (status == STATUS_MACHINE) {
         sweep->failed++;
+        const char *reason = plan->point == POINT_ALLOCATION ? "memory" : strerror(plan->error);
         if (!is_one_error(run->err)) complain(sweep, plan, "no line that says what failed", "");
-        if (plan->point == POINT_ALLOCATION && !strstr(run->err, "memory"))
-            complain(sweep, plan, "the message does not say that memory is out", "");
-        if (plan->point != POINT_ALLOCATION && !strstr(run->err, strerror(plan->error)))
+        /* A list of runs says on standard output what became of each. */
+        if (!strstr(run->err, reason) && !(sweep->command->goes_on && strstr(run->out, reason)))
             complain(sweep, plan, "the message does not say why", "");
         if (plan->point != POINT_ALLOCATION && !strstr(run->err, "/") &&
             !strstr(run->err, "standard output: "))
             complain(sweep, plan, "the message names no file", "");
         judge_folder(sweep, plan, before);
+        if (sweep->command->goes_on) judge_going_on(sweep, plan);
         return;
     }
     sweep->went_on++;
@@ -283,7 +359,7 @@ static void judge(struct sweep *sweep, const struct fault_plan *plan, const stru
         return;
     }
     struct folder_state after;
-    read_state(&after);
+    read_state(sweep->command, &after);
     const bool makes_files = sweep->status != STATUS_BAD_INPUT;
     if (!are_same(&after, makes_files ? &sweep->whole : before))
         complain(sweep, plan, "went on, but the files are others", "");
@@ -298,6 +374,35 @@ static void *new_shared_memory(size_t size)
     return memory;
 }
 
+/* Whether the inputs have come to a journal when no allocation from one on finds memory. */
+static bool leave_journal(struct sweep *sweep, size_t at)
+{
+    const char *inputs = sweep->command->inputs;
+    const struct fault_plan plan = {.point = POINT_ALLOCATION, .at = at, .lasting = true};
+    struct folder_state state;
+    put_back(&(struct fault_command){.arguments = inputs}, false, NULL);
+    run(inputs, &plan, &sweep->run);
+    read_state(sweep->command, &state);
+    bool has_begun = false;
+    for (size_t i = 0; i < state.count; i++) has_begun = has_begun || !is_status_file(state.entries[i].name);
+    return has_begun;
+}
+
+/* Runs the command's inputs up to their first journal, and keeps that. */
+static void interrupt(struct sweep *sweep)
+{
+    const struct fault_plan sound = {.point = POINT_ALLOCATION};
+    run(sweep->command->inputs, &sound, &sweep->run);
+    size_t without = 0, with = atomic_load(&sweep->run.report->points);
+    while (with - without > 1) {
+        const size_t middle = without + (with - without) / 2;
+        *(leave_journal(sweep, middle) ? &with : &without) = middle;
+    }
+    ck_assert_msg(leave_journal(sweep, with), "plumb %s: has no journal", sweep->command->inputs);
+    sweep->saved = temporary_folder();
+    copy_entries(test_folder, sweep->saved);
+}
+
 void sweep_begin(
     struct sweep *sweep, const struct fault_command *command, const struct fault_plan *plan, bool with_paths)
 {
@@ -306,10 +411,13 @@ void sweep_begin(
     if (with_paths) sweep->paths = new_shared_memory(SWEEP_PATHS * sizeof *sweep->paths);
     struct fault_plan sound = *plan;
     sound.at = 0;
-    if (command->inputs) run(command->inputs, &sound, &sweep->run);
+    if (command->inputs && command->goes_on)
+        interrupt(sweep);
+    else if (command->inputs)
+        run(command->inputs, &sound, &sweep->run);
     for (int old = 0; old < 2; old++) {
-        put_back(command, old);
-        read_state(&sweep->before[old]);
+        put_back(command, old, sweep->saved);
+        read_state(command, &sweep->before[old]);
     }
     sound.paths = sweep->paths;
     sound.paths_room = SWEEP_PATHS;
@@ -319,7 +427,7 @@ void sweep_begin(
     sweep->status = WEXITSTATUS(sweep->run.status);
     sweep->points = atomic_load(&sweep->run.report->points);
     judge_leaks(sweep, &sound);
-    read_state(&sweep->whole);
+    read_state(command, &sweep->whole);
     sweep->out = sweep->run.out;
     sweep->out_size = sweep->run.out_size;
     sweep->run.out = NULL;
@@ -327,7 +435,7 @@ void sweep_begin(
 
 void sweep_run(struct sweep *sweep, const struct fault_plan *plan, bool old_outputs)
 {
-    put_back(sweep->command, old_outputs);
+    put_back(sweep->command, old_outputs, sweep->saved);
     run(sweep->command->arguments, plan, &sweep->run);
     /* The points were counted with old outputs. */
     if (atomic_load(&sweep->run.report->failed) == 0 && old_outputs && !sweep->command->is_long)
@@ -338,6 +446,7 @@ void sweep_run(struct sweep *sweep, const struct fault_plan *plan, bool old_outp
 
 void sweep_end(struct sweep *sweep)
 {
+    remove_folder(sweep->saved);
     free(sweep->run.out);
     free(sweep->run.err);
     free(sweep->out);

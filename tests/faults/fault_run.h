@@ -6,6 +6,10 @@
  * A command is written as a shell would take it, without quotes. @NAME is a file of the test's folder that
  * the command writes; a run finds nothing there, or (`old_outputs`) a file with other content. +NAME is a
  * folder that it makes; -NAME is an input, which an earlier command has put there.
+ *
+ * Of a command that goes on (`run --resume`, and lists of runs) a failure may leave each file as it was, as
+ * it is to be, or a journal that can be read; and the same command without the fault must then come to the
+ * outcome.
  */
 #ifndef TESTS_FAULTS_FAULT_RUN_H
 #define TESTS_FAULTS_FAULT_RUN_H
@@ -17,6 +21,7 @@ struct fault_command {
     const char *inputs;    /* another command, which makes this one's inputs; NULL: it needs none */
     bool varies;           /* what it prints is not the same in every run: times, the machine's state */
     bool is_long;          /* it takes a second or more, with hundreds of thousands of points */
+    bool goes_on;          /* with what `inputs`, which are interrupted, or a failure of its own has left */
 };
 
 /* The outcome of one run. */
@@ -27,7 +32,8 @@ struct fault_run {
     struct fault_report *report; /* shared memory */
 };
 
-/* What a folder holds: a number for each entry and all that is in it. */
+/* What a folder holds: a number for each entry and all that is in it; of a command that goes on, for each
+ * file at any depth. */
 struct folder_state {
     size_t count;
     struct folder_entry {
@@ -40,6 +46,7 @@ struct sweep {
     const struct fault_command *command;
     struct fault_run run;
     struct folder_state before[2], whole; /* without old outputs, with them; and after a sound run */
+    char *saved; /* a folder with what the inputs left, where the command changes it; NULL: it does not */
     char *out;
     size_t out_size;
     int status;
