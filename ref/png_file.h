@@ -31,7 +31,7 @@ struct picture {
     size_t text_count;
 };
 
-/* Reads any PNG as 8-bit RGB: palettes and greys are expanded, 16 bits cut to 8, transparency is laid over
+/* Reads any PNG as 8-bit RGB: palettes and greys are expanded, 16 bits scaled to 8, transparency is laid over
  * white. Sides above 32768 are refused before anything is allocated for them. */
 enum status png_read(const char *path, struct picture *picture, struct error *error);
 void picture_free(struct picture *picture); /* accepts what was half built */

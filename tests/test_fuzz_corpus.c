@@ -13,10 +13,13 @@
 #define TARGETS(X)                                                                                           \
     X(case)                                                                                                  \
     X(config)                                                                                                \
+    X(journal)                                                                                               \
+    X(list)                                                                                                  \
     X(map)                                                                                                   \
     X(noise)                                                                                                 \
     X(npy)                                                                                                   \
     X(npz)                                                                                                   \
+    X(png)                                                                                                   \
     X(recipe)                                                                                                \
     X(safetensors)                                                                                           \
     X(schedule)                                                                                              \

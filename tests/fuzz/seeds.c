@@ -6,10 +6,13 @@
  */
 #include "../numpy_support.h"
 
+#include "ref/png_file.h"
 #include "ref/tensor_files.h"
+#include "ref/trace_journal.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +159,16 @@ static void write_recipe_and_maps(void)
     write_seed("map", "digits", digits, sizeof digits - 1);
 }
 
+static void write_lists(void)
+{
+    static const char plain[] = "\0{\"prompt\":\"a\",\"name\":\"x\",\"checkpoint\":\"/sd\"}\n\n"
+                                "{\"prompt\":[\"b\",\"c\"],\"seed\":[3,4],\"sigmas\":[14.6,3,0]}\n";
+    static const char seeded[] = "1-3\0{\"prompt\":\"a\",\"name\":\"x\"}\n"
+                                 "{\"recipe\":\"configs/recipes/karras_sigmas.json\",\"prompt\":\"b\"}";
+    write_seed("list", "plain", plain, sizeof plain - 1);
+    write_seed("list", "seeded", seeded, sizeof seeded - 1);
+}
+
 /* --- Tensors ------------------------------------------------------------------------------ */
 
 static const double values[48] = {1, 2, 3, -4, 0.5, 6};
@@ -230,6 +243,85 @@ static void write_noise(void)
     write_seed("noise", "npy", npy.bytes, npy.size);
 }
 
+/* --- What runs leave ---------------------------------------------------------------------- */
+
+static void add_step(struct trace *trace, int step)
+{
+    static const char *const names[] = {"model_input", "noise_pred", "latents"};
+    struct error error;
+    for (size_t i = 0; i < 3; i++) {
+        const struct tensor tensor = {DTYPE_F32, 2, {1, (int64_t)i + 2}, (void *)(uintptr_t)values};
+        ck_assert_int_eq(trace_add(trace, &tensor, &error, "step.%02d.%s", step, names[i]), STATUS_OK);
+    }
+}
+
+/* After each of three steps; after the second the file has room for the third. */
+static void write_journals(void)
+{
+    static const char asked[] = "{\"checkpoint\":\"/sd\",\"out\":\"o.png\",\"trace\":\"file\",\"noise_log\":"
+                                "\"n.json\",\"trace_modules\":true,\"steps\":3,\"fingerprint\":{\"unet\":"
+                                "\"0123456789abcdef\"}}";
+    static const char *const metadata[][2] = {{"recipe", "{\"prompt\":\"a\",\"num_inference_steps\":3}"},
+        {"precision", "f32"}, {"machine", "{\"gemm\":\"openblas\",\"blas_core\":\"Haswell\"}"}};
+    const char *path = path_in(out_folder, "made" JOURNAL_ENDING);
+    struct trace *trace = NULL;
+    struct trace_journal *journal = NULL;
+    struct error error;
+    ck_assert_int_eq(trace_create(&trace, &error), STATUS_OK);
+    for (size_t i = 0; i < sizeof metadata / sizeof *metadata; i++)
+        ck_assert_int_eq(trace_put_metadata(trace, metadata[i][0], metadata[i][1], &error), STATUS_OK);
+    ck_assert_int_eq(trace_journal_open(path, false, &journal, &error), STATUS_OK);
+    for (int step = 0; step < 3; step++) {
+        char name[16];
+        size_t size;
+        add_step(trace, step);
+        ck_assert_int_eq(trace_journal_save(journal, trace, asked, (size_t)step + 1, 3, &error), STATUS_OK);
+        unsigned char *bytes = read_bytes(path, &size);
+        snprintf(name, sizeof name, "steps_%d", step + 1);
+        write_seed("journal", name, bytes, size);
+        free(bytes);
+    }
+    trace_journal_remove(journal);
+    trace_journal_free(journal);
+    trace_free(trace);
+}
+
+/* Of every kind that PNG has, and with texts. */
+static void write_pictures(void)
+{
+    uint16_t numbers[48]; /* each byte is an index of the palette */
+    for (unsigned i = 0; i < 48; i++) numbers[i] = (uint16_t)(i % 9 | (i * 5 % 9) << 8);
+    const uint8_t *pixels = (const uint8_t *)numbers;
+    static const struct {
+        const char *name;
+        png_uint_32 format;
+    } kinds[] = {{"grey", PNG_FORMAT_GRAY}, {"grey_alpha", PNG_FORMAT_GA}, {"rgba", PNG_FORMAT_RGBA},
+        {"palette", PNG_FORMAT_RGBA_COLORMAP}, {"rgb_16", PNG_FORMAT_LINEAR_RGB},
+        {"rgba_16", PNG_FORMAT_LINEAR_RGB_ALPHA}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        png_image image = {.version = PNG_IMAGE_VERSION,
+            .width = 3,
+            .height = 2,
+            .format = kinds[i].format,
+            .colormap_entries = 9};
+        uint8_t bytes[1024];
+        png_alloc_size_t size = sizeof bytes;
+        ck_assert_msg(png_image_write_to_memory(&image, bytes, &size, 0, pixels, 0, pixels), "%s: %s",
+            kinds[i].name, image.message);
+        write_seed("png", kinds[i].name, bytes, size);
+    }
+    char recipe[] = "recipe", text[] = "{\"prompt\": \"a\"}", author[] = "Author", name[] = "\xc3\xa9";
+    const struct png_text texts[] = {{recipe, text}, {author, name}};
+    const char *path = path_in(out_folder, "made.png");
+    struct error error;
+    size_t size;
+    ck_assert_int_eq(png_write(path, pixels, 4, 2, texts, 2, &error), STATUS_OK);
+    unsigned char *bytes = read_bytes(path, &size);
+    write_seed("png", "texts", bytes, size);
+    free(bytes);
+    ck_assert_int_eq(remove(path), 0);
+}
+
 /* --- Tokenizers --------------------------------------------------------------------------- */
 
 /* The tiny model's own files, and prompts for the small one that the target has. */
@@ -286,6 +378,9 @@ START_TEST(corpus)
     write_safetensors("safetensors", "no_tensor", NULL, 0, 0);
     write_npy_and_npz();
     write_noise();
+    write_journals();
+    write_pictures();
+    write_lists();
     write_tokenizers();
 }
 END_TEST
