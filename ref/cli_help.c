@@ -75,7 +75,7 @@ void help_write_program(FILE *out)
     for (const struct command *command = commands; command->name; command++) {
         char words[64];
         snprintf(words, sizeof words, "%s %s", command->name, command->arguments);
-        fprintf(out, "  plumb %-22s %s\n", words, command->summary);
+        fprintf(out, "  plumb %-24s %s\n", words, command->summary);
     }
     fprintf(out,
         "\n`plumb COMMAND --help` explains a command, with examples. `plumb --version` says the version.\n");
