@@ -166,17 +166,21 @@ static enum status run_or_go_on(struct batch_state *state, struct run_job *job, 
     return run_job(state->invocation, job, error);
 }
 
-static enum status run_with(struct batch_state *state, const struct list_item *item,
-    struct item_status *status, struct run_job *job, struct error *error)
+static enum status run_with(
+    struct batch_state *state, size_t number, struct run_job *job, struct error *error)
 {
+    const struct list_item *item = &state->list->items[number];
+    struct item_status *status = &state->status.items[number];
     const struct opened *opened = NULL;
     const char *folder = item->checkpoint ? item->checkpoint : state->batch->checkpoint;
     enum status result = find_checkpoint(state, folder, job->recipe->variant, &opened, error);
     if (result == STATUS_OK) result = make_key(state, opened, job->recipe, status->key, error);
+    if (result == STATUS_OK)
+        result = batch_status_was_done(&state->status, number, status->key, &status->was_done, error);
     if (result != STATUS_OK) return result;
     job->pipeline = &opened->pipeline;
     job->fingerprint = opened->fingerprint;
-    status->was_done = batch_status_was_done(&state->status, item->name, status->key) && files_are_whole(job);
+    status->was_done = status->was_done && files_are_whole(job);
     if (status->was_done) return STATUS_OK;
     if (trace_journal_is_in_use(job->journal)) {
         status->state = ITEM_ELSEWHERE;
@@ -184,7 +188,13 @@ static enum status run_with(struct batch_state *state, const struct list_item *i
     }
     result = batch_status_write(&state->status, error); /* that it is running */
     if (result == STATUS_OK) result = run_files_check(job->out, job->trace, NULL, job->recipe, error);
-    return result == STATUS_OK ? run_or_go_on(state, job, error) : result;
+    if (result == STATUS_OK) result = run_or_go_on(state, job, error);
+    /* Another command began it at the same time, and came first. */
+    if (result == STATUS_BAD_INPUT && trace_journal_is_in_use(job->journal)) {
+        status->state = ITEM_ELSEWHERE;
+        return STATUS_OK;
+    }
+    return result;
 }
 
 /* Runs the item into its files; its failure is in `status`. What is returned ends the command. */
@@ -216,7 +226,7 @@ static enum status run_item(struct batch_state *state, size_t number, struct err
             .words = words,
         };
         status->state = ITEM_RUNNING;
-        result = run_with(state, item, status, &job, &said);
+        result = run_with(state, number, &job, &said);
     }
     if (result == STATUS_OK && status->state != ITEM_ELSEWHERE) status->state = ITEM_DONE;
     if (result != STATUS_OK) {

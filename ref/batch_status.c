@@ -3,14 +3,63 @@
 #include "output_file.h"
 #include "paths.h"
 
+#include "sched/text_file.h"
+
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 const char *const item_state_names[ITEM_STATES] = {"waiting", "running", "done", "failed", "elsewhere"};
 
-/* --- What is done already ----------------------------------------------------------------- */
+/* --- Status files ------------------------------------------------------------------------- */
+
+/* What a line says; pieces are the object's, NULL where they are missing. */
+struct told_line {
+    const char *text; /* as it stands in the file */
+    const char *name, *state, *key;
+};
+
+static bool tells(const struct told_line *line, enum item_state state)
+{
+    return line->name && line->state && strcmp(line->state, item_state_names[state]) == 0;
+}
+
+/* Calls `take` with each line that is one of ours. Another says nothing: what it might have said is then done
+ * again. */
+typedef enum status line_taker(
+    struct batch_status *status, const struct told_line *line, struct error *error);
+static enum status read_file(
+    struct batch_status *status, const char *path, line_taker *take, struct error *error)
+{
+    char *text = NULL;
+    size_t length;
+    enum status result = text_file_read(path, SIZE_MAX, "text", &text, &length, error);
+    for (char *line = text, *next; result == STATUS_OK && *line; line = next) {
+        cJSON *object = NULL;
+        struct error unread;
+        const size_t size = strcspn(line, "\n");
+        next = line[size] ? line + size + 1 : line + size;
+        line[size] = '\0';
+        if (json_parse(line, size, path, &object, &unread) == STATUS_MACHINE) {
+            result = error_memory(error, size);
+        } else if (object) {
+            struct told_line told = {.text = line};
+            json_get_string(object, "name", &told.name, NULL, NULL);
+            json_get_string(object, "status", &told.state, NULL, NULL);
+            json_get_string(object, "key", &told.key, NULL, NULL);
+            result = take(status, &told, error);
+        }
+        cJSON_Delete(object);
+    }
+    free(text);
+    return result;
+}
+
+/* --- The files of other shards ------------------------------------------------------------ */
 
 static int is_status_file(const struct dirent *entry)
 {
@@ -22,99 +71,35 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static enum status note_done(
-    struct batch_status *status, const cJSON *line, size_t *capacity, struct error *error)
+static enum status note_done(struct batch_status *status, const struct told_line *line, struct error *error)
 {
-    const char *name = NULL, *state = NULL, *key = NULL;
-    json_get_string(line, "name", &name, NULL, NULL);
-    json_get_string(line, "status", &state, NULL, NULL);
-    json_get_string(line, "key", &key, NULL, NULL);
-    const bool tells = state && (strcmp(state, item_state_names[ITEM_DONE]) == 0 ||
-                                    strcmp(state, item_state_names[ITEM_WAITING]) == 0);
-    if (!name || !key || !tells) return STATUS_OK;
-    if (status->done_count == *capacity) {
-        size_t larger_capacity = *capacity ? 2 * *capacity : 64;
-        char **larger = realloc(status->done, larger_capacity * sizeof *larger);
-        if (!larger) return error_memory(error, larger_capacity * sizeof *larger);
+    if (!tells(line, ITEM_DONE) || !line->key) return STATUS_OK;
+    if (status->done_count == status->done_capacity) {
+        size_t capacity = status->done_capacity ? 2 * status->done_capacity : 64;
+        char **larger = realloc(status->done, capacity * sizeof *larger);
+        if (!larger) return error_memory(error, capacity * sizeof *larger);
         status->done = larger;
-        *capacity = larger_capacity;
+        status->done_capacity = capacity;
     }
-    if (asprintf(&status->done[status->done_count], "%s %s", name, key) < 0) return error_memory(error, 256);
+    if (asprintf(&status->done[status->done_count], "%s %s", line->name, line->key) < 0)
+        return error_memory(error, 256);
     status->done_count++;
     return STATUS_OK;
 }
 
-/* A line that is not one of ours says nothing: what it might have said is then done again. */
-static enum status read_file(
-    struct batch_status *status, const char *path, size_t *capacity, struct error *error)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) return error_file(error, path, "cannot be read", errno);
-    char *text = NULL;
-    size_t size = 0;
-    ssize_t length;
-    enum status result = STATUS_OK;
-    while (result == STATUS_OK && (length = getline(&text, &size, file)) >= 0) {
-        cJSON *line = NULL;
-        struct error not_ours;
-        if (json_parse(text, (size_t)length, path, &line, &not_ours) == STATUS_MACHINE)
-            result = error_memory(error, (size_t)length);
-        if (line) result = note_done(status, line, capacity, error);
-        cJSON_Delete(line);
-    }
-    if (result == STATUS_OK && !feof(file)) result = error_file(error, path, "cannot be read", errno);
-    free(text);
-    fclose(file);
-    return result;
-}
-
-/* The first of what is done, in order, that is `text` or comes behind it; NULL where there is none. */
-static const char *first_not_before(const struct batch_status *status, const char *text)
-{
-    size_t low = 0, high = status->done_count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (strcmp(status->done[middle], text) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < status->done_count ? status->done[low] : NULL;
-}
-
-/* The file that this command is to write keeps what it says of an item until the command comes to it: one
- * that is interrupted before would have it forgotten. */
-static enum status read_own_file(struct batch_status *status, size_t *capacity, struct error *error)
-{
-    bool there;
-    enum status result = path_look(status->path, &there, error);
-    if (result == STATUS_OK && there) result = read_file(status, status->path, capacity, error);
-    if (result != STATUS_OK || status->done_count == 0) return result;
-    qsort(status->done, status->done_count, sizeof(char *), compare_strings);
-    for (size_t i = 0; i < status->list->count; i++) {
-        char beginning[256];
-        snprintf(beginning, sizeof beginning, "%s ", status->list->items[i].name);
-        const char *found = first_not_before(status, beginning);
-        if (found && strncmp(found, beginning, strlen(beginning)) == 0)
-            snprintf(status->items[i].key, sizeof status->items[i].key, "%s", found + strlen(beginning));
-    }
-    return STATUS_OK;
-}
-
-static enum status read_other_files(
-    struct batch_status *status, const char *folder, size_t *capacity, struct error *error)
+static enum status read_other_files(struct batch_status *status, struct error *error)
 {
     struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_status_file, alphasort);
-    enum status result = count < 0 ? error_file(error, folder, "cannot be read", errno) : STATUS_OK;
+    int count = scandir(status->folder, &entries, is_status_file, alphasort);
+    enum status result = count < 0 ? error_file(error, status->folder, "cannot be read", errno) : STATUS_OK;
     for (int i = 0; i < count; i++) {
         char *path = NULL;
-        if (result == STATUS_OK && asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0) {
-            result = error_memory(error, strlen(folder));
+        if (result == STATUS_OK && asprintf(&path, "%s/%s", status->folder, entries[i]->d_name) < 0) {
+            result = error_memory(error, strlen(status->folder));
             path = NULL;
         }
         if (result == STATUS_OK && strcmp(path, status->path) != 0)
-            result = read_file(status, path, capacity, error);
+            result = read_file(status, path, note_done, error);
         free(path);
         free(entries[i]);
     }
@@ -123,12 +108,71 @@ static enum status read_other_files(
     return result;
 }
 
-bool batch_status_was_done(const struct batch_status *status, const char *name, const char *key)
+/* --- The own file, which another command of the same list may write, too ------------------ */
+
+struct named_item {
+    const char *name;
+    struct item_status *item;
+};
+
+static int compare_named(const void *a, const void *b)
 {
-    char text[256];
-    snprintf(text, sizeof text, "%s %s", name, key);
-    const char *found = first_not_before(status, text);
-    return found && strcmp(found, text) == 0;
+    return strcmp(((const struct named_item *)a)->name, ((const struct named_item *)b)->name);
+}
+
+static enum status order_names(struct batch_status *status, struct error *error)
+{
+    const size_t count = status->list->count;
+    status->by_name = malloc((count + 1) * sizeof *status->by_name);
+    if (!status->by_name) return error_memory(error, count * sizeof *status->by_name);
+    for (size_t i = 0; i < count; i++)
+        status->by_name[i] = (struct named_item){status->list->items[i].name, &status->items[i]};
+    qsort(status->by_name, count, sizeof *status->by_name, compare_named);
+    return STATUS_OK;
+}
+
+static enum status note_told(struct batch_status *status, const struct told_line *line, struct error *error)
+{
+    const bool is_done = tells(line, ITEM_DONE) && line->key;
+    if (!is_done && !tells(line, ITEM_FAILED)) return STATUS_OK;
+    const struct named_item *found = bsearch(&(struct named_item){line->name, NULL}, status->by_name,
+        status->list->count, sizeof *status->by_name, compare_named);
+    if (!found) return STATUS_OK;
+    free(found->item->told);
+    found->item->told = strdup(line->text);
+    if (!found->item->told) return error_memory(error, strlen(line->text));
+    snprintf(found->item->told_key, sizeof found->item->told_key, "%s", is_done ? line->key : "");
+    return STATUS_OK;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Where the file is not the one that this command has seen last. */
+static enum status read_own_file(struct batch_status *status, struct error *error)
+{
+    struct stat info;
+    if (stat(status->path, &info) != 0)
+        return path_is_absent(errno) ? STATUS_OK : error_file(error, status->path, "cannot be read", errno);
+    if (is_same_file(&info, &status->seen)) return STATUS_OK;
+    enum status result = read_file(status, status->path, note_told, error);
+    if (result == STATUS_OK) status->seen = info;
+    return result;
+}
+
+enum status batch_status_was_done(
+    struct batch_status *status, size_t number, const char *key, bool *done, struct error *error)
+{
+    char text[256], *sought = text;
+    snprintf(text, sizeof text, "%s %s", status->list->items[number].name, key);
+    enum status result = read_own_file(status, error);
+    *done = strcmp(status->items[number].told_key, key) == 0 ||
+            (status->done_count > 0 &&
+                bsearch(&sought, status->done, status->done_count, sizeof(char *), compare_strings));
+    return result;
 }
 
 /* --- The file ----------------------------------------------------------------------------- */
@@ -136,7 +180,7 @@ bool batch_status_was_done(const struct batch_status *status, const char *name, 
 enum status batch_status_open(const char *folder, const struct recipe_list *list, const struct shard *shard,
     struct batch_status *status, struct error *error)
 {
-    *status = (struct batch_status){.list = list, .shard = *shard};
+    *status = (struct batch_status){.folder = folder, .list = list, .shard = *shard};
     int length = shard->count > 1 ? asprintf(&status->path, "%s/status-%zu-of-%zu.jsonl", folder,
                                         shard->part + 1, shard->count)
                                   : asprintf(&status->path, "%s/status.jsonl", folder);
@@ -144,18 +188,22 @@ enum status batch_status_open(const char *folder, const struct recipe_list *list
     status->items = calloc(list->count + 1, sizeof *status->items);
     enum status result = STATUS_OK;
     if (!status->path || !status->items) result = error_memory(error, list->count * sizeof *status->items);
-    size_t capacity = 0;
-    if (result == STATUS_OK) result = read_own_file(status, &capacity, error);
-    if (result == STATUS_OK) result = read_other_files(status, folder, &capacity, error);
+    if (result == STATUS_OK) result = order_names(status, error);
+    if (result == STATUS_OK) result = read_own_file(status, error);
+    if (result == STATUS_OK) result = read_other_files(status, error);
     if (result != STATUS_OK) batch_status_close(status);
     return result;
 }
 
 void batch_status_close(struct batch_status *status)
 {
-    for (size_t i = 0; status->items && i < status->list->count; i++) free(status->items[i].message);
+    for (size_t i = 0; status->items && i < status->list->count; i++) {
+        free(status->items[i].message);
+        free(status->items[i].told);
+    }
     for (size_t i = 0; i < status->done_count; i++) free(status->done[i]);
     free(status->items);
+    free(status->by_name);
     free(status->done);
     free(status->path);
     *status = (struct batch_status){0};
@@ -169,8 +217,7 @@ static void write_item(
     fprintf(out, "\"name\": \"%s\", \"status\": \"%s\"", item->name, item_state_names[status->state]);
     if (status->state == ITEM_DONE || status->state == ITEM_FAILED)
         fprintf(out, ", \"seconds\": %.3f", status->seconds);
-    const bool is_done = status->state == ITEM_DONE || status->state == ITEM_WAITING;
-    if (is_done && *status->key) fprintf(out, ", \"key\": \"%s\"", status->key);
+    if (status->state == ITEM_DONE) fprintf(out, ", \"key\": \"%s\"", status->key);
     if (status->message) {
         fputs(", \"error\": ", out);
         cli_write_json_string(out, status->message);
@@ -178,13 +225,39 @@ static void write_item(
     fputs("}\n", out);
 }
 
-enum status batch_status_write(const struct batch_status *status, struct error *error)
+/* A command that is interrupted before it comes to an item must not have it forgotten that it is done; and
+ * what another command is at, or was, that one knows. */
+static bool stays_as_told(const struct item_status *item)
+{
+    return item->told && (item->state == ITEM_ELSEWHERE || (item->state == ITEM_WAITING && *item->told_key));
+}
+
+static enum status write_items(struct batch_status *status, struct error *error)
 {
     struct output_file file = {0};
     enum status result = output_file_open(&file, status->path, error);
     if (result != STATUS_OK) return result;
-    for (size_t i = 0; i < status->list->count; i++)
-        if (shard_has(&status->shard, i))
-            write_item(file.stream, &status->list->items[i], &status->items[i], i + 1);
-    return output_file_commit(&file, error);
+    for (size_t i = 0; i < status->list->count; i++) {
+        const struct item_status *item = &status->items[i];
+        if (!shard_has(&status->shard, i)) continue;
+        if (stays_as_told(item))
+            fprintf(file.stream, "%s\n", item->told);
+        else
+            write_item(file.stream, &status->list->items[i], item, i + 1);
+    }
+    result = output_file_commit(&file, error);
+    if (result == STATUS_OK && stat(status->path, &status->seen) != 0) status->seen = (struct stat){0};
+    return result;
+}
+
+enum status batch_status_write(struct batch_status *status, struct error *error)
+{
+    int folder = open(status->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return error_file(error, status->folder, "cannot be opened", errno);
+    /* Between reading and writing no other command writes; where the file system has no locks, it may. */
+    while (flock(folder, LOCK_EX) != 0 && errno == EINTR) continue;
+    enum status result = read_own_file(status, error);
+    if (result == STATUS_OK) result = write_items(status, error);
+    close(folder);
+    return result;
 }

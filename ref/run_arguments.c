@@ -192,7 +192,7 @@ enum status run_arguments_read(struct invocation *invocation, struct run_argumen
             "at any moment. `plumb run --resume F` goes on where it was interrupted, whatever ended it.\n\n"
             "With --recipes or --seeds one command makes many runs, whose pictures go to --out-dir, and says "
             "of each what became of it. Started again, it leaves out what is done and goes on with what was "
-            "interrupted; what fails stops no other.",
+            "interrupted; what fails stops no other. Several such commands at once share the list.",
         .examples = "  plumb run sdxl --recipe configs/recipes/ays_timesteps.json --out rabbit.png\n"
                     "  plumb run golden/models/shapes-xl --prompt 'a yellow star on a black background' \\\n"
                     "      --guidance-scale 3 --steps 20 --seed 123 --out star.png --trace star.safetensors\n"

@@ -349,10 +349,32 @@ START_TEST(what_is_done_is_not_forgotten)
     status = end_of_program(child);
     ck_assert(WIFSIGNALED(status));
     expect_state("part/status.jsonl", "a", "running");
-    expect_state("part/status.jsonl", "b", "waiting");
+    expect_state("part/status.jsonl", "b", "done");
     ck_assert_int_eq(
         plumb("run " TINY " --recipes %s/list.jsonl --out-dir %s/part", test_folder, test_folder), 0);
     ck_assert_uint_eq(count_said("was done "), 1);
+}
+END_TEST
+
+/* Neither fails, neither forgets what the other has done, and both leave the bytes of one. */
+START_TEST(two_commands_share_a_list)
+{
+    write_list(LONG_LIST);
+    int status = end_of_program(start("whole"));
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    for (int round = 0; round < 4; round++) {
+        const pid_t one = start("part");
+        if (round % 2 == 1)
+            while (!is_in_folder("part/a.safetensors.partial")) wait_milliseconds(1);
+        const pid_t two = start("part");
+        const int ends[] = {end_of_program(one), end_of_program(two)};
+        for (size_t i = 0; i < 2; i++) ck_assert(WIFEXITED(ends[i]) && WEXITSTATUS(ends[i]) == 0);
+        expect_state("part/status.jsonl", "a", "done");
+        expect_state("part/status.jsonl", "b", "done");
+        expect_same_bytes("whole/a.png", "part/a.png", "one of two commands");
+        expect_same_bytes("whole/b.png", "part/b.png", "one of two commands");
+        remove_folder(strdup(path_in(test_folder, "part")));
+    }
 }
 END_TEST
 
@@ -454,6 +476,7 @@ int main(void)
     tcase_add_test(runs, parts_are_together_the_whole);
     tcase_add_test(runs, a_list_is_killed_until_it_is_done);
     tcase_add_test(runs, what_is_done_is_not_forgotten);
+    tcase_add_test(runs, two_commands_share_a_list);
     tcase_add_test(runs, a_signal_says_how_to_go_on);
     tcase_add_test(runs, folders_that_will_not_do);
     tcase_add_test(runs, a_disk_is_full);
