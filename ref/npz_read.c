@@ -6,15 +6,13 @@
  * data. Entries must not overlap, and none may unpack to more than deflate can reach from its bytes: so an
  * archive asks for memory in proportion to its own size.
  */
+#include "deflate.h"
 #include "tensor_files.h"
 #include "zip.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
-/* Deflate's best is a length of 258 bytes from two bits: 1032 bytes from one. */
-#define DEFLATE_LIMIT 1032
 
 /* --- The directory ------------------------------------------------------------------------ */
 

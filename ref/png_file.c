@@ -1,14 +1,18 @@
 #include "png_file.h"
 
+#include "deflate.h"
 #include "output_file.h"
+
+#include "sched/json.h"
 
 #include <errno.h>
 #include <png.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#define MAX_SIDE 32768
+#define MAX_SIDE 65536 /* as of a recipe's pictures */
 
 /* libpng reports a failure by a call that must not return; this one notes the message and jumps back. */
 struct failure {
@@ -124,14 +128,38 @@ enum status png_encode(
 
 /* --- Reading ------------------------------------------------------------------------------ */
 
-/* Reads up to the pixels and asks libpng for 8-bit RGB; what may be left by longjmp is kept apart, as
- * above. */
-static bool read_head(png_structp png, png_infop info, FILE *stream)
+/* What the file's bytes can be unpacked to. */
+static size_t unpacked(FILE *stream)
+{
+    struct stat file;
+    if (fstat(fileno(stream), &file) != 0 || !S_ISREG(file.st_mode)) return SIZE_MAX; /* nobody knows */
+    return (size_t)file.st_size * DEFLATE_LIMIT;
+}
+
+/* libpng asks for as much as a chunk says that it is long, gigabytes for a file of a hundred bytes. It passes
+ * over a text for which there is nothing. */
+static png_voidp allocate(png_structp png, png_alloc_size_t size)
+{
+    const size_t unpacked = *(const size_t *)png_get_mem_ptr(png), rows = 1 << 20, text = JSON_MAX_FILE;
+    const size_t most = unpacked < rows ? rows : unpacked < text ? unpacked : text;
+    return size <= most ? malloc(size) : NULL;
+}
+
+static void release(png_structp png, png_voidp block)
+{
+    (void)png;
+    free(block);
+}
+
+/* Reads up to the pixels, which are `*bytes` as they are stored, and asks libpng for 8-bit RGB; what may be
+ * left by longjmp is kept apart, as above. */
+static bool read_head(png_structp png, png_infop info, FILE *stream, size_t *bytes)
 {
     if (setjmp(png_jmpbuf(png))) return false;
     png_set_user_limits(png, MAX_SIDE, MAX_SIDE);
     png_init_io(png, stream);
     png_read_info(png, info);
+    *bytes = png_get_rowbytes(png, info) * png_get_image_height(png, info);
     png_set_expand(png);
     png_set_scale_16(png);
     png_set_gray_to_rgb(png);
@@ -184,8 +212,14 @@ static enum status refuse_picture(const char *what, const struct failure *failur
 static enum status read_picture(png_structp png, png_infop info, FILE *stream, struct picture *picture,
     struct failure *failure, struct error *error)
 {
+    const size_t most = *(const size_t *)png_get_mem_ptr(png);
+    size_t stored = 0;
     errno = 0;
-    if (!read_head(png, info, stream)) return refuse_picture("not a PNG that can be read", failure, error);
+    if (!read_head(png, info, stream, &stored))
+        return refuse_picture("not a PNG that can be read", failure, error);
+    if (stored > most)
+        return error_input(
+            error, "a damaged PNG: its pixels take %zu bytes, which are not in so few", stored);
     picture->width = (int)png_get_image_width(png, info);
     picture->height = (int)png_get_image_height(png, info);
     size_t row_bytes = 3 * (size_t)picture->width, bytes = row_bytes * (size_t)picture->height;
@@ -204,7 +238,9 @@ enum status png_read(const char *path, struct picture *picture, struct error *er
     FILE *stream = fopen(path, "rb");
     if (!stream) return error_file(error, path, "cannot be read", errno);
     struct failure failure = {"out of memory"};
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning);
+    size_t most = unpacked(stream);
+    png_structp png = png_create_read_struct_2(
+        PNG_LIBPNG_VER_STRING, &failure, on_error, on_warning, &most, allocate, release);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     enum status status =
         info ? read_picture(png, info, stream, picture, &failure, error) : error_memory(error, 0);

@@ -32,7 +32,8 @@ struct picture {
 };
 
 /* Reads any PNG as 8-bit RGB: palettes and greys are expanded, 16 bits scaled to 8, transparency is laid over
- * white. Sides above 32768 are refused before anything is allocated for them. */
+ * white. Sides above 65536 are refused before anything is allocated for them, and so are more pixels than the
+ * file's bytes can be unpacked to; texts of more than 64 MiB are passed over. */
 enum status png_read(const char *path, struct picture *picture, struct error *error);
 void picture_free(struct picture *picture); /* accepts what was half built */
 

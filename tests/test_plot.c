@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static struct error error;
 
@@ -310,6 +312,40 @@ START_TEST(damaged_png_is_refused)
 }
 END_TEST
 
+/* A file of a hundred bytes that speaks of gigabytes is refused before there is memory for them: by its
+ * sides, and by the length of its text. */
+START_TEST(small_png_asks_for_little)
+{
+    enum { SIDES_AT = 16, SUM_AT = 29, TEXT_AT = 33 };
+    char *folder = temporary_folder(), key[] = "recipe", text[] = "{}";
+    const char *path = path_in(folder, "small.png");
+    const uint8_t pixels[3] = {0}, sides[] = {0, 1, 0, 0, 0, 1, 0, 0}, length[] = {0x7f, 0xff, 0xff, 0xff};
+    const struct png_text texts[] = {{key, text}};
+    struct picture picture;
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    for (int which = 0; which < 2; which++) {
+        size_t size;
+        ck_assert_int_eq(png_write(path, pixels, 1, 1, texts, 1, &error), STATUS_OK);
+        unsigned char *bytes = read_bytes(path, &size);
+        if (which == 0) {
+            memcpy(bytes + SIDES_AT, sides, sizeof sides);
+            const uint32_t sum = (uint32_t)crc32(0, bytes + 12, SUM_AT - 12);
+            for (int i = 0; i < 4; i++) bytes[SUM_AT + i] = (unsigned char)(sum >> (24 - 8 * i));
+        } else {
+            memcpy(bytes + TEXT_AT, length, sizeof length);
+        }
+        write_bytes(path, bytes, size);
+        ck_assert_int_eq(png_read(path, &picture, &error), STATUS_BAD_INPUT);
+        if (which == 0) ck_assert_ptr_nonnull(strstr(error.message, "its pixels take 12884901888 bytes"));
+        free(bytes);
+    }
+    getrusage(RUSAGE_SELF, &after);
+    ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 64 << 10);
+    remove_folder(folder);
+}
+END_TEST
+
 START_TEST(png_that_cannot_be_written_leaves_nothing)
 {
     char *folder = temporary_folder();
@@ -368,6 +404,7 @@ int main(void)
     tcase_add_test(files, png_round_trip);
     tcase_add_test(files, png_bytes_are_the_same_every_time);
     tcase_add_test(files, damaged_png_is_refused);
+    tcase_add_test(files, small_png_asks_for_little);
     tcase_add_test(files, png_that_cannot_be_written_leaves_nothing);
     tcase_add_test(files, contact_sheet_enlarges_by_whole_numbers);
     suite_add_tcase(suite, files);
