@@ -38,6 +38,8 @@ check 0 run $sd $small --precision f64 --out "$folder/o.png"
 check 0 run $sd $small --gemm openblas --out "$folder/o.png"
 check 0 run $sd $small --cpu scalar --out "$folder/o.png"
 check 0 run $sd $small --scheduler DPMSolverSDE --generator torch-cpu --out "$folder/o.png"
+check 0 run $sd $small --seeds 1,2 --traces --out-dir "$folder/many"
+check 0 run $sd $small --seeds 1,2 --traces --out-dir "$folder/many"
 check 0 verify $sd $traces/sd-ddim5.safetensors --threads 1 --cpu avx2 --no-diagnose
 check 1 verify $sd golden/faults/sd-ddim5-halves-swapped-in-guidance.safetensors --threads 1 --cpu avx2 --html "$folder/v.html"
 check 0 compare $traces/sd-ddim5.safetensors "$traces/sd-ddim5.safetensors" --heatmap "$folder/h.png"
