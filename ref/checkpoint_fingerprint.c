@@ -17,7 +17,7 @@ static enum status add_file(struct checksum *sum, const char *path, struct error
 {
     char *text;
     size_t length;
-    enum status status = text_file_read(path, SIZE_MAX, "text", &text, &length, error);
+    enum status status = text_file_read(path, JSON_MAX_FILE, "text", &text, &length, error);
     if (status == STATUS_OK) checksum_add(sum, text, length);
     free(text);
     return status;
