@@ -2,6 +2,7 @@
 
 #include "batch_status.h"
 #include "checkpoint_fingerprint.h"
+#include "clock.h"
 #include "faults.h"
 #include "paths.h"
 #include "png_file.h"
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A checkpoint, opened when the first item asks for it. */
@@ -244,13 +244,6 @@ static enum status run_item(struct batch_state *state, size_t number, struct err
 
 /* --- All of them -------------------------------------------------------------------------- */
 
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
-}
-
 static void say(const struct batch_state *state, size_t number)
 {
     FILE *out = state->invocation->out;
@@ -269,12 +262,11 @@ static enum status run_items(struct batch_state *state, struct error *error)
     for (size_t i = 0; i < count; i++) state->items += shard_has(&state->batch->shard, i);
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         struct item_status *item = &state->status.items[i];
-        struct timespec start;
         if (!shard_has(&state->batch->shard, i)) continue;
-        clock_gettime(CLOCK_MONOTONIC, &start);
+        const double start = clock_seconds();
         faults_say_at_end("interrupted: the same command goes on with what is left\n");
         enum status of_item = run_item(state, i, error);
-        item->seconds = seconds_since(&start);
+        item->seconds = clock_seconds() - start;
         if (of_item > worst) worst = of_item;
         if (item->state == ITEM_FAILED)
             state->failed++;

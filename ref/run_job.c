@@ -1,5 +1,6 @@
 #include "run_job.h"
 
+#include "clock.h"
 #include "faults.h"
 #include "noise.h"
 #include "output_file.h"
@@ -8,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What a run under way has open. */
 struct run_state {
@@ -18,7 +18,7 @@ struct run_state {
     struct trace_journal *journal; /* NULL: no steps are kept */
     char *description;             /* the journal's key "resume", once it is needed */
     char *last_words[2];           /* what a signal says: the one in use, and the one before */
-    struct timespec start;
+    double start;                  /* clock_seconds() before the first step that is computed */
 };
 
 enum status run_job_journal(const char *trace, char **path, struct error *error)
@@ -31,20 +31,13 @@ enum status run_job_journal(const char *trace, char **path, struct error *error)
 
 /* --- While it runs ------------------------------------------------------------------------ */
 
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
-}
-
 static void show_progress(struct run_state *state, size_t step, size_t steps)
 {
     FILE *stream = state->invocation->messages;
     const size_t first =
         state->job->resume ? state->job->resume->steps : 0; /* the ones before take no time */
-    if (step <= first) clock_gettime(CLOCK_MONOTONIC, &state->start);
-    double each = step > first ? seconds_since(&state->start) / (double)(step - first) : 0;
+    if (step <= first) state->start = clock_seconds();
+    double each = step > first ? (clock_seconds() - state->start) / (double)(step - first) : 0;
     fprintf(stream, "\r\033[K%sstep %zu of %zu", state->job->words, step, steps);
     if (step > first) fprintf(stream, "  %.3g s a step, %.0f s left", each, each * (double)(steps - step));
     if (step == steps) fprintf(stream, "\n");

@@ -25,6 +25,7 @@
 
 #include "checksum.h"
 #include "cli.h"
+#include "clock.h"
 #include "output_file.h"
 #include "paths.h"
 #include "tensor_files.h"
@@ -37,7 +38,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SLOT = 1024, MOST_ROOMS = 4096, SUM_BYTES = 8 };
@@ -52,7 +52,7 @@ struct trace_journal {
     uint64_t data_at;  /* what offsets of data count from, in the file */
     uint64_t rooms_at; /* the first room, from there */
     uint64_t room;     /* bytes of each */
-    struct timespec synced;
+    double synced;     /* when, by clock_seconds() */
 };
 
 char *trace_journal_path(const char *trace_path)
@@ -338,20 +338,12 @@ static enum status write_anew(struct trace_journal *journal, const struct group 
     if (journal->file >= 0) close(journal->file);
     next.steps = group->steps;
     next.tensors = group->to;
-    clock_gettime(CLOCK_MONOTONIC, &next.synced);
+    next.synced = clock_seconds();
     *journal = next;
     return STATUS_OK;
 }
 
 /* --- A step into its room ----------------------------------------------------------------- */
-
-static bool second_has_passed(const struct timespec *since)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec - since->tv_sec > 1 ||
-           (double)(now.tv_sec - since->tv_sec) + 1e-9 * (double)(now.tv_nsec - since->tv_nsec) >= 1;
-}
 
 /* What the slot is to hold, SLOT bytes; false where step or text does not fit, or memory is out. */
 static bool make_slot(
@@ -378,7 +370,7 @@ static enum status write_step(
     struct trace_journal *journal, const struct group *group, const char *slot, struct error *error)
 {
     const uint64_t i = group->steps - 1 - journal->rooms_from, begin = journal->rooms_at + i * journal->room;
-    const bool syncs = second_has_passed(&journal->synced);
+    const bool syncs = clock_seconds() - journal->synced >= 1;
     struct sink data = {.file = journal->file, .at = journal->data_at + begin};
     struct sink entries = {.file = journal->file, .at = journal->slots_at + i * SLOT};
     write_group(&data, group, begin);
@@ -390,7 +382,7 @@ static enum status write_step(
     }
     if (!failed && syncs && fdatasync(journal->file) != 0) failed = errno;
     if (failed) return error_file(error, journal->path, "cannot be written", failed);
-    if (syncs) clock_gettime(CLOCK_MONOTONIC, &journal->synced);
+    if (syncs) journal->synced = clock_seconds();
     journal->steps = group->steps;
     journal->tensors = group->to;
     return STATUS_OK;

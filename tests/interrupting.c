@@ -1,5 +1,7 @@
 #include "interrupting.h"
 
+#include "ref/clock.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,9 +40,7 @@ void wait_milliseconds(double milliseconds)
 
 double milliseconds_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
+    return 1e3 * clock_seconds();
 }
 
 double random_fraction(unsigned *state)
