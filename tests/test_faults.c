@@ -3,20 +3,18 @@
  * checkpoint that is cut under its mapping, signals. Each time there is a message and status 3 (or the
  * signal's own end), and nothing half written is left.
  */
-#include "program.h"
+#include "interrupting.h"
 
 #include "ref/faults.h"
 #include "ref/output_file.h"
 #include "ref/output_folder.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TINY "golden/models/tiny-sd"
@@ -110,23 +108,6 @@ END_TEST
 
 /* --- Files that change under their mapping ------------------------------------------------ */
 
-static pid_t start(const char *const *arguments)
-{
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0) return child;
-    int messages = open(path_in(test_folder, "err"), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    dup2(messages, STDERR_FILENO);
-    dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-    execv(program(), (char *const *)(uintptr_t)arguments);
-    _exit(127);
-}
-
-static void wait_a_little(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-}
-
 /* Waits until the process has mapped a file whose path ends so. */
 static void wait_for_mapping(pid_t child, const char *name)
 {
@@ -138,7 +119,7 @@ static void wait_for_mapping(pid_t child, const char *name)
         while (maps && fgets(line, sizeof line, maps)) found = found || strstr(line, name);
         if (maps) fclose(maps);
         if (found) return;
-        wait_a_little();
+        wait_milliseconds(2);
     }
     ck_abort_msg("%s was not mapped", name);
 }
@@ -150,7 +131,7 @@ START_TEST(a_checkpoint_is_cut_in_use)
     copy_folder(TINY, copy);
     const char *const arguments[] = {
         program(), "run", copy, "--prompt", "fox", "--steps", "1000", "--trace", trace, NULL};
-    pid_t child = start(arguments);
+    pid_t child = start_program(arguments);
     wait_for_mapping(child, "unet/diffusion_pytorch_model.safetensors");
     ck_assert_int_eq(truncate(weights, 4096), 0);
     int status;
@@ -186,8 +167,8 @@ START_TEST(a_signal_removes_a_folder_in_the_making)
 {
     const char *place = path_in(test_folder, "sd15");
     const char *const arguments[] = {program(), "synth", "sd15", place, "--dtype", "f16", NULL};
-    pid_t child = start(arguments);
-    for (int i = 0; i < 20000 && !holds_partial(); i++) wait_a_little();
+    pid_t child = start_program(arguments);
+    for (int i = 0; i < 20000 && !holds_partial(); i++) wait_milliseconds(2);
     ck_assert(holds_partial());
     kill(child, signals[_i]);
     int status;
@@ -204,6 +185,7 @@ static void be_interrupted(int number)
     struct output_file half = {0}, whole = {0}, inside = {0};
     struct output_folder folder = {0};
     struct error error;
+    signal(number, SIG_DFL); /* nohup ignores it */
     faults_handle();
     bool made = output_file_open(&whole, path_in(test_folder, "whole"), &error) == STATUS_OK &&
                 output_file_commit(&whole, &error) == STATUS_OK &&
