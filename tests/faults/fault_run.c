@@ -73,8 +73,9 @@ static void add_entries(struct folder_state *state, const char *below, bool deep
         ck_assert_uint_lt(state->count, most);
         ck_assert_int_lt(snprintf(one.name, sizeof one.name, "%s%s", below, entry->d_name), 250);
         if (deep && entry->d_type == DT_DIR) {
-            strcat(one.name, "/");
-            add_entries(state, one.name, deep);
+            char inside[sizeof one.name + 1];
+            snprintf(inside, sizeof inside, "%s/", one.name);
+            add_entries(state, inside, deep);
             continue;
         }
         snprintf(path, sizeof path, "%s/%s", test_folder, one.name);
