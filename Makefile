@@ -310,10 +310,10 @@ fuzz-afl:
 	@AFL_QUIET=1 AFL_USE_ASAN=1 AFL_USE_UBSAN=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/afl CC=afl-clang-fast \
 	    OPTIMISE="-O1 -g" FUZZ_ENGINE=-fsanitize=fuzzer SANITIZE="$(FUZZ_SANITIZE)" $(FUZZ:%=$(BUILD)/afl/tests/fuzz/%)
 
-# Where make check runs as CI: a minute each, where clang is there. A seed that stays, so that what one change is told
-# is not chance, and is found again elsewhere.
+# Where make check runs as CI: a minute each, three at a time, since somebody waits; where clang is there. A seed that
+# stays, so that what one change is told is not chance, and is found again elsewhere.
 fuzz-in-ci:
-	@if tests/fuzz/has_libfuzzer.sh; then $(MAKE) --no-print-directory fuzz SEED=1; \
+	@if tests/fuzz/has_libfuzzer.sh; then $(MAKE) --no-print-directory fuzz SEED=1 JOBS=3; \
 	else echo "Skipped: the fuzzers (make fuzz), since there is no clang with libFuzzer; their corpus was run."; fi
 
 # The corpus that the fuzzers start from, made anew of golden/ and configs/.
