@@ -31,8 +31,8 @@ static bool is_status_file(const char *path)
     return strncmp(path_base_name(path), "status", strlen("status")) == 0;
 }
 
-/* Of a file's bytes; of a folder the sum over its entries, with their names. A status file has times in it.
- */
+/* Of a file's bytes, but of a status file, which has times in it; of a folder the sum over its entries, with
+ * their names. */
 static uint64_t digest_of(const char *path)
 {
     struct stat info;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { SIGNATURE = 8, FRAME = 12, MOST_SIDE = 512 }; /* a chunk's length, type and checksum */
+enum { SIGNATURE = 8, FRAME = 12 /* a chunk's length, type and checksum */, MOST_SIDE = 512 };
 
 static uint32_t number_at(const uint8_t *bytes)
 {
